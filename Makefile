@@ -1,0 +1,34 @@
+# Everything here needs Go and make, and nothing else: linters run at the
+# versions named below and are fetched as Go modules.
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME    ?= 5s
+
+# Directories of the modules in go.work, relative to this one.
+MODULES := $(patsubst $(CURDIR)/%,%,$(shell go list -m -f '{{.Dir}}'))
+
+.PHONY: help test lint tidy fuzz cover
+
+help: ## show what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+test: ## every test of every module, with the race detector
+	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && go test -race ./...); done
+
+lint: ## gofmt, go vet and staticcheck
+	@out=$$("$$(go env GOROOT)/bin/gofmt" -l .); test -z "$$out" || { echo "not formatted with gofmt:"; echo "$$out"; exit 1; }
+	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && go vet ./... && go run $(STATICCHECK) ./...); done
+
+tidy: ## fails when a go.mod or go.sum is not tidy, or a module needs go.work to build
+	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && GOWORK=off go mod tidy -diff && GOWORK=off go build ./...); done
+
+fuzz: ## each fuzz target for FUZZTIME
+	@set -e; for m in $(MODULES); do (cd $$m; \
+		for p in $$(go list ./...); do \
+			for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+				echo "== $$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; \
+			done; \
+		done); done
+
+cover: ## coverage of each module, in cover.out and on the screen
+	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && go test -coverpkg=./... -coverprofile=cover.out ./... >/dev/null && go tool cover -func=cover.out | tail -n 1); done

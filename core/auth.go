@@ -1,0 +1,76 @@
+package core
+
+import (
+	"context"
+	"time"
+
+	"github.com/oidcgate/oidcgate/core/internal/seal"
+)
+
+// Auth is one application's OpenID Connect: its routes and its guards. Make it
+// with [New], once for each provider. It is safe for concurrent use.
+type Auth struct {
+	config   Config
+	life     *life
+	provider *provider
+	verifier *verifier
+
+	states *seal.Keys // login states
+	nonces *seal.Keys // nonces of clients that do PKCE themselves
+
+	userinfoGuard *Guard
+}
+
+// New makes an Auth. It reports all mistakes of the configuration at once
+// (errors.Join) and makes no calls: the provider is asked at first use, or by
+// [Auth.Start], and may be down until then.
+func New(config Config) (*Auth, error) {
+	config = config.withDefaults()
+	if err := config.check(); err != nil {
+		return nil, err
+	}
+	secrets, err := config.secretBytes()
+	if err != nil {
+		return nil, err
+	}
+	a := &Auth{config: config, life: newLife()}
+	if len(secrets) == 0 {
+		secret, err := a.random()
+		if err != nil {
+			return nil, err
+		}
+		secrets = [][]byte{[]byte(secret)}
+		config.Logger.Warn("Config.Secrets is not set: logins that are under way don't survive a restart and can't be finished at another replica; make one with: openssl rand -base64 32")
+	}
+	if config.Routes.Token != Off {
+		config.Logger.Info("the token route is on: clients receive the provider's tokens", "path", config.Routes.Token)
+	}
+	a.states = seal.New("login state", secrets)
+	a.nonces = seal.New("login nonce", secrets)
+	a.provider = newProvider(config, a.life)
+	a.verifier = &verifier{config: config, keys: a.provider.keys}
+	a.userinfoGuard = a.Required()
+	return a, nil
+}
+
+// Start fetches the provider's discovery document and keys now, so that a wrong
+// configuration shows when the program starts. It fails when the provider is
+// down, is another than Config.Issuer or publishes no usable key; the program
+// may go on regardless, since everything is fetched again when it is needed.
+func (a *Auth) Start(ctx context.Context) error {
+	if _, err := a.provider.metadata.get(ctx); err != nil {
+		return err
+	}
+	_, err := a.provider.keys.get(ctx)
+	return err
+}
+
+// Close ends what runs in the background and waits for it. Guards go on
+// verifying with the keys that are known.
+func (a *Auth) Close() error {
+	a.life.end()
+	a.provider.http.Close()
+	return nil
+}
+
+func (a *Auth) now() time.Time { return a.config.Now() }

@@ -1,0 +1,348 @@
+package core
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Defaults of a [Config].
+const (
+	DefaultLeeway  = 30 * time.Second
+	DefaultTimeout = 10 * time.Second
+)
+
+// Off switches a route off: Routes{Device: core.Off}.
+const Off = "-"
+
+// ClientAuth is how this application proves itself to the provider's token
+// endpoint (RFC 6749 2.3.1).
+type ClientAuth string
+
+const (
+	// ClientSecretBasic sends the secret in the Authorization header. It is
+	// the default, and what RFC 6749 asks every provider to understand.
+	ClientSecretBasic ClientAuth = "client_secret_basic"
+	// ClientSecretPost sends the secret in the form.
+	ClientSecretPost ClientAuth = "client_secret_post"
+)
+
+// Config says who the provider is, who the application is to it, and what the
+// routes allow. Its zero values are safe; Issuer and ClientID are needed, and
+// either PublicURL or clients that always name a redirect_uri. [New] copies
+// it, so that later changes have no effect.
+type Config struct {
+	// Issuer is the provider's issuer identifier, letter by letter as the
+	// provider spells it in its discovery document and its tokens, with its
+	// trailing slash if it has one (OpenID Connect Discovery 3).
+	Issuer string
+	// ClientID and ClientSecret are what the provider knows this application
+	// by. No secret: a public client, which PKCE alone protects.
+	ClientID, ClientSecret string
+
+	// DiscoveryURL is where the discovery document is fetched when that is
+	// not below the issuer, in a container network for example. The issuer in
+	// the document must still be Issuer, and the endpoints in it are used as
+	// they stand. "": <Issuer>/.well-known/openid-configuration.
+	DiscoveryURL string
+	// JWKSURL is where the provider's keys are fetched. "": where the
+	// discovery document says.
+	JWKSURL string
+	// ClientAuth is how ClientSecret is sent. "": ClientSecretBasic.
+	ClientAuth ClientAuth
+
+	// Scopes are asked for at a login that names none; openid is always
+	// added. nil: profile and email.
+	Scopes []string
+	// AllowedScopes are the scopes that a request may name instead. nil: any,
+	// so that the provider decides.
+	AllowedScopes []string
+	// OnlineDevices keeps device logins from asking for offline_access, for
+	// providers that refuse it.
+	OnlineDevices bool
+	// AuthParams are sent with every authorization request, for what a
+	// provider wants besides the standard (audience, access_type, prompt …).
+	// What a request itself asks for goes before them.
+	AuthParams url.Values
+
+	// PublicURL is the external URL of the place where the routes are
+	// mounted, https://app.example.org/api for instance: https, or http on
+	// loopback, without a trailing slash, query or fragment. It is the base of
+	// the callback's URL and decides whether cookies are Secure. Nothing is
+	// ever taken from a request's Host or forwarding headers. "": every login
+	// must name a redirect_uri.
+	PublicURL string
+	// Routes are the paths below the mount, and which of them there are.
+	Routes Routes
+	// RedirectURIs are where a login may lead besides our callback and
+	// loopback addresses, letter by letter.
+	RedirectURIs []string
+	// PostLogoutURIs are where a logout may lead besides PublicURL's own
+	// origin, letter by letter.
+	PostLogoutURIs []string
+
+	// Secrets seal login states. Each is base64 of 32 random bytes or more
+	// (openssl rand -base64 32). The first seals, all open: give every
+	// replica the new one last, then move it first everywhere. nil: a random
+	// one serves this process, so that a login that began before a restart, or
+	// at another replica, can't be finished.
+	Secrets []string
+
+	// Audiences are the values of which an access token's aud must hold one.
+	// nil: tokens must be meant for ClientID, by aud or, where a provider
+	// leaves aud out, by azp or client_id.
+	Audiences []string
+	// InsecureAcceptAnyAudience takes tokens that the provider issued for
+	// anybody else's application as well: whoever runs one of those can then
+	// act as its users here.
+	InsecureAcceptAnyAudience bool
+	// InsecureProviderHTTP allows http to a provider that is not on loopback.
+	// Whoever can change the traffic then decides who is signed in.
+	InsecureProviderHTTP bool
+	// Require are constraints that every guard adds to its own.
+	Require []Constraint
+	// ProfilePaths are paths of further claims (such as ident.person) in
+	// which userinfo looks for the user's names. nil: the top level only.
+	ProfilePaths []string
+
+	// Leeway is how far clocks may be apart. 0: 30 s; negative: none.
+	Leeway time.Duration
+	// Timeout is how long one call to the provider may take. 0: 10 s.
+	Timeout time.Duration
+
+	// HTTPClient makes the calls to the provider, with its transport and
+	// time-out; redirects are not followed and cookies not kept. nil: a client
+	// of our own.
+	HTTPClient *http.Client
+	// Logger gets what an operator should know. nil: slog.Default().
+	Logger *slog.Logger
+	// Observe is called with each security event, in the request that caused
+	// it: return soon. It must be safe for concurrent use. nil: nobody.
+	Observe func(context.Context, Event)
+	// Now is the clock of every decision. nil: time.Now.
+	Now func() time.Time
+	// Rand is the source of states, verifiers and nonces. nil: crypto/rand.
+	Rand io.Reader
+}
+
+// Routes are the paths of the routes, relative to the mount. "" means the
+// default path, [Off] no such route.
+type Routes struct {
+	Login    string // /auth/v2/login
+	Callback string // /auth/v2/callback
+	Token    string // /auth/v2/token
+	Device   string // /auth/v2/device
+	Logout   string // /auth/v2/logout
+	Userinfo string // /auth/v2/userinfo
+}
+
+// withDefaults gives a copy that shares nothing with c and has every default
+// filled in.
+func (c Config) withDefaults() Config {
+	setDefault(&c.ClientAuth, ClientSecretBasic)
+	setDefault(&c.DiscoveryURL, strings.TrimSuffix(c.Issuer, "/")+"/.well-known/openid-configuration")
+	setDefault(&c.Routes.Login, "/auth/v2/login")
+	setDefault(&c.Routes.Callback, "/auth/v2/callback")
+	setDefault(&c.Routes.Token, "/auth/v2/token")
+	setDefault(&c.Routes.Device, "/auth/v2/device")
+	setDefault(&c.Routes.Logout, "/auth/v2/logout")
+	setDefault(&c.Routes.Userinfo, "/auth/v2/userinfo")
+	setDefault(&c.Leeway, DefaultLeeway)
+	c.Leeway = max(c.Leeway, 0)
+	setDefault(&c.Timeout, DefaultTimeout)
+	if c.Scopes == nil {
+		c.Scopes = []string{"profile", "email"}
+	}
+	for _, list := range []*[]string{&c.Scopes, &c.AllowedScopes, &c.RedirectURIs, &c.PostLogoutURIs, &c.Secrets, &c.Audiences, &c.ProfilePaths} {
+		*list = slices.Clone(*list)
+	}
+	c.Require = slices.Clone(c.Require)
+	c.AuthParams = cloneValues(c.AuthParams)
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Reader
+	}
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func cloneValues(values url.Values) url.Values {
+	clone := url.Values{}
+	for name, list := range values {
+		clone[name] = slices.Clone(list)
+	}
+	return clone
+}
+
+// ownParams are the authorization parameters that a login's safety hangs on.
+var ownParams = []string{
+	"response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "nonce",
+	"code_challenge", "code_challenge_method", "request", "request_uri",
+}
+
+// check reports everything that is wrong with a configuration at once. It
+// expects one with its defaults filled in.
+func (c Config) check() error {
+	var problems []error
+	wrong := func(field, format string, args ...any) {
+		problems = append(problems, fmt.Errorf("Config.%s "+format, append([]any{field}, args...)...))
+	}
+
+	providerURL := func(field, value string) bool {
+		err := checkURL(value, c.InsecureProviderHTTP)
+		if err != nil {
+			wrong(field, "%q: %w", value, err)
+		}
+		return err == nil
+	}
+	if c.Issuer == "" {
+		wrong("Issuer", "is missing: the provider's issuer URL, as its discovery document spells it")
+	} else if providerURL("Issuer", c.Issuer) {
+		providerURL("DiscoveryURL", c.DiscoveryURL)
+	}
+	if c.JWKSURL != "" {
+		providerURL("JWKSURL", c.JWKSURL)
+	}
+	if c.ClientID == "" {
+		wrong("ClientID", "is missing: the name under which the provider knows this application")
+	}
+	if c.ClientAuth != ClientSecretBasic && c.ClientAuth != ClientSecretPost {
+		wrong("ClientAuth", "%q is unknown: use %q or %q", c.ClientAuth, ClientSecretBasic, ClientSecretPost)
+	}
+	scopes := func(field string, list []string) {
+		for _, scope := range list {
+			if !validScopeToken(scope) {
+				wrong(field, "holds %q, which is not one scope (RFC 6749 3.3): give each its own entry", scope)
+			}
+		}
+	}
+	scopes("Scopes", c.Scopes)
+	scopes("AllowedScopes", c.AllowedScopes)
+	for name := range c.AuthParams {
+		if slices.Contains(ownParams, name) {
+			wrong("AuthParams", "may not set %q, which every login sets for itself", name)
+		}
+	}
+	if c.PublicURL != "" {
+		if err := checkURL(c.PublicURL, false); err != nil {
+			wrong("PublicURL", "%q: %w", c.PublicURL, err)
+		} else if strings.HasSuffix(c.PublicURL, "/") || strings.Contains(c.PublicURL, "?") {
+			wrong("PublicURL", "%q must not end in a slash nor have a query", c.PublicURL)
+		}
+	}
+	for _, uri := range c.RedirectURIs {
+		if err := checkRedirectURI(uri); err != nil {
+			wrong("RedirectURIs", "%q: %w", uri, err)
+		}
+	}
+	for _, uri := range c.PostLogoutURIs {
+		if err := checkRedirectURI(uri); err != nil {
+			wrong("PostLogoutURIs", "%q: %w", uri, err)
+		}
+	}
+	problems = append(problems, c.Routes.check()...)
+	if _, err := c.secretBytes(); err != nil {
+		wrong("Secrets", "%w", err)
+	}
+	if c.InsecureAcceptAnyAudience && len(c.Audiences) > 0 {
+		wrong("InsecureAcceptAnyAudience", "contradicts Config.Audiences: set one of them")
+	}
+	if slices.Contains(c.Audiences, "") {
+		wrong("Audiences", "holds an empty value")
+	}
+	for _, constraint := range c.Require {
+		if err := constraint.check(); err != nil {
+			wrong("Require", "holds a constraint that can't work: %w", err)
+		}
+	}
+	if c.Timeout < 0 {
+		wrong("Timeout", "is negative: calls without a time limit are not offered")
+	}
+	return errors.Join(problems...)
+}
+
+// secretBytes decodes Secrets, and explains how to make one where that fails.
+// It repeats no secret.
+func (c Config) secretBytes() ([][]byte, error) {
+	const advice = "make one with: openssl rand -base64 32"
+	var all [][]byte
+	for i, secret := range c.Secrets {
+		secret = strings.TrimRight(strings.TrimSpace(secret), "=")
+		decoded, err := base64.RawStdEncoding.DecodeString(secret)
+		if err != nil {
+			decoded, err = base64.RawURLEncoding.DecodeString(secret)
+		}
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("[%d] is not base64; %s", i, advice)
+		case len(decoded) < 32:
+			return nil, fmt.Errorf("[%d] has %d bytes and needs 32 or more; %s", i, len(decoded), advice)
+		}
+		all = append(all, decoded)
+	}
+	return all, nil
+}
+
+func (r Routes) check() []error {
+	var problems []error
+	seen := map[string]string{}
+	for _, route := range r.all() {
+		if route.path == Off {
+			continue
+		}
+		if !validPath(route.path) {
+			problems = append(problems, fmt.Errorf("Config.Routes.%s %q must begin with a slash and have letters, digits, and the characters -._~/ only", route.field, route.path))
+		}
+		if other, taken := seen[route.path]; taken {
+			problems = append(problems, fmt.Errorf("Config.Routes.%s and Config.Routes.%s are both %q", other, route.field, route.path))
+		}
+		seen[route.path] = route.field
+	}
+	return problems
+}
+
+// validPath keeps out what a router would take for a pattern and what a proxy
+// would normalize.
+func validPath(path string) bool {
+	for _, r := range path {
+		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._~/", r) {
+			return false
+		}
+	}
+	if len(path) < 2 || path[0] != '/' {
+		return false
+	}
+	for segment := range strings.SplitSeq(path[1:], "/") {
+		if segment == "" || segment == "." || segment == ".." {
+			return false
+		}
+	}
+	return true
+}
+
+func (r Routes) all() []struct{ field, path string } {
+	return []struct{ field, path string }{
+		{"Login", r.Login}, {"Callback", r.Callback}, {"Token", r.Token},
+		{"Device", r.Device}, {"Logout", r.Logout}, {"Userinfo", r.Userinfo},
+	}
+}

@@ -1,0 +1,186 @@
+package core_test
+
+import (
+	"bytes"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/stretchr/testify/require"
+)
+
+const secret = "c2VjcmV0IG9uZSBmb3IgdGVzdHMgb25seSwgMzIgYnl0ZXMh"
+
+func goodConfig() core.Config {
+	return core.Config{
+		Issuer: "https://id.example.org/realms/demo", ClientID: "shop", PublicURL: "https://shop.example.org/api",
+		Secrets: []string{secret}, Logger: slog.New(slog.DiscardHandler),
+	}
+}
+
+func TestNewReportsEachMistake(t *testing.T) {
+	_, err := core.New(goodConfig())
+	require.NoError(t, err)
+	for name, row := range map[string]struct {
+		change func(*core.Config)
+		named  string
+	}{
+		"no issuer":                   {func(c *core.Config) { c.Issuer = "" }, "Issuer"},
+		"issuer no URL":               {func(c *core.Config) { c.Issuer = "id.example.org" }, "Issuer"},
+		"issuer http":                 {func(c *core.Config) { c.Issuer = "http://id.example.org" }, "Issuer"},
+		"issuer with a fragment":      {func(c *core.Config) { c.Issuer += "#x" }, "Issuer"},
+		"issuer with a password":      {func(c *core.Config) { c.Issuer = "https://a:b@id.example.org" }, "Issuer"},
+		"discovery http":              {func(c *core.Config) { c.DiscoveryURL = "http://keycloak:8080/x" }, "DiscoveryURL"},
+		"keys http":                   {func(c *core.Config) { c.JWKSURL = "http://keycloak:8080/x" }, "JWKSURL"},
+		"no client id":                {func(c *core.Config) { c.ClientID = "" }, "ClientID"},
+		"client auth unknown":         {func(c *core.Config) { c.ClientAuth = "private_key_jwt" }, "ClientAuth"},
+		"scopes in one":               {func(c *core.Config) { c.Scopes = []string{"profile email"} }, "Scopes"},
+		"allowed scope empty":         {func(c *core.Config) { c.AllowedScopes = []string{""} }, "AllowedScopes"},
+		"state as a parameter":        {func(c *core.Config) { c.AuthParams = url.Values{"state": {"x"}} }, "AuthParams"},
+		"public URL http":             {func(c *core.Config) { c.PublicURL = "http://shop.example.org" }, "PublicURL"},
+		"public URL with a slash":     {func(c *core.Config) { c.PublicURL += "/" }, "PublicURL"},
+		"public URL with a query":     {func(c *core.Config) { c.PublicURL += "?" }, "PublicURL"},
+		"public URL relative":         {func(c *core.Config) { c.PublicURL = "/api" }, "PublicURL"},
+		"redirect URI http":           {func(c *core.Config) { c.RedirectURIs = []string{"http://shop.example.org/x"} }, "RedirectURIs"},
+		"redirect URI any":            {func(c *core.Config) { c.RedirectURIs = []string{"*"} }, "RedirectURIs"},
+		"redirect URI script":         {func(c *core.Config) { c.RedirectURIs = []string{"javascript:alert(1)"} }, "RedirectURIs"},
+		"post-logout URI relative":    {func(c *core.Config) { c.PostLogoutURIs = []string{"/"} }, "PostLogoutURIs"},
+		"route without a slash":       {func(c *core.Config) { c.Routes.Login = "login" }, "Routes.Login"},
+		"route with a pattern":        {func(c *core.Config) { c.Routes.Login = "/{x}" }, "Routes.Login"},
+		"route with a dot segment":    {func(c *core.Config) { c.Routes.Login = "/a/../b" }, "Routes.Login"},
+		"route that ends in a slash":  {func(c *core.Config) { c.Routes.Login = "/login/" }, "Routes.Login"},
+		"two routes at one path":      {func(c *core.Config) { c.Routes.Login = "/auth/v2/token" }, "Routes.Token"},
+		"secret no base64":            {func(c *core.Config) { c.Secrets = []string{"correct horse battery"} }, "Secrets"},
+		"secret short":                {func(c *core.Config) { c.Secrets = []string{secret, "c2hvcnQ="} }, "openssl rand -base64 32"},
+		"audience empty":              {func(c *core.Config) { c.Audiences = []string{""} }, "Audiences"},
+		"any audience, and some":      {func(c *core.Config) { c.Audiences = []string{"a"}; c.InsecureAcceptAnyAudience = true }, "InsecureAcceptAnyAudience"},
+		"a constraint without a kind": {func(c *core.Config) { c.Require = []core.Constraint{{}} }, "Require"},
+		"timeout negative":            {func(c *core.Config) { c.Timeout = -1 }, "Timeout"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := goodConfig()
+			row.change(&config)
+			_, err := core.New(config)
+			require.ErrorContains(t, err, row.named)
+			require.NotContains(t, err.Error(), secret)
+			require.NotContains(t, err.Error(), "correct horse")
+		})
+	}
+}
+
+func TestNewReportsAllMistakesAtOnce(t *testing.T) {
+	_, err := core.New(core.Config{ClientAuth: "x", PublicURL: "x", Secrets: []string{"x"}, Timeout: -1})
+	for _, field := range []string{"Issuer", "ClientID", "ClientAuth", "PublicURL", "Secrets", "Timeout"} {
+		require.ErrorContains(t, err, "Config."+field)
+	}
+}
+
+func TestNewTakesWhatIsSafe(t *testing.T) {
+	for name, change := range map[string]func(*core.Config){
+		"issuer with a slash":         func(c *core.Config) { c.Issuer += "/" },
+		"everything on loopback":      func(c *core.Config) { c.Issuer, c.PublicURL = "http://localhost:8080", "http://127.0.0.1/api" },
+		"public URL without a path":   func(c *core.Config) { c.PublicURL = "https://shop.example.org" },
+		"no public URL":               func(c *core.Config) { c.PublicURL = "" },
+		"http provider, asked for":    func(c *core.Config) { c.Issuer, c.InsecureProviderHTTP = "http://keycloak:8080", true },
+		"secret in base64url":         func(c *core.Config) { c.Secrets = []string{strings.Repeat("-_", 22)} },
+		"secret with a line break":    func(c *core.Config) { c.Secrets = []string{secret + "\n"} },
+		"prompt as a parameter":       func(c *core.Config) { c.AuthParams = url.Values{"prompt": {"consent"}} },
+		"a hidden folder as a path":   func(c *core.Config) { c.Routes.Login = "/.well-known/login" },
+		"an app's scheme as redirect": func(c *core.Config) { c.RedirectURIs = []string{"org.example.app:/cb"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := goodConfig()
+			change(&config)
+			_, err := core.New(config)
+			require.NoError(t, err)
+		})
+	}
+}
+
+func TestNewWarnsWithoutSecretsAndTellsOfTheTokenRoute(t *testing.T) {
+	var out bytes.Buffer
+	config := goodConfig()
+	config.Secrets, config.Logger = nil, slog.New(slog.NewTextHandler(&out, nil))
+	_, err := core.New(config)
+	require.NoError(t, err)
+	require.Equal(t, 1, strings.Count(out.String(), "level=WARN"))
+	require.Contains(t, out.String(), "openssl rand -base64 32")
+	require.Equal(t, 1, strings.Count(out.String(), "level=INFO"))
+
+	out.Reset()
+	config.Secrets, config.Routes.Token = []string{secret}, core.Off
+	_, err = core.New(config)
+	require.NoError(t, err)
+	require.Empty(t, out.String())
+}
+
+func TestConfigIsCopied(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	uris := []string{"org.example.one:/x"}
+	params := url.Values{"audience": {"a"}}
+	a := newApp(t, provider, func(c *core.Config) { c.RedirectURIs, c.AuthParams = uris, params })
+	uris[0], params["audience"][0] = "org.example.two:/x", "b"
+	require.Equal(t, "a", a.begin(browser(), "redirect_uri", "org.example.one:/x").Get("audience"))
+}
+
+func TestConfigFromEnv(t *testing.T) {
+	unsetOIDC(t)
+	config, err := core.ConfigFromEnv()
+	require.NoError(t, err)
+	require.Equal(t, core.Config{}, config, "nothing set is the zero Config")
+
+	file := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, os.WriteFile(file, []byte("from a file\n"), 0o600))
+	for name, value := range map[string]string{
+		"OIDC_ISSUER": " https://id.example.org ", "OIDC_CLIENT_ID": "shop", "OIDC_CLIENT_SECRET_FILE": file,
+		"OIDC_CLIENT_AUTH": "client_secret_post", "OIDC_DISCOVERY_URL": "https://d", "OIDC_JWKS_URL": "https://k",
+		"OIDC_PUBLIC_URL": "https://shop.example.org", "OIDC_SCOPES": "profile, email\torders", "OIDC_ALLOWED_SCOPES": "a,b",
+		"OIDC_ONLINE_DEVICES": "true", "OIDC_AUTH_PARAMS": "audience=api&access_type=offline",
+		"OIDC_REDIRECT_URIS": "https://a/ https://b/", "OIDC_POST_LOGOUT_URIS": "https://c/", "OIDC_SECRETS": "one two",
+		"OIDC_AUDIENCES": "x,y", "OIDC_PROFILE_PATHS": "ident.person", "OIDC_LEEWAY": "-1s", "OIDC_TIMEOUT": "3s",
+	} {
+		t.Setenv(name, value)
+	}
+	config, err = core.ConfigFromEnv()
+	require.NoError(t, err)
+	require.Equal(t, core.Config{
+		Issuer: "https://id.example.org", ClientID: "shop", ClientSecret: "from a file",
+		ClientAuth: core.ClientSecretPost, DiscoveryURL: "https://d", JWKSURL: "https://k", PublicURL: "https://shop.example.org",
+		Scopes: []string{"profile", "email", "orders"}, AllowedScopes: []string{"a", "b"}, OnlineDevices: true,
+		AuthParams:   url.Values{"audience": {"api"}, "access_type": {"offline"}},
+		RedirectURIs: []string{"https://a/", "https://b/"}, PostLogoutURIs: []string{"https://c/"},
+		Secrets: []string{"one", "two"}, Audiences: []string{"x", "y"}, ProfilePaths: []string{"ident.person"},
+		Leeway: -time.Second, Timeout: 3 * time.Second,
+	}, config)
+}
+
+func TestConfigFromEnvReportsAllMistakesAndNoSecret(t *testing.T) {
+	unsetOIDC(t)
+	t.Setenv("OIDC_CLIENT_SECRET", "hunter22hunter22")
+	t.Setenv("OIDC_CLIENT_SECRET_FILE", "/nowhere")
+	t.Setenv("OIDC_SECRETS_FILE", "/nowhere/either")
+	t.Setenv("OIDC_ONLINE_DEVICES", "maybe")
+	t.Setenv("OIDC_AUTH_PARAMS", "%zz")
+	t.Setenv("OIDC_LEEWAY", "30")
+	t.Setenv("OIDC_TIMEOUT", "soon")
+	_, err := core.ConfigFromEnv()
+	for _, name := range []string{"OIDC_CLIENT_SECRET", "OIDC_SECRETS_FILE", "OIDC_ONLINE_DEVICES", "OIDC_AUTH_PARAMS", "OIDC_LEEWAY", "OIDC_TIMEOUT"} {
+		require.ErrorContains(t, err, name)
+	}
+	require.NotContains(t, err.Error(), "hunter22")
+}
+
+// unsetOIDC takes away what the machine's own environment may have.
+func unsetOIDC(t *testing.T) {
+	for _, entry := range os.Environ() {
+		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "OIDC_") {
+			t.Setenv(name, "")
+		}
+	}
+}

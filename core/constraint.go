@@ -1,0 +1,158 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Constraint is something that a guard demands of a good token. Make one with
+// [Scope], [Role] or [Claim]; the zero Constraint is malformed. Constraints are
+// immutable.
+type Constraint struct {
+	kind   constraintKind
+	path   string   // of a claim
+	names  []string // scopes or roles
+	values []any    // accepted values of a claim: string, bool or float64
+	err    error
+}
+
+type constraintKind int
+
+const (
+	_ constraintKind = iota
+	constraintScope
+	constraintRole
+	constraintClaim
+	constraintRefuseBad
+)
+
+// RefuseBadTokens, among the constraints of [Auth.Optional], refuses a token
+// that is not good; without it such a request counts as anonymous.
+var RefuseBadTokens = Constraint{kind: constraintRefuseBad}
+
+// Scope demands all of the scopes, each an argument of its own.
+func Scope(all ...string) Constraint {
+	c := Constraint{kind: constraintScope, names: slices.Clone(all)}
+	if len(all) == 0 {
+		c.err = errors.New("core.Scope needs a scope")
+	}
+	for _, scope := range all {
+		if !validScopeToken(scope) {
+			c.err = fmt.Errorf("core.Scope: %q is not one scope (RFC 6749 3.3); give each its own argument", scope)
+		}
+	}
+	return c
+}
+
+// Role demands at least one of the roles among the token's flat roles (see
+// [Token.Roles]).
+func Role(any ...string) Constraint {
+	c := Constraint{kind: constraintRole, names: slices.Clone(any)}
+	if len(any) == 0 || slices.Contains(any, "") {
+		c.err = errors.New("core.Role needs roles that are not empty")
+	}
+	return c
+}
+
+// Claim demands that the claim at path has one of the accepted values, or,
+// where the claim is a list, holds one. The path is tried whole and then split
+// at its dots: "email_verified", "realm_access.roles",
+// "https://example.org/department". Accepted values are strings, booleans and
+// numbers, and match values of their own JSON type only: true is not "true".
+func Claim(path string, accepted ...any) Constraint {
+	c := Constraint{kind: constraintClaim, path: path}
+	if path == "" || len(accepted) == 0 {
+		c.err = errors.New("core.Claim needs a path and at least one accepted value")
+	}
+	for _, value := range accepted {
+		normal, ok := jsonScalar(value)
+		if !ok {
+			c.err = fmt.Errorf("core.Claim(%q): a %T can't be the value of a claim; use string, bool or a number", path, value)
+		}
+		c.values = append(c.values, normal)
+	}
+	return c
+}
+
+// jsonScalar gives a value as a JSON decoder would.
+func jsonScalar(value any) (any, bool) {
+	switch v := reflect.ValueOf(value); {
+	case !v.IsValid():
+		return nil, false
+	case v.Kind() == reflect.String:
+		return v.String(), true
+	case v.Kind() == reflect.Bool:
+		return v.Bool(), true
+	case v.CanInt():
+		return float64(v.Int()), true
+	case v.CanUint():
+		return float64(v.Uint()), true
+	case v.CanFloat():
+		return v.Float(), true
+	}
+	return nil, false
+}
+
+// check says what is wrong with a malformed constraint.
+func (c Constraint) check() error {
+	if c.kind == 0 {
+		return errors.New("the zero core.Constraint demands nothing; make one with Scope, Role or Claim")
+	}
+	return c.err
+}
+
+// judge holds a good token against all the constraints. Missing scopes are
+// told first, all of them at once.
+func judge(token Token, constraints []Constraint) error {
+	var missing []string
+	failed := ""
+	for _, c := range constraints {
+		switch c.kind {
+		case constraintScope:
+			for _, scope := range c.names {
+				if !token.HasScope(scope) && !slices.Contains(missing, scope) {
+					missing = append(missing, scope)
+				}
+			}
+		case constraintRole:
+			if !slices.ContainsFunc(c.names, token.HasRole) && failed == "" {
+				failed = "The token's claims give none of the roles that are needed here."
+			}
+		case constraintClaim:
+			if !c.holds(token) && failed == "" {
+				failed = "The token's claims do not allow this: " + quotable(c.path) + " has none of the values that are needed here."
+			}
+		}
+	}
+	if len(missing) > 0 {
+		e := ErrInsufficientScope.because("The token lacks the scope " + strings.Join(missing, " ") + ".").as(formChallenge)
+		e.Scope = strings.Join(missing, " ")
+		return e
+	}
+	if failed != "" {
+		return ErrInsufficientClaims.because(failed).as(formChallenge)
+	}
+	return nil
+}
+
+func (c Constraint) holds(token Token) bool {
+	value, ok := at(token.verified.claims.all(), c.path)
+	if !ok {
+		return false
+	}
+	if list, ok := value.([]any); ok {
+		return slices.ContainsFunc(list, c.accepts)
+	}
+	return c.accepts(value)
+}
+
+func (c Constraint) accepts(value any) bool {
+	switch value.(type) {
+	case string, bool, float64:
+		return slices.Contains(c.values, value)
+	}
+	return false
+}

@@ -1,0 +1,110 @@
+package core
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+)
+
+// defaultInterval is how many seconds a device waits between two polls when
+// the provider doesn't say (RFC 8628 3.2).
+const defaultInterval = 5
+
+// deviceRequest is the device authorization request of RFC 8628 3.1, with the
+// client's name left to the client authentication; see codeRequest.
+type deviceRequest struct {
+	Scopes oidc.SpaceDelimitedArray `schema:"scope"`
+}
+
+// deviceBody is the answer of the device route.
+type deviceBody struct {
+	DeviceCode              string  `json:"device_code"`
+	UserCode                string  `json:"user_code"`
+	VerificationURI         string  `json:"verification_uri"`
+	VerificationURIComplete *string `json:"verification_uri_complete"`
+	ExpiresIn               int64   `json:"expires_in"`
+	Interval                int64   `json:"interval"`
+}
+
+// serveDevice begins a device login (RFC 8628 3.1).
+func (a *Auth) serveDevice(w http.ResponseWriter, r *http.Request) error {
+	p, err := formParams(w, r)
+	if err != nil {
+		return err
+	}
+	if err := a.checkClient(r, p); err != nil {
+		return err
+	}
+	named, err := p.text("scope", maxRedirect)
+	if err != nil {
+		return err
+	}
+	scopes, err := a.config.requestedScopes(named, !a.config.OnlineDevices)
+	if err != nil {
+		return err
+	}
+	m, err := a.provider.metadata.get(r.Context())
+	if err != nil {
+		return err
+	}
+	if m.DeviceEndpoint == "" {
+		return ErrUnsupportedGrant.because("The provider has no device login.")
+	}
+	answer, err := a.provider.post(r.Context(), m.DeviceEndpoint, deviceRequest{Scopes: scopes})
+	if err != nil {
+		return err
+	}
+	body, err := parseDeviceAnswer(answer)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, body)
+	return nil
+}
+
+// parseDeviceAnswer reads a device authorization response (RFC 8628 3.2),
+// verification_url included, which Google has.
+func parseDeviceAnswer(body []byte) (deviceBody, error) {
+	nonsense := ErrProvider.because("The provider gave a device answer that can't be used.")
+	var answer struct {
+		deviceBody
+		VerificationURL string          `json:"verification_url"`
+		ExpiresIn       json.RawMessage `json:"expires_in"`
+		Interval        json.RawMessage `json:"interval"`
+	}
+	if json.Unmarshal(body, &answer) != nil {
+		return deviceBody{}, nonsense.from(errors.New("it is not a JSON object of the registered types"))
+	}
+	device := answer.deviceBody
+	if device.VerificationURI == "" {
+		device.VerificationURI = answer.VerificationURL
+	}
+	if device.VerificationURIComplete != nil && *device.VerificationURIComplete == "" {
+		device.VerificationURIComplete = nil
+	}
+	device.ExpiresIn = seconds(answer.ExpiresIn)
+	if device.Interval = seconds(answer.Interval); device.Interval == 0 {
+		device.Interval = defaultInterval
+	}
+	var missing []string
+	for _, field := range []struct {
+		name    string
+		missing bool
+	}{
+		{"device_code", device.DeviceCode == ""},
+		{"user_code", device.UserCode == ""},
+		{"verification_uri", device.VerificationURI == ""},
+		{"expires_in", device.ExpiresIn == 0},
+	} {
+		if field.missing {
+			missing = append(missing, field.name)
+		}
+	}
+	if len(missing) > 0 {
+		return deviceBody{}, ErrProvider.because("The provider's device answer lacks " + strings.Join(missing, " and ") + ".")
+	}
+	return device, nil
+}

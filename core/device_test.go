@@ -1,0 +1,135 @@
+package core_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/stretchr/testify/require"
+)
+
+const deviceRoute = "/auth/v2/device"
+
+func TestDeviceLoginIsPendingThenApprovedOrRefused(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}))
+	for _, approve := range []bool{true, false} {
+		got := a.post(browser(), deviceRoute)
+		require.Equal(t, http.StatusOK, got.StatusCode, got.body)
+		requireProtected(t, got)
+		require.Contains(t, got.json["verification_uri"], a.provider.Issuer)
+		code := got.json["device_code"].(string)
+		a.log.keep(code)
+
+		events := len(a.log.events)
+		requireError(t, a.post(browser(), tokenRoute, "device-code", code), http.StatusBadRequest, "authorization_pending")
+		require.Len(t, a.log.events, events, "polling is no event")
+		a.provider.Device(t, got.json["user_code"].(string), "bob", approve)
+		end := a.post(browser(), tokenRoute, "grant_type", deviceType, "device_code", code)
+		require.Equal(t, core.EventLogin, a.log.last(t).Kind)
+		if !approve {
+			requireError(t, end, http.StatusBadRequest, "access_denied")
+			continue
+		}
+		require.NotEmpty(t, a.tokens(end).RefreshToken)
+		require.Equal(t, "user-bob", a.log.last(t).Subject)
+		requireError(t, a.post(browser(), tokenRoute, "device_code", code), http.StatusBadRequest, "invalid_grant")
+	}
+}
+
+func TestDevicePollingErrors(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider)
+	for name, row := range map[string]struct {
+		status int
+		body   string
+		want   int
+		code   string // "" no error member
+	}{
+		"slow_down":     {400, `{"error":"slow_down"}`, 400, "slow_down"},
+		"expired_token": {400, `{"error":"expired_token"}`, 400, "expired_token"},
+		"overloaded":    {503, ``, 503, ""},
+		"rate limited":  {429, `{"error":"slow_down"}`, 503, ""},
+		"nonsense":      {500, `oops`, 502, "server_error"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fail(provider, oidctest.TokenPath, row.status, row.body)
+			got := a.post(browser(), tokenRoute, "device_code", "some-device-code")
+			requireError(t, got, row.want, row.code)
+			require.Equal(t, row.want == 503, got.Header.Get("Retry-After") != "")
+		})
+	}
+	provider.Answer(oidctest.TokenPath, nil)
+	provider.Down(true)
+	requireError(t, a.post(browser(), tokenRoute, "device_code", "some-device-code"), http.StatusServiceUnavailable, "")
+	fresh := newApp(t, provider)
+	requireError(t, fresh.post(browser(), tokenRoute, "device_code", "some-device-code"), http.StatusServiceUnavailable, "")
+}
+
+func TestDeviceAsksForScopes(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	var asked string
+	provider.Answer(oidctest.DeviceAuthorizationPath, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+		_ = r.ParseForm()
+		asked = r.PostForm.Get("scope")
+		real.ServeHTTP(w, r)
+	})
+	usual := newApp(t, provider)
+	online := newApp(t, provider, func(c *core.Config) { c.OnlineDevices = true })
+	bounded := newApp(t, provider, func(c *core.Config) { c.AllowedScopes = []string{"email"} })
+	for _, row := range []struct {
+		app       *app
+		ask, want string
+	}{
+		{usual, "", "openid profile email offline_access"},
+		{usual, "email", "openid email offline_access"},
+		{online, "", "openid profile email"},
+		{online, "offline_access", "openid offline_access"},
+		{bounded, "email", "openid email offline_access"},
+	} {
+		require.Equal(t, http.StatusOK, row.app.post(browser(), deviceRoute, "scope", row.ask).StatusCode)
+		require.Equal(t, row.want, asked)
+	}
+	requireError(t, bounded.post(browser(), deviceRoute, "scope", "admin"), http.StatusBadRequest, "invalid_scope")
+	requireError(t, usual.post(browser(), deviceRoute, "scope", strings.Repeat("a", 2049)), http.StatusBadRequest, "invalid_request")
+	requireError(t, usual.post(browser(), deviceRoute, "client_id", "other"), http.StatusUnauthorized, "invalid_client")
+	requireError(t, usual.postBody(browser(), deviceRoute, "{}", "application/json"), http.StatusUnsupportedMediaType, "invalid_request")
+}
+
+func TestDeviceBodyIsGolden(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider)
+	for _, row := range []struct{ answer, want string }{
+		{`{"device_code":"d","user_code":"u","verification_uri":"https://v","verification_uri_complete":"https://v?u","expires_in":600,"interval":7}`,
+			`{"device_code":"d","user_code":"u","verification_uri":"https://v","verification_uri_complete":"https://v?u","expires_in":600,"interval":7}`},
+		{`{"device_code":"d","user_code":"u","verification_uri":"https://v","expires_in":"600"}`,
+			`{"device_code":"d","user_code":"u","verification_uri":"https://v","verification_uri_complete":null,"expires_in":600,"interval":5}`},
+		{`{"device_code":"d","user_code":"u","verification_url":"https://v","verification_uri_complete":"","expires_in":600,"interval":0}`,
+			`{"device_code":"d","user_code":"u","verification_uri":"https://v","verification_uri_complete":null,"expires_in":600,"interval":5}`},
+	} {
+		fail(provider, oidctest.DeviceAuthorizationPath, http.StatusOK, row.answer)
+		require.Equal(t, row.want+"\n", a.post(browser(), deviceRoute).body)
+	}
+	for answer, named := range map[string]string{
+		`{"user_code":"u","verification_uri":"https://v","expires_in":600}`:                      "device_code",
+		`{"device_code":"d","verification_uri":"https://v","expires_in":600}`:                    "user_code",
+		`{"device_code":"d","user_code":"u","expires_in":600}`:                                   "verification_uri",
+		`{"device_code":"d","user_code":"u","verification_uri":"https://v"}`:                     "expires_in",
+		`{"device_code":"d","user_code":"u","verification_uri":"https://v","expires_in":"soon"}`: "expires_in",
+		`{"user_code":"u"}`:    "device_code and verification_uri and expires_in",
+		`{"device_code":true}`: "can't be used",
+		`[]`:                   "can't be used",
+	} {
+		fail(provider, oidctest.DeviceAuthorizationPath, http.StatusOK, answer)
+		got := a.post(browser(), deviceRoute)
+		requireError(t, got, http.StatusBadGateway, "server_error")
+		require.Contains(t, got.json["detail"], named)
+	}
+}
+
+func TestDeviceLoginThatTheProviderDoesNotHave(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	tamper(provider, oidctest.DiscoveryPath, func(body map[string]any) { delete(body, "device_authorization_endpoint") })
+	requireError(t, newApp(t, provider).post(browser(), deviceRoute), http.StatusBadRequest, "unsupported_grant_type")
+}

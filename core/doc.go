@@ -1,0 +1,45 @@
+// Package core is OpenID Connect for a web application: the routes that sign
+// users in at a provider, and guards for the application's own routes. It
+// knows no router and no database; the adapters chiauth and stdauth put it on
+// chi and net/http, and any other router takes [Auth.Endpoints] as they are.
+//
+// # The story
+//
+// [New] checks a [Config] and makes an [Auth]. The application mounts its
+// endpoints under a prefix and tells, in Config.PublicURL, by which URL the
+// world knows that place. A browser that comes to the login route is sent to
+// the provider with a PKCE challenge, a nonce and a sealed state; the user
+// signs in; the provider sends the browser back with a code; and the callback
+// route, or the token route, redeems the code, checks the ID token and answers
+// with tokens. Devices without a browser ask the device route for a code that
+// the user types elsewhere, and poll the token route.
+//
+// The client then sends the access token with each request. A [Guard], made by
+// [Auth.Required] or [Auth.Optional], verifies it, holds it against its
+// constraints ([Scope], [Role], [Claim]) and puts the [Token] in the context of
+// the request, where [TokenFrom] finds it.
+//
+// # Who keeps a login safe
+//
+// A code is only ever redeemed together with a proof that it is redeemed by
+// whoever began the login. There are two ways. A client that does PKCE itself
+// (RFC 7636), as any OAuth library can, sends its own code_challenge to the
+// login route and its code_verifier to the token route. For everybody else we
+// do it: the state parameter is a sealed box with the verifier in it, good for
+// ten minutes, and bound to the browser by a cookie. For programs that listen on
+// loopback there is no cookie: there, a sealed state together with its code is
+// enough to redeem it, and PKCE of the client's own closes that gap.
+//
+// # Errors
+//
+// Every failure is an [Error], answered as JSON with error, error_description
+// and detail. No error, log line or [Event] contains a token, a code, a secret
+// or a key.
+//
+// # What it needs
+//
+// Nothing is called when an Auth is made. The provider's discovery document and
+// keys are fetched at first use, one fetch at a time, and stay in use for a day
+// while the provider is down: known keys go on verifying. Until keys are known
+// the guards answer 503.
+package core

@@ -1,0 +1,191 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// Time limits of documents that are fetched from the provider.
+const (
+	firstBackOff = time.Second      // after the first failure; then twice that, and so on
+	maxBackOff   = 30 * time.Second // between two tries while the provider is down
+	coolDown     = 10 * time.Second // between two fetches for something that the document lacks
+	keepFor      = 24 * time.Hour   // a document that can't be refreshed stays in use
+)
+
+// document is a remote document that is fetched at first use. However many
+// callers wait, one fetch is under way at a time, on a context of its own, so
+// that no caller's going away fails the others. What was fetched stays in use,
+// is refreshed in the background before it is old, and outlives a provider that
+// is down. After a failure the provider is left alone for a while.
+type document[T any] struct {
+	name    string // for people
+	refresh time.Duration
+	load    func(context.Context) (T, error)
+	now     func() time.Time
+	life    *life
+	logger  *slog.Logger
+
+	flights singleflight.Group
+
+	mu       sync.Mutex // guards what follows, and is never held over a fetch
+	value    T
+	fetched  time.Time // zero: never
+	failed   time.Time // of the last failure in a row
+	failures int       // in a row
+	err      error     // of the last failure
+	renewed  time.Time // when renew last fetched
+	flying   bool      // a fetch is under way
+}
+
+// get gives the document, and waits for it only when there is none to use.
+func (d *document[T]) get(ctx context.Context) (T, error) {
+	d.mu.Lock()
+	now := d.now()
+	value, age := d.value, now.Sub(d.fetched)
+	usable := !d.fetched.IsZero() && age < keepFor
+	wait := d.backOff(now)
+	err := d.err
+	d.mu.Unlock()
+
+	if usable {
+		if age >= d.refresh && wait <= 0 {
+			d.start()
+		}
+		return value, nil
+	}
+	if wait > 0 {
+		var zero T
+		return zero, d.unavailable(err, wait)
+	}
+	return d.wait(ctx, d.start())
+}
+
+// renew gives the document as it is after a fetch, for a caller who missed
+// something in it. Fetches for that reason are a cool-down apart; a caller who
+// comes in between gets the document as it is.
+func (d *document[T]) renew(ctx context.Context) (T, error) {
+	d.mu.Lock()
+	now := d.now()
+	if !d.flying {
+		if (!d.renewed.IsZero() && now.Sub(d.renewed) < coolDown) || d.backOff(now) > 0 {
+			defer d.mu.Unlock()
+			return d.value, nil
+		}
+		d.renewed, d.flying = now, true
+	}
+	d.mu.Unlock()
+	return d.wait(ctx, d.start())
+}
+
+// backOff is how long the provider is still to be left alone. The caller holds
+// the lock.
+func (d *document[T]) backOff(now time.Time) time.Duration {
+	if d.failures == 0 {
+		return 0
+	}
+	pause := maxBackOff
+	if d.failures <= 5 {
+		pause = min(firstBackOff<<(d.failures-1), maxBackOff)
+	}
+	return pause - now.Sub(d.failed)
+}
+
+// start begins a fetch, or joins the one under way.
+func (d *document[T]) start() <-chan singleflight.Result {
+	return d.flights.DoChan("", func() (any, error) {
+		var value T
+		err := d.life.do(func(ctx context.Context) error {
+			var err error
+			value, err = d.load(ctx)
+			d.settle(value, err)
+			if err != nil && ctx.Err() == nil {
+				d.logger.Warn("fetching from the provider failed", "document", d.name, "error", err)
+			}
+			return err
+		})
+		return value, err
+	})
+}
+
+// settle keeps the outcome of a fetch.
+func (d *document[T]) settle(value T, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.flying = false
+	if err != nil {
+		d.failures++
+		d.failed, d.err = d.now(), err
+		return
+	}
+	d.value, d.fetched, d.failures, d.err = value, d.now(), 0, nil
+}
+
+func (d *document[T]) wait(ctx context.Context, flight <-chan singleflight.Result) (T, error) {
+	var zero T
+	select {
+	case result := <-flight:
+		if result.Err != nil {
+			return zero, d.unavailable(result.Err, firstBackOff)
+		}
+		return result.Val.(T), nil
+	case <-ctx.Done():
+		return zero, d.unavailable(ctx.Err(), firstBackOff)
+	}
+}
+
+// unavailable keeps apart a provider that can't be reached, which is worth
+// another try, and one that answers nonsense.
+func (d *document[T]) unavailable(cause error, retry time.Duration) error {
+	var e *Error
+	if errors.As(cause, &e) && !errors.Is(e, ErrUnavailable) {
+		return e
+	}
+	unavailable := ErrUnavailable.because("The provider can't be reached at the moment.").from(fmt.Errorf("%s: %w", d.name, cause))
+	unavailable.RetryAfter = retry
+	return unavailable
+}
+
+// life owns the goroutines that outlast a request: end cancels and awaits them.
+type life struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	mu    sync.Mutex
+	ended bool
+	tasks sync.WaitGroup
+}
+
+func newLife() *life {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &life{ctx: ctx, cancel: cancel}
+}
+
+var errClosed = errors.New("this Auth was closed")
+
+// do runs a task, unless the end has come.
+func (l *life) do(task func(context.Context) error) error {
+	l.mu.Lock()
+	if l.ended {
+		l.mu.Unlock()
+		return errClosed
+	}
+	l.tasks.Add(1)
+	l.mu.Unlock()
+	defer l.tasks.Done()
+	return task(l.ctx)
+}
+
+func (l *life) end() {
+	l.mu.Lock()
+	l.ended = true
+	l.mu.Unlock()
+	l.cancel()
+	l.tasks.Wait()
+}

@@ -1,0 +1,63 @@
+package core
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Endpoint is one route: register Handler for every method at Path, below the
+// prefix that PublicURL names.
+type Endpoint struct {
+	// Name is the route's name in the documentation: login, callback, token,
+	// device, logout, userinfo.
+	Name string
+	// Path begins with a slash and has no pattern in it.
+	Path string
+	// Handler answers every method itself, those that the route doesn't know
+	// included (405 with Allow). It looks at the request's method, query,
+	// headers and body, not at its path, and keeps nothing of it.
+	Handler http.Handler
+}
+
+// Endpoints lists the routes that are switched on, in a fixed order. An adapter
+// for a router registers each of them and decides nothing:
+//
+//	for _, e := range auth.Endpoints() {
+//		router.Handle(prefix+e.Path, e.Handler)
+//	}
+func (a *Auth) Endpoints() []Endpoint {
+	routes := a.config.Routes
+	all := []Endpoint{
+		endpoint("login", routes.Login, a.serveLogin, http.MethodGet),
+		endpoint("callback", routes.Callback, a.serveCallback, http.MethodGet),
+		endpoint("token", routes.Token, a.serveToken, http.MethodPost),
+		endpoint("device", routes.Device, a.serveDevice, http.MethodPost),
+		endpoint("logout", routes.Logout, a.serveLogout, http.MethodGet, http.MethodPost),
+		endpoint("userinfo", routes.Userinfo, a.serveUserinfo, http.MethodGet, http.MethodHead),
+	}
+	return slices.DeleteFunc(all, func(e Endpoint) bool { return e.Path == Off })
+}
+
+// endpoint wraps what a route does in what all routes do.
+func endpoint(name, path string, serve func(http.ResponseWriter, *http.Request) error, methods ...string) Endpoint {
+	allow := strings.Join(methods, ", ")
+	return Endpoint{Name: name, Path: path, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !slices.Contains(methods, r.Method) {
+			w.Header().Set("Allow", allow)
+			WriteError(w, errMethod)
+			return
+		}
+		if err := serve(w, r); err != nil {
+			WriteError(w, err)
+		}
+	})}
+}
+
+// redirect answers 302. Unlike [http.Redirect] it takes the URL as it is and
+// writes no body.
+func redirect(w http.ResponseWriter, location string) {
+	protect(w.Header())
+	w.Header().Set("Location", location)
+	w.WriteHeader(http.StatusFound)
+}

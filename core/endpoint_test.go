@@ -1,0 +1,60 @@
+package core_test
+
+import (
+	"net/http"
+	"slices"
+	"testing"
+
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/stretchr/testify/require"
+)
+
+func TestEveryRouteRefusesOtherMethodsWithAllow(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}))
+	allowed := map[string][]string{
+		"login": {"GET"}, "callback": {"GET"}, "token": {"POST"}, "device": {"POST"}, "logout": {"GET", "POST"}, "userinfo": {"GET", "HEAD"},
+	}
+	endpoints := a.auth.Endpoints()
+	require.Len(t, endpoints, len(allowed))
+	for _, e := range endpoints {
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"} {
+			if slices.Contains(allowed[e.Name], method) {
+				continue
+			}
+			req, err := http.NewRequest(method, a.api+e.Path, nil)
+			require.NoError(t, err)
+			got := a.do(browser(), req)
+			require.Equal(t, http.StatusMethodNotAllowed, got.StatusCode, "%s %s", method, e.Name)
+			want := ""
+			for i, method := range allowed[e.Name] {
+				if i > 0 {
+					want += ", "
+				}
+				want += method
+			}
+			require.Equal(t, want, got.Header.Get("Allow"))
+			if method != "HEAD" {
+				requireError(t, got, http.StatusMethodNotAllowed, "invalid_request")
+			}
+		}
+	}
+}
+
+func TestRoutesMoveAndSwitchOff(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), func(c *core.Config) {
+		c.Routes = core.Routes{Login: "/signin", Callback: "/back", Device: core.Off, Logout: core.Off, Userinfo: "/me"}
+	})
+	paths := map[string]string{}
+	for _, e := range a.auth.Endpoints() {
+		paths[e.Name] = e.Path
+	}
+	require.Equal(t, map[string]string{"login": "/signin", "callback": "/back", "token": "/auth/v2/token", "userinfo": "/me"}, paths)
+
+	tokens := a.provider.SignIn(t, a.api+"/signin", "alice")
+	require.Equal(t, "alice", a.get(browser(), "/me", "Authorization: Bearer "+tokens.AccessToken).json["username"])
+	require.Equal(t, http.StatusNotFound, a.get(browser(), "/auth/v2/login").StatusCode)
+
+	off := newApp(t, a.provider, func(c *core.Config) { c.Routes.Callback = core.Off })
+	requireError(t, off.get(browser(), "/auth/v2/login"), http.StatusBadRequest, "invalid_request")
+}

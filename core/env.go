@@ -1,0 +1,108 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// ConfigFromEnv reads a Config from environment variables, and reports every
+// one that can't be read. What a Config can't have from text (HTTPClient,
+// Logger, Observe, Require) is left for the program to set. Lists are separated
+// by spaces or commas, durations are Go's (30s); an empty variable counts as
+// not set.
+//
+//	OIDC_ISSUER            Issuer
+//	OIDC_CLIENT_ID         ClientID
+//	OIDC_CLIENT_SECRET     ClientSecret
+//	OIDC_CLIENT_AUTH       ClientAuth: client_secret_basic or client_secret_post
+//	OIDC_DISCOVERY_URL     DiscoveryURL
+//	OIDC_JWKS_URL          JWKSURL
+//	OIDC_PUBLIC_URL        PublicURL
+//	OIDC_SCOPES            Scopes
+//	OIDC_ALLOWED_SCOPES    AllowedScopes
+//	OIDC_ONLINE_DEVICES    OnlineDevices: true or false
+//	OIDC_AUTH_PARAMS       AuthParams, as a query: audience=api&access_type=offline
+//	OIDC_REDIRECT_URIS     RedirectURIs
+//	OIDC_POST_LOGOUT_URIS  PostLogoutURIs
+//	OIDC_SECRETS           Secrets
+//	OIDC_AUDIENCES         Audiences
+//	OIDC_PROFILE_PATHS     ProfilePaths
+//	OIDC_LEEWAY            Leeway
+//	OIDC_TIMEOUT           Timeout
+//
+// OIDC_CLIENT_SECRET_FILE and OIDC_SECRETS_FILE name files to read instead, as
+// container platforms mount secrets. The switches that begin with Insecure have
+// no variable: they belong in code that is reviewed.
+func ConfigFromEnv() (Config, error) {
+	var problems []error
+	text := func(name string) string { return strings.TrimSpace(os.Getenv(name)) }
+	list := func(name string) []string { return splitList(text(name)) }
+	parsed := func(name string, parse func(string) error) {
+		if value := text(name); value != "" {
+			if err := parse(value); err != nil {
+				problems = append(problems, fmt.Errorf("%s: %w", name, err))
+			}
+		}
+	}
+	secret := func(name string) string {
+		value, path := text(name), text(name+"_FILE")
+		switch {
+		case path == "":
+			return value
+		case value != "":
+			problems = append(problems, fmt.Errorf("%s and %s_FILE are both set: set one of them", name, name))
+			return ""
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s_FILE: %w", name, err))
+		}
+		return strings.TrimSpace(string(content))
+	}
+
+	config := Config{
+		Issuer: text("OIDC_ISSUER"), ClientID: text("OIDC_CLIENT_ID"), ClientSecret: secret("OIDC_CLIENT_SECRET"),
+		ClientAuth:   ClientAuth(text("OIDC_CLIENT_AUTH")),
+		DiscoveryURL: text("OIDC_DISCOVERY_URL"), JWKSURL: text("OIDC_JWKS_URL"), PublicURL: text("OIDC_PUBLIC_URL"),
+		Scopes: list("OIDC_SCOPES"), AllowedScopes: list("OIDC_ALLOWED_SCOPES"),
+		RedirectURIs: list("OIDC_REDIRECT_URIS"), PostLogoutURIs: list("OIDC_POST_LOGOUT_URIS"),
+		Secrets: splitList(secret("OIDC_SECRETS")), Audiences: list("OIDC_AUDIENCES"), ProfilePaths: list("OIDC_PROFILE_PATHS"),
+	}
+	parsed("OIDC_ONLINE_DEVICES", func(value string) (err error) {
+		if config.OnlineDevices, err = strconv.ParseBool(value); err != nil {
+			return fmt.Errorf("%q is not true or false", value)
+		}
+		return nil
+	})
+	parsed("OIDC_AUTH_PARAMS", func(value string) (err error) {
+		if config.AuthParams, err = url.ParseQuery(value); err != nil {
+			return fmt.Errorf("%q is not in the form name=value&name=value", value)
+		}
+		return nil
+	})
+	for name, field := range map[string]*time.Duration{"OIDC_LEEWAY": &config.Leeway, "OIDC_TIMEOUT": &config.Timeout} {
+		parsed(name, func(value string) (err error) {
+			if *field, err = time.ParseDuration(value); err != nil {
+				return fmt.Errorf("%q is not a duration such as 30s", value)
+			}
+			return nil
+		})
+	}
+	return config, errors.Join(problems...)
+}
+
+// splitList gives the entries of a list, and nil for none, which a Config tells
+// from an empty list.
+func splitList(text string) []string {
+	entries := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+	if len(entries) == 0 {
+		return nil
+	}
+	return entries
+}

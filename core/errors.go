@@ -1,0 +1,202 @@
+package core
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Error is every failure that a route or a guard answers. It is a value: two
+// errors with the same code are the same to [errors.Is], so that
+//
+//	errors.Is(err, core.ErrInvalidToken)
+//
+// holds whatever the description says. An Error never contains a token, a
+// code, a secret or a key, and so may be logged and shown.
+type Error struct {
+	// Status is the HTTP status code of the answer.
+	Status int
+	// Code is the registered OAuth error code (RFC 6749, RFC 6750, RFC 8628,
+	// RFC 8693), where there is one.
+	Code string
+	// Description is one sentence for a person.
+	Description string
+	// RetryAfter is when to try again, for ErrUnavailable; it is sent in
+	// whole seconds, rounded up. Zero: not said.
+	RetryAfter time.Duration
+	// Scope lists the missing scopes, separated by spaces, for
+	// ErrInsufficientScope.
+	Scope string
+
+	cause error
+	form  errorForm
+}
+
+// errorForm tells the few answers apart whose form differs for one code.
+type errorForm int
+
+const (
+	formPlain     errorForm = iota
+	formChallenge           // a guard's: with WWW-Authenticate: Bearer
+	formBasic               // client credentials came in the Authorization header
+	formPolling             // device polling: without the error member
+)
+
+// The errors that a program may want to tell apart, for use with [errors.Is].
+// Their own descriptions are never sent; each occurrence has one of its own.
+var (
+	// ErrInvalidRequest: a parameter is missing, repeated, malformed or too long.
+	ErrInvalidRequest = &Error{Status: http.StatusBadRequest, Code: "invalid_request"}
+	// ErrInvalidGrant: a code, verifier, state, refresh token or device code is
+	// wrong, expired, used or revoked.
+	ErrInvalidGrant = &Error{Status: http.StatusBadRequest, Code: "invalid_grant"}
+	// ErrInvalidScope: a scope is malformed or wider than Config.AllowedScopes.
+	ErrInvalidScope = &Error{Status: http.StatusBadRequest, Code: "invalid_scope"}
+	// ErrInvalidClient: client credentials were sent and are wrong.
+	ErrInvalidClient = &Error{Status: http.StatusUnauthorized, Code: "invalid_client"}
+	// ErrUnsupportedGrant: the grant type is unknown or switched off.
+	ErrUnsupportedGrant = &Error{Status: http.StatusBadRequest, Code: "unsupported_grant_type"}
+	// ErrAccessDenied: the user, the provider or the application refuses a login.
+	ErrAccessDenied = &Error{Status: http.StatusForbidden, Code: "access_denied"}
+	// ErrMissingToken: a guard found no bearer token.
+	ErrMissingToken = &Error{Status: http.StatusUnauthorized, Code: "missing_token"}
+	// ErrInvalidToken: a bearer token failed a check.
+	ErrInvalidToken = &Error{Status: http.StatusUnauthorized, Code: "invalid_token"}
+	// ErrInsufficientScope: a good token lacks a scope.
+	ErrInsufficientScope = &Error{Status: http.StatusForbidden, Code: "insufficient_scope"}
+	// ErrInsufficientClaims: a good token fails a claim or role constraint.
+	ErrInsufficientClaims = &Error{Status: http.StatusForbidden, Code: "insufficient_claims"}
+	// ErrNotFound: userinfo knows no username.
+	ErrNotFound = &Error{Status: http.StatusNotFound, Code: "not_found"}
+	// ErrProvider: the provider does not accept this application, or answered
+	// something that can't be used.
+	ErrProvider = &Error{Status: http.StatusBadGateway, Code: "server_error"}
+	// ErrUnavailable: the provider is down, too slow, or told us to come back.
+	ErrUnavailable = &Error{Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable"}
+)
+
+// Error gives code and description, and the cause where there is one.
+func (e *Error) Error() string {
+	text := e.Code
+	if e.Description != "" {
+		text += ": " + e.Description
+	}
+	if e.cause != nil {
+		text += " (" + e.cause.Error() + ")"
+	}
+	return text
+}
+
+// Unwrap gives the cause, which is for logs and never sent.
+func (e *Error) Unwrap() error { return e.cause }
+
+// Is reports whether target is an Error with the same code.
+func (e *Error) Is(target error) bool {
+	other, ok := target.(*Error)
+	return ok && other.Code == e.Code
+}
+
+// because gives a copy of the error with this sentence.
+func (e *Error) because(description string) *Error {
+	c := *e
+	c.Description = description
+	return &c
+}
+
+// from gives a copy of the error with this cause.
+func (e *Error) from(cause error) *Error {
+	c := *e
+	c.cause = cause
+	return &c
+}
+
+// as gives a copy of the error that is answered in this form.
+func (e *Error) as(form errorForm) *Error {
+	c := *e
+	c.form = form
+	return &c
+}
+
+// WriteError answers a request with err: status, JSON body and headers as
+// every route of this package does. An error that is no [Error] becomes a 500
+// that tells nothing about it; log it yourself.
+func WriteError(w http.ResponseWriter, err error) {
+	var e *Error
+	if !errors.As(err, &e) {
+		e = &Error{Status: http.StatusInternalServerError, Code: "server_error", Description: "Something went wrong on the server."}
+	}
+	header := w.Header()
+	switch {
+	case e.form == formBasic:
+		header.Set("WWW-Authenticate", "Basic")
+	case e.form == formChallenge && (e.Status == http.StatusUnauthorized || e.Code == ErrInsufficientScope.Code || e.Code == ErrInvalidRequest.Code):
+		header.Set("WWW-Authenticate", e.challenge())
+	}
+	if e.RetryAfter > 0 {
+		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+	}
+	body := struct {
+		Error       string `json:"error,omitempty"`
+		Description string `json:"error_description"`
+		Detail      string `json:"detail"`
+	}{e.Code, e.Description, e.Description}
+	if e.form == formPolling {
+		body.Error = ""
+	}
+	writeJSON(w, e.Status, body)
+}
+
+// challenge is the WWW-Authenticate value of RFC 6750 3. A request without any
+// token learns the scheme and nothing more.
+func (e *Error) challenge() string {
+	if e.Code == ErrMissingToken.Code {
+		return "Bearer"
+	}
+	value := `Bearer error="` + e.Code + `", error_description="` + quotable(e.Description) + `"`
+	if e.Scope != "" {
+		value += `, scope="` + quotable(e.Scope) + `"`
+	}
+	return value
+}
+
+// quotable keeps the characters that RFC 6749 and RFC 6750 allow in an error
+// description and a scope, and that need no escape in a quoted string.
+func quotable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// protect sets the headers of every answer that may concern one person.
+func protect(header http.Header) {
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "no-referrer")
+}
+
+// writeJSON answers with a JSON body that is meant for the caller alone.
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	protect(w.Header())
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	// The connection may be gone; there is nobody left to tell.
+	_ = encoder.Encode(body)
+}
+
+// Errors of which the code alone doesn't tell the status.
+var (
+	errTooLarge  = &Error{Status: http.StatusRequestEntityTooLarge, Code: ErrInvalidRequest.Code}
+	errMediaType = &Error{Status: http.StatusUnsupportedMediaType, Code: ErrInvalidRequest.Code}
+	errMethod    = &Error{Status: http.StatusMethodNotAllowed, Code: ErrInvalidRequest.Code, Description: "The route does not know this method."}
+	errPending   = &Error{Status: http.StatusBadRequest, Code: "authorization_pending"}
+	errSlowDown  = &Error{Status: http.StatusBadRequest, Code: "slow_down"}
+)

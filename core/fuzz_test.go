@@ -1,0 +1,309 @@
+package core
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// offline is a transport to a provider that can't be reached.
+type offline struct{}
+
+func (offline) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.New("offline") }
+
+// zeros is no randomness at all, so that what the processes of a fuzz run seal
+// is the same.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 0
+	}
+	return len(p), nil
+}
+
+func fuzzAuth(f *testing.F) *Auth {
+	a, err := New(Config{
+		Issuer: "https://id.example.org", ClientID: "app", PublicURL: "https://app.example.org/api",
+		RedirectURIs: []string{"https://app.example.org/done"}, AllowedScopes: []string{"orders"},
+		Secrets: []string{strings.Repeat("A", 43)}, Logger: slog.New(slog.DiscardHandler),
+		HTTPClient: &http.Client{Transport: offline{}},
+		Rand:       zeros{}, Now: func() time.Time { return time.Unix(2000000000, 0) },
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = a.Close() })
+	return a
+}
+
+// requireContract fails when an answer is none that the contract knows: a 500,
+// a redirect to nowhere allowed, or an error that is not JSON.
+func requireContract(t *testing.T, w *httptest.ResponseRecorder) {
+	t.Helper()
+	if w.Code == http.StatusInternalServerError {
+		t.Fatalf("500: %s", w.Body)
+	}
+	if w.Code >= 400 {
+		var body struct {
+			Error       string `json:"error"`
+			Description string `json:"error_description"`
+			Detail      string `json:"detail"`
+		}
+		if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || body.Detail == "" || body.Detail != body.Description {
+			t.Fatalf("%d with a body of no error: %s", w.Code, w.Body)
+		}
+	}
+}
+
+func FuzzStateOpensOnlyWhatWasSealed(f *testing.F) {
+	a := fuzzAuth(f)
+	sealed, err := a.sealState(loginState{Kind: loginNative, Verifier: "v", Expires: a.now().Add(time.Hour).Unix()})
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{"", "og1.", "og1.AAAA", sealed[:len(sealed)-1], sealed + "A", sealed + "=", strings.ToUpper(sealed), "og1." + strings.Repeat("A", 100), "x|" + sealed} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, state string) {
+		if _, err := a.openState(state); err == nil && state != sealed {
+			t.Fatalf("a forged state opened: %q", state)
+		} else if err != nil && !errors.Is(err, ErrInvalidGrant) {
+			t.Fatal(err)
+		}
+	})
+}
+
+func FuzzNonceRecognizesOnlyItsOwn(f *testing.F) {
+	a := fuzzAuth(f)
+	age := 60
+	good := a.challengeNonce("challenge", "uri", &age)
+	for _, seed := range []string{"", ".", good[:20], strings.TrimSuffix(good, ".60"), strings.TrimSuffix(good, "60") + "61", good + ".60", "." + good} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, nonce string) {
+		if _, ok := a.checkChallengeNonce(nonce, "challenge", "uri"); ok && nonce != good {
+			t.Fatalf("a forged nonce passed: %q", nonce)
+		}
+	})
+}
+
+func FuzzBearerHeaderIsNeverGood(f *testing.F) {
+	a := fuzzAuth(f)
+	guard := a.Required()
+	for _, seed := range []string{
+		"", "Bearer", "Bearer ", "bearer x.y.z", "Bearer  a", "Basic YTpi", "Bearer\tx", "Bearer eyJhbGciOiJub25lIn0.e30.AA",
+		"Bearer eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUub3JnIiwiYXVkIjoiYXBwIiwiZXhwIjo0MTAyNDQ0ODAwfQ.AA",
+		"Bearer " + strings.Repeat(".", 5000), "Bearer " + strings.Repeat("a", 20000), "Bearer a,b", "Bearer x Bearer y", "Bearer \x00",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header["Authorization"] = []string{header}
+		guard.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Fatalf("let through: %q", header) })).ServeHTTP(w, r)
+		requireContract(t, w)
+	})
+}
+
+func FuzzFormsAreAnsweredByTheContract(f *testing.F) {
+	a := fuzzAuth(f)
+	for _, seed := range []string{
+		"", "code=x", "code=x&code_verifier=" + strings.Repeat("v", 43) + "&redirect_uri=http://localhost/", "refresh_token=x&refresh-token=y",
+		"grant_type=refresh_token&refresh_token=%00", "device_code=x&client_id=app&client_secret=y", "a=%zz", ";", "&&&===", "scope=%ff",
+		"code=x&code_verifier=og1.AAAA", "resource=a&resource=b&code=x", "post_logout_redirect_uri=https://app.example.org/x&state=s", strings.Repeat("a=b&", 1000),
+	} {
+		f.Add(seed, "application/x-www-form-urlencoded")
+	}
+	f.Add("refresh_token=x", "multipart/form-data")
+	f.Add("refresh_token=x", "a/b; c=\"")
+	f.Fuzz(func(t *testing.T, body, contentType string) {
+		for _, e := range a.Endpoints() {
+			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+			r.Header.Set("Content-Type", contentType)
+			w := httptest.NewRecorder()
+			e.Handler.ServeHTTP(w, r)
+			requireContract(t, w)
+			if w.Code < 400 {
+				t.Fatalf("%s answered %d without a provider", e.Name, w.Code)
+			}
+		}
+	})
+}
+
+func FuzzQueriesAreAnsweredByTheContract(f *testing.F) {
+	a := fuzzAuth(f)
+	for _, seed := range []string{
+		"", "redirect_uri=http://localhost/&scope=orders", "state=og1.AAAA&code=x", "error=access_denied&state=x", "code_challenge=x&code_challenge_method=S256",
+		"max_age=1&prompt=none", "offline_access=true", "iss=x&state=y&code=z", "%zz", "a;b", "state=" + strings.Repeat("a", 5000), "post_logout_redirect_uri=//x",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		for _, e := range a.Endpoints() {
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			r.URL.RawQuery = query
+			w := httptest.NewRecorder()
+			e.Handler.ServeHTTP(w, r)
+			requireContract(t, w)
+			if w.Code < 400 {
+				t.Fatalf("%s answered %d without a provider", e.Name, w.Code)
+			}
+		}
+	})
+}
+
+func FuzzRedirectURIsStayWithinTheList(f *testing.F) {
+	a := fuzzAuth(f)
+	for _, seed := range []string{
+		"", "http://localhost/", "http://127.0.0.1:1/x", "http://[::1]/", "https://app.example.org/done", "https://app.example.org/api/auth/v2/callback",
+		"http://localhost@evil.org", "http://localhost\\@evil.org", "//localhost", "javascript://localhost/%0aalert(1)", "http://localhost%00.evil.org/", "http://localhost:x/", "http://[::1%25x]/",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, uri string) {
+		kind, err := a.config.redirectKind(uri)
+		if err != nil {
+			if !errors.Is(err, ErrInvalidRequest) {
+				t.Fatal(err)
+			}
+			return
+		}
+		u, err := url.Parse(uri)
+		if err != nil {
+			t.Fatalf("%q was allowed as %s and is no URL", uri, kind)
+		}
+		listed := uri == "https://app.example.org/done" || uri == "https://app.example.org/api/auth/v2/callback"
+		if !listed && !isLoopback(u.Hostname()) || u.User != nil || u.Fragment != "" {
+			t.Fatalf("%q was allowed as %s", uri, kind)
+		}
+	})
+}
+
+func FuzzScopes(f *testing.F) {
+	a := fuzzAuth(f)
+	for _, seed := range []string{"", "orders", "orders openid orders", " orders\t", "admin", "a\"b", "\xff", "ä", "orders\x00"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, named string) {
+		scopes, err := a.config.requestedScopes(named, false)
+		if err != nil {
+			if !errors.Is(err, ErrInvalidScope) {
+				t.Fatal(err)
+			}
+			return
+		}
+		seen := map[string]bool{}
+		for _, scope := range scopes {
+			if seen[scope] || !validScopeToken(scope) || strings.Fields(named) != nil && len(strings.Fields(named)) > 0 && scope != "openid" && scope != "orders" {
+				t.Fatalf("%q became %q", named, scopes)
+			}
+			seen[scope] = true
+		}
+	})
+}
+
+func FuzzClaims(f *testing.F) {
+	constraints := []Constraint{Scope("orders"), Role("admin"), Claim("a.b", "x", true, 1)}
+	for _, seed := range []string{
+		`{}`, `null`, `[]`, `{"iss":"i","exp":1}`, `{"exp":1e400}`, `{"exp":-1}`, `{"exp":"1"}`, `{"exp":1,"exp":2}`, `{"aud":["a",1]}`, `{"aud":{}}`, `{"scope":["a b","c"]}`,
+		`{"realm_access":{"roles":["admin",1,null]},"resource_access":{"x":{"roles":"y"}},"groups":{}}`, `{"a":{"b":[1,"x",{}]},"a.b":true}`, "{\"a\":\"\xff\"}",
+		strings.Repeat(`{"a":`, 5000), strings.Repeat("[", 20000), `{"preferred-username":"x","name":" "}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		c, err := parseClaims(payload)
+		if err != nil {
+			return
+		}
+		if !jsontext.Value(payload).IsValid() {
+			t.Fatalf("invalid JSON became claims: %q", payload)
+		}
+		token := newToken(c)
+		_ = judge(token, constraints)
+		_ = readProfile(c.all(), []string{"a", "a.b"})
+		_ = token.Username() + token.Email() + token.SessionID() + token.ClientID()
+		for i, role := range token.Roles() {
+			if role == "" || i > 0 && token.Roles()[i-1] >= role {
+				t.Fatalf("roles %q", token.Roles())
+			}
+		}
+	})
+}
+
+func FuzzDiscoveryDocument(f *testing.F) {
+	config := Config{Issuer: "https://id.example.org"}.withDefaults()
+	good := `{"issuer":"https://id.example.org","authorization_endpoint":"https://id.example.org/a","token_endpoint":"https://id.example.org/t","jwks_uri":"https://id.example.org/k"}`
+	for _, seed := range []string{
+		"", "null", "{}", good, strings.Replace(good, "https://id.example.org/t", "http://id.example.org/t", 1), strings.Replace(good, "/t", "/t#x", 1),
+		strings.Replace(good, `"https://id.example.org/k"`, "1", 1), `{"issuer":"https://id.example.org/"}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		m, err := parseMetadata(body, config)
+		if err != nil {
+			if !errors.Is(err, ErrProvider) {
+				t.Fatal(err)
+			}
+			return
+		}
+		for _, endpoint := range []string{m.AuthorizationEndpoint, m.TokenEndpoint, m.KeysURL} {
+			if checkURL(endpoint, false) != nil {
+				t.Fatalf("accepted %q", endpoint)
+			}
+		}
+	})
+}
+
+func FuzzAnswersOfTheProvider(f *testing.F) {
+	for _, seed := range []string{
+		"", "null", "{}", `{"access_token":"x","expires_in":"1"}`, `{"access_token":"x","expires":-1,"refresh_exp":1e99}`, `{"access_token":1}`,
+		`{"device_code":"d","user_code":"u","verification_url":"v","expires_in":1}`, `{"access_token":"x","expires_in":"NaN"}`, `{"access_token":"x","expires_in":253402300799}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	a := fuzzAuth(f)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if answer, err := parseTokenAnswer(body, a.now()); err == nil {
+			if b := a.tokenBody(answer); b.AccessToken == "" || b.ExpiresIn < 0 || b.RefreshExpires <= 0 || b.RefreshExpiresIn < 0 {
+				t.Fatalf("%+v", b)
+			}
+		} else if !errors.Is(err, ErrProvider) {
+			t.Fatal(err)
+		}
+		if device, err := parseDeviceAnswer(body); err == nil {
+			if device.Interval <= 0 || device.ExpiresIn <= 0 || device.DeviceCode == "" {
+				t.Fatalf("%+v", device)
+			}
+		} else if !errors.Is(err, ErrProvider) {
+			t.Fatal(err)
+		}
+	})
+}
+
+func FuzzForeignTextIsHarmless(f *testing.F) {
+	f.Add("invalid code SplxlOBeZQQYbYS6WxSbIA", "SplxlOBeZQQYbYS6WxSbIA")
+	f.Add("a\"b\\c\n\u00e4", "x")
+	f.Add(strings.Repeat("no ", 1000), "")
+	f.Add("\"split\"-secret-0123456789", "split-secret-0123456789")
+	f.Fuzz(func(t *testing.T, text, secret string) {
+		got := harmless(text, []string{secret}, "?")
+		if len(got) > maxForeignText || got != quotable(got) {
+			t.Fatalf("%q", got)
+		}
+		if secret := quotable(secret); got != "?" && secret != "" && strings.Contains(got, secret) {
+			t.Fatalf("%q repeats %q", got, secret)
+		}
+	})
+}

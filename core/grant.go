@@ -1,0 +1,436 @@
+package core
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"math"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/zitadel/oidc/v3/pkg/client/rp"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+)
+
+// grant serves one grant type of the token route and gives the tokens and
+// whose they are.
+type grant struct {
+	event EventKind
+	serve func(a *Auth, w http.ResponseWriter, r *http.Request, p params) (body tokenBody, subject string, err error)
+	// fields are the spellings of the parameter that tells this grant from the
+	// others when there is no grant_type.
+	fields []string
+}
+
+var grants = map[oidc.GrantType]grant{
+	oidc.GrantTypeCode:         {EventLogin, (*Auth).codeGrant, []string{"code"}},
+	oidc.GrantTypeRefreshToken: {EventRefresh, (*Auth).refreshGrant, []string{"refresh_token", "refresh-token"}},
+	oidc.GrantTypeDeviceCode:   {EventLogin, (*Auth).deviceGrant, []string{"device_code", "device-code"}},
+}
+
+// serveToken is the token route (RFC 6749 3.2).
+func (a *Auth) serveToken(w http.ResponseWriter, r *http.Request) error {
+	p, err := formParams(w, r)
+	if err != nil {
+		return err
+	}
+	if err := a.checkClient(r, p); err != nil {
+		return err
+	}
+	grant, err := chooseGrant(p)
+	if err != nil {
+		return err
+	}
+	body, subject, err := grant.serve(a, w, r, p)
+	a.observe(r.Context(), grant.event, subject, err)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, body)
+	return nil
+}
+
+// checkClient refuses credentials of another client. Clients need none: what
+// they bring (code and verifier, refresh token, device code) is their proof.
+func (a *Auth) checkClient(r *http.Request, p params) error {
+	wrong := ErrInvalidClient.because("The client credentials are not this service's; none are needed.")
+	if id, secret, ok := r.BasicAuth(); ok {
+		// RFC 6749 2.3.1: both are form-encoded before they are joined.
+		id, err1 := url.QueryUnescape(id)
+		secret, err2 := url.QueryUnescape(secret)
+		if err1 != nil || err2 != nil || !a.ownCredentials(id, secret) {
+			return wrong.as(formBasic)
+		}
+	}
+	id, err := p.ascii(maxOther, "client_id")
+	if err != nil {
+		return err
+	}
+	if id == "" {
+		id = a.config.ClientID
+	}
+	if !a.ownCredentials(id, p.values.Get("client_secret")) {
+		return wrong
+	}
+	return nil
+}
+
+// ownCredentials reports whether these are our name, and our secret or none.
+func (a *Auth) ownCredentials(id, secret string) bool {
+	return id == a.config.ClientID &&
+		(secret == "" || subtle.ConstantTimeCompare([]byte(secret), []byte(a.config.ClientSecret)) == 1)
+}
+
+// chooseGrant tells the grant from grant_type, or else from the one field that
+// is there.
+func chooseGrant(p params) (grant, error) {
+	if named := p.values.Get("grant_type"); named != "" {
+		found, ok := grants[oidc.GrantType(named)]
+		if !ok {
+			return grant{}, ErrUnsupportedGrant.because("The grant_type is not one that this service has.")
+		}
+		return found, nil
+	}
+	var chosen grant
+	count := 0
+	for _, candidate := range grants {
+		for _, field := range candidate.fields {
+			if p.has(field) {
+				chosen = candidate
+				count++
+				break
+			}
+		}
+	}
+	switch count {
+	case 0:
+		return grant{}, ErrInvalidRequest.because("One of code, refresh_token and device_code is needed.")
+	case 1:
+		return chosen, nil
+	}
+	return grant{}, ErrInvalidRequest.because("Only one of code, refresh_token and device_code may be sent.")
+}
+
+// codeGrant redeems an authorization code (RFC 6749 4.1.3). Its code_verifier
+// is the client's own, or the sealed state of a login whose PKCE we did.
+func (a *Auth) codeGrant(w http.ResponseWriter, r *http.Request, p params) (tokenBody, string, error) {
+	code, err := p.ascii(maxState, "code")
+	if err != nil {
+		return tokenBody{}, "", err
+	}
+	redirectURI, err := p.text("redirect_uri", maxRedirect)
+	if err != nil {
+		return tokenBody{}, "", err
+	}
+	verifier, err := p.ascii(maxState, "code_verifier")
+	if err != nil {
+		return tokenBody{}, "", err
+	}
+	switch {
+	case code == "":
+		return tokenBody{}, "", ErrInvalidRequest.because("The parameter code is missing.")
+	case verifier == "":
+		return tokenBody{}, "", ErrInvalidRequest.because("The parameter code_verifier is missing: a code is redeemed only with the verifier of its login, or with the state that login made.")
+	case strings.HasPrefix(verifier, statePrefix):
+		return a.redeemState(w, r, code, redirectURI, verifier)
+	}
+	return a.redeemVerifier(r.Context(), code, redirectURI, verifier)
+}
+
+// redeemVerifier redeems the code of a client that does PKCE itself.
+func (a *Auth) redeemVerifier(ctx context.Context, code, redirectURI, verifier string) (tokenBody, string, error) {
+	if !validVerifier(verifier) {
+		return tokenBody{}, "", ErrInvalidRequest.because("The code_verifier is not one (RFC 7636 4.1): it has 43 to 128 letters, digits and the characters -._~.")
+	}
+	if redirectURI == "" {
+		return tokenBody{}, "", ErrInvalidRequest.because("The parameter redirect_uri is missing.")
+	}
+	if kind, err := a.config.redirectKind(redirectURI); err != nil {
+		return tokenBody{}, "", err
+	} else if kind == loginCallback {
+		return tokenBody{}, "", ErrInvalidGrant.because("This redirect_uri is the service's own callback, which alone redeems its codes.")
+	}
+	challenge := challengeOf(verifier)
+	return a.redeem(ctx, redemption{
+		code: code, redirectURI: redirectURI, verifier: verifier,
+		nonce: func(nonce string) (*int, bool) { return a.checkChallengeNonce(nonce, challenge, redirectURI) },
+	})
+}
+
+// validVerifier holds a verifier against RFC 7636 4.1.
+func validVerifier(verifier string) bool {
+	return len(verifier) >= 43 && len(verifier) <= 128 &&
+		isBase64URL(strings.NewReplacer(".", "", "~", "").Replace(verifier))
+}
+
+// redeemState redeems the code of a login whose PKCE we did.
+func (a *Auth) redeemState(w http.ResponseWriter, r *http.Request, code, redirectURI, sealed string) (tokenBody, string, error) {
+	state, err := a.openState(sealed)
+	if err != nil {
+		return tokenBody{}, "", err
+	}
+	switch {
+	case state.Kind == loginCallback:
+		return tokenBody{}, "", ErrInvalidGrant.because("This login leads to the service's own callback, which alone redeems its code.")
+	case redirectURI != "" && redirectURI != state.RedirectURI:
+		return tokenBody{}, "", ErrInvalidGrant.because("The redirect_uri is not the one that the login began with.")
+	}
+	if state.Kind == loginBrowser {
+		if err := a.checkCookie(r, sealed, state); err != nil {
+			return tokenBody{}, "", err
+		}
+	}
+	body, subject, err := a.redeem(r.Context(), redemption{
+		code: code, redirectURI: state.RedirectURI, verifier: state.Verifier,
+		scope: state.Scope, nonce: state.checkNonce,
+	})
+	if state.Kind == loginBrowser && !retryable(err) {
+		a.clearCookie(w, sealed)
+	}
+	return body, subject, err
+}
+
+// redemption is a code with all that proves it is the caller's.
+type redemption struct {
+	code, redirectURI, verifier string
+	scope                       string // that was asked for, when that is known
+	nonce                       func(string) (*int, bool)
+}
+
+// codeRequest is the access token request of RFC 6749 4.1.3 and RFC 7636 4.5.
+// Unlike zitadel's type for it, it leaves the client's name to the client
+// authentication: some providers refuse one beside an Authorization header.
+type codeRequest struct {
+	GrantType    oidc.GrantType `schema:"grant_type"`
+	Code         string         `schema:"code"`
+	RedirectURI  string         `schema:"redirect_uri"`
+	CodeVerifier string         `schema:"code_verifier"`
+}
+
+// redeem exchanges a code at the provider and checks the ID token that comes
+// with it.
+func (a *Auth) redeem(ctx context.Context, redemption redemption) (tokenBody, string, error) {
+	answer, err := a.callToken(ctx, codeRequest{
+		GrantType: oidc.GrantTypeCode, Code: redemption.code,
+		RedirectURI: redemption.redirectURI, CodeVerifier: redemption.verifier,
+	}, redemption.code, redemption.verifier, redemption.redirectURI)
+	if err != nil {
+		return tokenBody{}, "", err
+	}
+	if answer.IDToken == "" {
+		return tokenBody{}, "", ErrProvider.because("The provider gave no ID token.")
+	}
+	if answer.Scope == "" {
+		answer.Scope = redemption.scope // RFC 6749 5.1: as requested
+	}
+	return a.accept(ctx, answer, redemption.nonce)
+}
+
+// refreshGrant hands a refresh token on (RFC 6749 6). No scope is sent: strict
+// providers refuse the configured ones, and they would widen a narrower grant.
+func (a *Auth) refreshGrant(_ http.ResponseWriter, r *http.Request, p params) (tokenBody, string, error) {
+	token, err := p.ascii(maxToken, "refresh_token", "refresh-token")
+	if err != nil {
+		return tokenBody{}, "", err
+	}
+	if token == "" {
+		return tokenBody{}, "", ErrInvalidRequest.because("The parameter refresh_token is missing.")
+	}
+	answer, err := a.callToken(r.Context(), rp.RefreshTokenRequest{
+		GrantType: oidc.GrantTypeRefreshToken, RefreshToken: token,
+	}, token)
+	if err != nil {
+		return tokenBody{}, "", err
+	}
+	if answer.RefreshToken == "" {
+		answer.RefreshToken = token // RFC 6749 6: it goes on being good
+	}
+	return a.accept(r.Context(), answer, nil)
+}
+
+// deviceGrant polls once for a device login (RFC 8628 3.4).
+func (a *Auth) deviceGrant(_ http.ResponseWriter, r *http.Request, p params) (tokenBody, string, error) {
+	code, err := p.ascii(maxToken, "device_code", "device-code")
+	if err != nil {
+		return tokenBody{}, "", err
+	}
+	if code == "" {
+		return tokenBody{}, "", ErrInvalidRequest.because("The parameter device_code is missing.")
+	}
+	answer, err := a.callToken(r.Context(), oidc.DeviceAccessTokenRequest{
+		GrantType: oidc.GrantTypeDeviceCode, DeviceCode: code,
+	}, code)
+	if err != nil {
+		return tokenBody{}, "", pollingError(err)
+	}
+	return a.accept(r.Context(), answer, nil)
+}
+
+// pollingError gives an error the form that clients which poll understand: a
+// refusal is 400 (RFC 8628 3.5), and of a provider that is down they are not
+// told by a code, since they take one they don't know for the end.
+func pollingError(err error) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	if errors.Is(e, ErrUnavailable) {
+		return e.as(formPolling)
+	}
+	if e.Status == http.StatusForbidden {
+		refused := *e
+		refused.Status = http.StatusBadRequest
+		return &refused
+	}
+	return e
+}
+
+// accept checks the ID token of an answer, if there is one, and makes the body
+// for our own client.
+func (a *Auth) accept(ctx context.Context, answer tokenAnswer, nonce func(string) (*int, bool)) (tokenBody, string, error) {
+	subject := ""
+	if answer.IDToken != "" {
+		id, err := a.verifier.idToken(ctx, answer.IDToken, idTokenExpectation{accessToken: answer.AccessToken, nonce: nonce})
+		if err != nil {
+			return tokenBody{}, "", idTokenError(err)
+		}
+		subject = id.Subject
+	}
+	return a.tokenBody(answer), subject, nil
+}
+
+// idTokenError is what a caller is told when an ID token was not accepted: his
+// own fault if the code was another login's, else the provider's.
+func idTokenError(err error) error {
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.Is(err, errNonce):
+		return ErrInvalidGrant.because("The code belongs to another login.").from(err)
+	case errors.Is(err, errMaxAge):
+		return ErrAccessDenied.because("The user signed in longer ago than max_age allows.").from(err)
+	}
+	return ErrProvider.because("The provider gave an ID token that can't be accepted.").from(err)
+}
+
+// tokenAnswer is what is used of a token response of the provider.
+type tokenAnswer struct {
+	AccessToken    string `json:"access_token"`
+	TokenType      string `json:"token_type"`
+	RefreshToken   string `json:"refresh_token"`
+	IDToken        string `json:"id_token"`
+	Scope          string `json:"scope"`
+	expires        time.Time
+	refreshExpires time.Time // zero: unknown
+}
+
+// callToken sends a request to the provider's token endpoint.
+func (a *Auth) callToken(ctx context.Context, request any, sent ...string) (tokenAnswer, error) {
+	m, err := a.provider.metadata.get(ctx)
+	if err != nil {
+		return tokenAnswer{}, err
+	}
+	body, err := a.provider.post(ctx, m.TokenEndpoint, request, sent...)
+	if err != nil {
+		return tokenAnswer{}, err
+	}
+	return parseTokenAnswer(body, a.now())
+}
+
+// unknownExpiry is how long an access token counts as good when the provider
+// doesn't say; clients refresh it early rather than late.
+const unknownExpiry = 180 * time.Second
+
+// parseTokenAnswer reads a token response (RFC 6749 5.1).
+func parseTokenAnswer(body []byte, now time.Time) (tokenAnswer, error) {
+	nonsense := func(why string) error {
+		return ErrProvider.because("The provider gave a token answer that can't be used.").from(errors.New(why))
+	}
+	var answer tokenAnswer
+	var fields map[string]json.RawMessage
+	// The errors of a JSON decoder can quote the input, and are not passed on.
+	if json.Unmarshal(body, &answer) != nil || json.Unmarshal(body, &fields) != nil {
+		return tokenAnswer{}, nonsense("it is not a JSON object of the registered types")
+	}
+	switch {
+	case answer.AccessToken == "":
+		return tokenAnswer{}, nonsense("it has no access_token")
+	case answer.TokenType != "" && !strings.EqualFold(answer.TokenType, "Bearer"):
+		return tokenAnswer{}, nonsense("its token_type is not Bearer")
+	}
+	answer.expires = expiry(fields, "", now)
+	if answer.expires.IsZero() {
+		answer.expires = now.Add(unknownExpiry)
+	}
+	answer.refreshExpires = expiry(fields, "refresh_", now)
+	return answer, nil
+}
+
+// expiry reads when a token ends, in any of the spellings that providers use:
+// seconds from now or a Unix time, as a number or a numeric string. 0 and
+// nothing mean unknown, the zero time.
+func expiry(fields map[string]json.RawMessage, prefix string, now time.Time) time.Time {
+	if seconds := seconds(fields[prefix+"expires_in"]); seconds > 0 {
+		return time.Unix(now.Unix()+seconds, 0)
+	}
+	for _, name := range []string{"expires", "exp", "expires_at"} {
+		if seconds := seconds(fields[prefix+name]); seconds > 0 {
+			return time.Unix(seconds, 0)
+		}
+	}
+	return time.Time{}
+}
+
+// seconds reads a number of seconds, 0 for anything that is none.
+func seconds(raw json.RawMessage) int64 {
+	number, err := strconv.ParseFloat(strings.Trim(string(raw), `"`), 64)
+	if err != nil || math.IsNaN(number) || number < 0 || number > latest {
+		return 0
+	}
+	return int64(number)
+}
+
+// unknownRefreshExpiry is how long a refresh token counts as good when the
+// provider doesn't say; clients take 0 for expired.
+const unknownRefreshExpiry = 30 * 24 * time.Hour
+
+// tokenBody is the answer of the token route and the callback. Every field is
+// always there, id_token aside.
+type tokenBody struct {
+	AccessToken      string `json:"access_token"`
+	TokenType        string `json:"token_type"`
+	Expires          int64  `json:"expires"`
+	ExpiresIn        int64  `json:"expires_in"`
+	RefreshToken     string `json:"refresh_token"`
+	RefreshExpires   int64  `json:"refresh_expires"`
+	RefreshExpiresIn int64  `json:"refresh_expires_in"`
+	Scope            string `json:"scope"`
+	IDToken          string `json:"id_token,omitempty"`
+}
+
+func (a *Auth) tokenBody(answer tokenAnswer) tokenBody {
+	now := a.now()
+	refreshExpires := answer.refreshExpires
+	switch {
+	case answer.RefreshToken == "":
+		refreshExpires = answer.expires
+	case refreshExpires.IsZero():
+		refreshExpires = now.Add(unknownRefreshExpiry)
+	}
+	return tokenBody{
+		AccessToken: answer.AccessToken, TokenType: "Bearer",
+		Expires: answer.expires.Unix(), ExpiresIn: secondsUntil(answer.expires, now),
+		RefreshToken:   answer.RefreshToken,
+		RefreshExpires: refreshExpires.Unix(), RefreshExpiresIn: secondsUntil(refreshExpires, now),
+		Scope: answer.Scope, IDToken: answer.IDToken,
+	}
+}
+
+func secondsUntil(end, now time.Time) int64 {
+	return max(0, end.Unix()-now.Unix())
+}

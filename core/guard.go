@@ -1,0 +1,150 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Guard lets requests with a good token through. Make one at start with
+// [Auth.Required] or [Auth.Optional] and use it for every request; it is safe
+// for concurrent use.
+type Guard struct {
+	auth        *Auth
+	optional    bool
+	refuseBad   bool
+	constraints []Constraint
+}
+
+// Required makes a guard that demands a good token which satisfies all the
+// constraints, those of Config.Require included. It panics on a malformed
+// constraint, since that is a mistake in the program; see [Constraint].
+func (a *Auth) Required(constraints ...Constraint) *Guard {
+	return a.guard(constraints)
+}
+
+// Optional makes a guard that lets requests without a token through as
+// anonymous, and those with a token that is not good as well, unless
+// [RefuseBadTokens] is among the constraints. A good token must satisfy the
+// constraints as in [Auth.Required]. It panics on a malformed constraint.
+func (a *Auth) Optional(constraints ...Constraint) *Guard {
+	g := a.guard(constraints)
+	g.optional = true
+	return g
+}
+
+func (a *Auth) guard(constraints []Constraint) *Guard {
+	g := &Guard{auth: a, constraints: slices.Concat(a.config.Require, constraints)}
+	for _, c := range g.constraints {
+		if err := c.check(); err != nil {
+			panic("oidcgate: " + err.Error())
+		}
+		g.refuseBad = g.refuseBad || c.kind == constraintRefuseBad
+	}
+	return g
+}
+
+// Check decides about a request by the values of its Authorization header, as
+// they came. It gives the verified token; behind Optional the zero Token for an
+// anonymous request. Its errors are [ErrMissingToken], [ErrInvalidToken],
+// [ErrInvalidRequest] (several Authorization headers, RFC 6750 3.1),
+// [ErrInsufficientScope], [ErrInsufficientClaims], and [ErrUnavailable] when the
+// provider's keys can't be had; answer them with [WriteError].
+//
+// Check keeps none of the strings, so that they may be views of a buffer that
+// is used again. It waits for the provider, within ctx and Config.Timeout, only
+// while the provider's keys are not known.
+func (g *Guard) Check(ctx context.Context, authorization []string) (Token, error) {
+	token, err := g.check(ctx, authorization)
+	if err == nil {
+		return token, nil
+	}
+	bad := errors.Is(err, ErrInvalidToken) || errors.Is(err, ErrInvalidRequest)
+	if bad {
+		g.auth.observe(ctx, EventToken, "", err)
+	}
+	if g.optional && (errors.Is(err, ErrMissingToken) || bad && !g.refuseBad) {
+		return Token{}, nil
+	}
+	return Token{}, err
+}
+
+func (g *Guard) check(ctx context.Context, authorization []string) (Token, error) {
+	raw, err := bearer(authorization)
+	if err != nil {
+		return Token{}, err
+	}
+	token, err := g.auth.Verify(ctx, raw)
+	if err != nil {
+		return Token{}, err
+	}
+	if err := judge(token, g.constraints); err != nil {
+		g.auth.observe(ctx, EventToken, token.Subject(), err)
+		return Token{}, err
+	}
+	return token, nil
+}
+
+// bearer finds the token in the values of the Authorization header (RFC 6750
+// 2.1).
+func bearer(authorization []string) (string, error) {
+	if len(authorization) > 1 {
+		return "", ErrInvalidRequest.because("The request has more than one Authorization header.").as(formChallenge)
+	}
+	if len(authorization) == 1 {
+		scheme, rest, _ := strings.Cut(authorization[0], " ")
+		if raw := strings.TrimLeft(rest, " "); strings.EqualFold(scheme, "Bearer") && raw != "" {
+			return raw, nil
+		}
+	}
+	return "", ErrMissingToken.because("A bearer token is needed in the Authorization header.").as(formChallenge)
+}
+
+// Handler guards next, with the token in the context of the request (see
+// [TokenFrom]). It is what the adapters for net/http routers give as their
+// middleware.
+func (g *Guard) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, err := g.Check(r.Context(), r.Header["Authorization"])
+		if err != nil {
+			WriteError(w, err)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(WithToken(r.Context(), token)))
+	})
+}
+
+// Verify decides whether an access token is good by itself: no constraint is
+// applied, not even those of Config.Require. It is for tokens that arrive by
+// another way than a request's header, over a message queue for example. Its
+// errors are [ErrInvalidToken] and [ErrUnavailable].
+func (a *Auth) Verify(ctx context.Context, raw string) (Token, error) {
+	c, err := a.verifier.accessToken(ctx, raw)
+	if err != nil {
+		return Token{}, tokenError(err)
+	}
+	return newToken(c), nil
+}
+
+// tokenError is what a caller is told when a token was not accepted. That keys
+// can't be had, for whatever reason, says nothing about the token.
+func tokenError(err error) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return ErrInvalidToken.because(sentence(err)).as(formChallenge)
+	}
+	if errors.Is(e, ErrUnavailable) {
+		return e
+	}
+	unavailable := ErrUnavailable.because("The provider's keys can't be had at the moment.").from(err)
+	unavailable.RetryAfter = firstBackOff
+	return unavailable
+}
+
+// sentence makes an error's text a sentence.
+func sentence(err error) string {
+	text := err.Error()
+	return strings.ToUpper(text[:1]) + text[1:] + "."
+}

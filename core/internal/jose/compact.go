@@ -1,0 +1,82 @@
+// Package jose is the one place that knows how keys, signatures and compact
+// tokens look. Everything of lestrrat-go/jwx that the library uses is behind
+// it.
+package jose
+
+import (
+	"encoding/base64"
+	"errors"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Errors of Cut. They say what was wrong and never repeat the token.
+var (
+	ErrShape    = errors.New("the token is not three base64url parts separated by dots")
+	ErrEncoding = errors.New("a part of the token is not canonical base64url")
+	ErrHeader   = errors.New("the token's header is not a JSON object of the expected types")
+	ErrCritical = errors.New("the token's header demands an extension that is not supported")
+)
+
+// Token is a compact JWS (RFC 7515 7.1) that was cut into its parts. Its
+// signature has not been looked at.
+type Token struct {
+	Header    Header
+	Payload   []byte // decoded; a copy, never a view of the raw token
+	Signature []byte // decoded
+	Signed    []byte // what the signature covers: header and payload as sent
+}
+
+// Header is what a verifier needs of a JOSE header. Keys that a token brings
+// along (jwk, jku, x5u, x5c) are not even read.
+type Header struct {
+	Algorithm string `json:"alg"`
+	Type      string `json:"typ"`
+	KeyID     string `json:"kid"`
+
+	Critical jsontext.Value `json:"crit"`
+	Base64   jsontext.Value `json:"b64"`
+}
+
+// strict refuses what RawURLEncoding alone lets through: trailing bits that
+// are not zero. Line breaks, which any decoder of encoding/base64 skips, are
+// refused in decode.
+var strict = base64.RawURLEncoding.Strict()
+
+// Cut takes a raw compact token apart. A token has one spelling only:
+// whitespace, padding, line breaks and non-canonical base64url are refused,
+// so that the same token can't be presented twice under two names.
+func Cut(raw string) (Token, error) {
+	header, rest, ok := strings.Cut(raw, ".")
+	if !ok {
+		return Token{}, ErrShape
+	}
+	payload, signature, ok := strings.Cut(rest, ".")
+	if !ok || header == "" || payload == "" || signature == "" || strings.Contains(signature, ".") {
+		return Token{}, ErrShape
+	}
+	if strings.ContainsAny(raw, "\r\n") {
+		return Token{}, ErrEncoding
+	}
+	var t Token
+	headerJSON, err := strict.DecodeString(header)
+	if err != nil {
+		return Token{}, ErrEncoding
+	}
+	if t.Payload, err = strict.DecodeString(payload); err != nil {
+		return Token{}, ErrEncoding
+	}
+	if t.Signature, err = strict.DecodeString(signature); err != nil {
+		return Token{}, ErrEncoding
+	}
+	if err := json.Unmarshal(headerJSON, &t.Header); err != nil || headerJSON[0] != '{' {
+		return Token{}, ErrHeader
+	}
+	if t.Header.Critical != nil || t.Header.Base64 != nil {
+		return Token{}, ErrCritical
+	}
+	t.Signed = []byte(raw[:len(header)+1+len(payload)])
+	return t, nil
+}

@@ -1,0 +1,103 @@
+package jose
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const rfc7515ES256 = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q"
+
+const rfc7515Key = `{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"`
+
+func keySet(keys ...string) []byte { return []byte(`{"keys":[` + strings.Join(keys, ",") + `]}`) }
+
+// The example of RFC 7515 appendix A.3.
+func TestVerifyTakesTheStandardsExample(t *testing.T) {
+	token, err := Cut(rfc7515ES256)
+	require.NoError(t, err)
+	keys, err := ParseKeySet(keySet(rfc7515Key + "}"))
+	require.NoError(t, err)
+	found := keys.Find("", "ES256")
+	require.Len(t, found, 1)
+	require.NoError(t, found[0].Verify(token))
+
+	token.Signature[0] ^= 1
+	require.ErrorIs(t, found[0].Verify(token), ErrSignature)
+}
+
+func TestFindChoosesByKidAndAlgorithm(t *testing.T) {
+	keys, err := ParseKeySet(keySet(
+		rfc7515Key+`,"kid":"a"}`,
+		rfc7515Key+`,"kid":"b","alg":"ES256","use":"sig"}`,
+		rfc7515Key+`,"key_ops":["verify"]}`,
+		rfc7515Key+`,"kid":"encryption","use":"enc"}`,
+		rfc7515Key+`,"kid":"other operations","key_ops":["deriveKey"]}`,
+		rfc7515Key+`,"kid":"alg of another type","alg":"RS256"}`,
+		`{"kty":"oct","k":"c2VjcmV0","kid":"a","alg":"HS256"}`,
+	))
+	require.NoError(t, err)
+	require.Len(t, keys, 3)
+	for _, row := range []struct {
+		kid, alg string
+		found    int
+	}{
+		{"a", "ES256", 2}, {"b", "ES256", 2}, {"c", "ES256", 1}, {"", "ES256", 3},
+		{"a", "RS256", 0}, {"a", "HS256", 0}, {"a", "ES384", 0}, {"a", "none", 0}, {"a", "", 0},
+	} {
+		require.Len(t, keys.Find(row.kid, row.alg), row.found, row)
+	}
+}
+
+func FuzzCutKnowsOneSpelling(f *testing.F) {
+	for _, seed := range []string{"", ".", "..", "...", rfc7515ES256, rfc7515ES256 + "=", rfc7515ES256[:60] + "\n" + rfc7515ES256[60:], "e30.e30.AB", "bnVsbA.e30.AA", "W10.e30.AA"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		token, err := Cut(raw)
+		if err != nil {
+			return
+		}
+		again := string(token.Signed) + "." + strict.EncodeToString(token.Signature)
+		if again != raw {
+			t.Fatalf("%q and %q are the same token", raw, again)
+		}
+	})
+}
+
+func FuzzKeySet(f *testing.F) {
+	for _, seed := range []string{
+		"", "null", "{}", `{"keys":[]}`, `{"keys":[1,null,{}]}`, string(keySet(rfc7515Key + "}")), `{"kty":"RSA","n":"AQAB","e":"AQAB"}`,
+		`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`, `{"keys":[{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]}`,
+		`{"keys":[{"kty":"OKP","crv":"X25519","x":"AA"}]}`, `{"keys":[{"kty":"RSA","n":"","e":""}]}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	token, err := Cut(rfc7515ES256)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, document []byte) {
+		keys, err := ParseKeySet(document)
+		if err != nil {
+			return
+		}
+		if !json.Valid(document) && len(keys) == 0 {
+			t.Fatal("a set without keys is an error")
+		}
+		for _, algorithm := range append([]string{"none", "HS256"}, Algorithms...) {
+			for _, key := range keys.Find("", algorithm) {
+				if algorithm == "none" || algorithm == "HS256" {
+					t.Fatal("no key fits " + algorithm)
+				}
+				token.Header.Algorithm = algorithm
+				if err := key.Verify(token); err != nil && !errors.Is(err, ErrSignature) {
+					t.Fatal(err)
+				}
+			}
+		}
+	})
+}

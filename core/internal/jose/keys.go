@@ -1,0 +1,140 @@
+package jose
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"errors"
+	"slices"
+
+	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/lestrrat-go/jwx/v2/jwk"
+	"github.com/lestrrat-go/jwx/v2/jws"
+)
+
+// MinRSABits is the smallest RSA modulus that is accepted (RFC 7518 3.3).
+const MinRSABits = 2048
+
+// ErrSignature is what Verify answers for a signature that doesn't hold.
+var ErrSignature = errors.New("the signature does not match")
+
+// ErrNoKeys is what ParseKeySet answers for a document without a usable key.
+var ErrNoKeys = errors.New("the document holds no key that can verify a signature")
+
+// Algorithms are the signature algorithms that can be verified: asymmetric
+// ones only, so that nobody's public key can ever serve as a shared secret.
+var Algorithms = []string{
+	"RS256", "RS384", "RS512",
+	"PS256", "PS384", "PS512",
+	"ES256", "ES384", "ES512",
+	"EdDSA",
+}
+
+// Key is a public key that verifies signatures.
+type Key struct {
+	ID         string // "" when the document gave it none
+	algorithms []string
+	public     any
+}
+
+// KeySet is the usable part of a JWK Set (RFC 7517), in the document's order.
+type KeySet []Key
+
+// ParseKeySet reads a JWK Set. Keys that can't verify are left out: shared
+// secrets, keys for encryption, unknown types and curves, RSA keys under
+// MinRSABits. A set with none left is an error.
+func ParseKeySet(document []byte) (KeySet, error) {
+	set, err := jwk.Parse(document, jwk.WithIgnoreParseError(true))
+	if err != nil {
+		return nil, err
+	}
+	var keys KeySet
+	for i := range set.Len() {
+		jwKey, _ := set.Key(i)
+		if key, ok := usable(jwKey); ok {
+			keys = append(keys, key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, ErrNoKeys
+	}
+	return keys, nil
+}
+
+// usable turns a JWK into a Key if it can verify signatures.
+func usable(jwKey jwk.Key) (Key, bool) {
+	if use := jwKey.KeyUsage(); use != "" && use != string(jwk.ForSignature) {
+		return Key{}, false
+	}
+	if operations := jwKey.KeyOps(); len(operations) > 0 && !slices.Contains(operations, jwk.KeyOpVerify) {
+		return Key{}, false
+	}
+	publicKey, err := jwk.PublicKeyOf(jwKey)
+	if err != nil {
+		return Key{}, false
+	}
+	var raw any
+	if err := publicKey.Raw(&raw); err != nil {
+		return Key{}, false
+	}
+	key := Key{ID: jwKey.KeyID()}
+	key.algorithms, key.public = fitting(raw)
+	if named := jwKey.Algorithm().String(); named != "" {
+		if !slices.Contains(key.algorithms, named) {
+			return Key{}, false
+		}
+		key.algorithms = []string{named}
+	}
+	return key, len(key.algorithms) > 0
+}
+
+// fitting names the algorithms that a raw public key can be used with; the
+// key's type decides, and for elliptic curves the curve does (RFC 7518 3.4).
+func fitting(raw any) (algorithms []string, public any) {
+	switch key := raw.(type) {
+	case *rsa.PublicKey:
+		if key.N.BitLen() < MinRSABits {
+			return nil, nil
+		}
+		return Algorithms[:6], key
+	case *ecdsa.PublicKey:
+		switch key.Curve {
+		case elliptic.P256():
+			return []string{"ES256"}, key
+		case elliptic.P384():
+			return []string{"ES384"}, key
+		case elliptic.P521():
+			return []string{"ES512"}, key
+		}
+	case ed25519.PublicKey:
+		return []string{"EdDSA"}, key
+	}
+	return nil, nil
+}
+
+// Find lists the keys that a token with this kid and alg can be signed with:
+// those of that name and, since some providers name their keys in tokens
+// alone, those without one. A token without a kid may come from any of them.
+func (s KeySet) Find(keyID, algorithm string) []Key {
+	var found []Key
+	for _, key := range s {
+		if (key.ID == keyID || key.ID == "" || keyID == "") && slices.Contains(key.algorithms, algorithm) {
+			found = append(found, key)
+		}
+	}
+	return found
+}
+
+// Verify checks the token's signature with the key. The caller has chosen the
+// key by Find, so that algorithm and key fit.
+func (k Key) Verify(t Token) error {
+	verifier, err := jws.NewVerifier(jwa.SignatureAlgorithm(t.Header.Algorithm))
+	if err != nil {
+		return err
+	}
+	if err := verifier.Verify(t.Signed, t.Signature, k.public); err != nil {
+		return ErrSignature
+	}
+	return nil
+}

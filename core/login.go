@@ -1,0 +1,235 @@
+package core
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/oauth2"
+)
+
+// loginRequest is what a login asks for.
+type loginRequest struct {
+	redirectURI string
+	kind        loginKind
+	scopes      []string
+	challenge   string // of a client that does PKCE itself
+	state       string // of that client
+	maxAge      *int
+	handedOn    url.Values // parameters for the provider
+}
+
+// serveLogin sends the browser to the provider.
+func (a *Auth) serveLogin(w http.ResponseWriter, r *http.Request) error {
+	login, err := a.readLogin(r)
+	if err != nil {
+		return err
+	}
+	m, err := a.provider.metadata.get(r.Context())
+	if err != nil {
+		return err
+	}
+	if login.challenge != "" {
+		nonce := a.challengeNonce(login.challenge, login.redirectURI, login.maxAge)
+		redirect(w, a.authorizationURL(m, login, login.state, nonce, login.challenge))
+		return nil
+	}
+	state, err := a.newState(login)
+	if err != nil {
+		return err
+	}
+	sealed, err := a.sealState(state)
+	if err != nil {
+		return err
+	}
+	if state.Kind != loginNative {
+		a.setCookie(w, sealed, state)
+	}
+	redirect(w, a.authorizationURL(m, login, sealed, state.Nonce, challengeOf(state.Verifier)))
+	return nil
+}
+
+// readLogin reads and checks the query of a login.
+func (a *Auth) readLogin(r *http.Request) (loginRequest, error) {
+	p, err := queryParams(r)
+	if err != nil {
+		return loginRequest{}, err
+	}
+	login := loginRequest{handedOn: url.Values{}}
+	if err := a.readDestination(p, &login); err != nil {
+		return loginRequest{}, err
+	}
+	if err := a.readScopes(p, &login); err != nil {
+		return loginRequest{}, err
+	}
+	if err := readChallenge(p, &login); err != nil {
+		return loginRequest{}, err
+	}
+	if err := readHandedOn(p, &login); err != nil {
+		return loginRequest{}, err
+	}
+	return login, nil
+}
+
+// readDestination finds out where the login leads to. What a standard OAuth
+// client sends besides must agree with what we are.
+func (a *Auth) readDestination(p params, login *loginRequest) error {
+	id, err := p.ascii(maxOther, "client_id")
+	if err != nil {
+		return err
+	}
+	if id != "" && id != a.config.ClientID {
+		return ErrInvalidRequest.because("The client_id is not this service's; leave it out.")
+	}
+	for name, only := range map[string]string{"response_type": "code", "response_mode": "query"} {
+		if p.has(name) && p.values.Get(name) != only {
+			return ErrInvalidRequest.because("The " + name + " must be " + only + "; leave it out.")
+		}
+	}
+	if login.redirectURI, err = p.text("redirect_uri", maxRedirect); err != nil {
+		return err
+	}
+	if login.redirectURI == "" {
+		if login.redirectURI = a.config.callbackURL(); login.redirectURI == "" {
+			return ErrInvalidRequest.because("The parameter redirect_uri is missing.")
+		}
+	}
+	login.kind, err = a.config.redirectKind(login.redirectURI)
+	return err
+}
+
+func (a *Auth) readScopes(p params, login *loginRequest) error {
+	named, err := p.text("scope", maxRedirect)
+	if err != nil {
+		return err
+	}
+	offline := false
+	if text, err := p.text("offline_access", maxOther); err != nil {
+		return err
+	} else if text != "" {
+		if offline, err = strconv.ParseBool(text); err != nil {
+			return ErrInvalidRequest.because("The parameter offline_access must be true or false.")
+		}
+	}
+	if offline && !a.config.scopeAllowed("offline_access") {
+		return ErrInvalidScope.because("The scope is wider than this service allows.")
+	}
+	login.scopes, err = a.config.requestedScopes(named, offline)
+	return err
+}
+
+// readChallenge finds out who does PKCE (RFC 7636).
+func readChallenge(p params, login *loginRequest) error {
+	var err error
+	if login.challenge, err = p.ascii(maxOther, "code_challenge"); err != nil {
+		return err
+	}
+	if login.state, err = p.ascii(maxState, "state"); err != nil {
+		return err
+	}
+	method := p.values.Get("code_challenge_method")
+	switch {
+	case login.challenge == "" && method != "":
+		return ErrInvalidRequest.because("The parameter code_challenge is missing.")
+	case login.challenge == "" && login.state != "":
+		return ErrInvalidRequest.because("A state of your own needs PKCE of your own: send code_challenge as well, or leave the state out.")
+	case login.challenge == "":
+		return nil
+	case method != "S256":
+		return ErrInvalidRequest.because("The code_challenge_method must be S256.")
+	case len(login.challenge) != 43 || !isBase64URL(login.challenge):
+		return ErrInvalidRequest.because("The code_challenge is not the base64url of a SHA-256 hash.")
+	case login.kind == loginCallback:
+		return ErrInvalidRequest.because("This redirect_uri is the service's own callback, which does PKCE itself: leave code_challenge out.")
+	}
+	return nil
+}
+
+func isBase64URL(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	})
+}
+
+// readHandedOn collects what only the provider understands (OpenID Connect
+// Core 3.1.2.1).
+func readHandedOn(p params, login *loginRequest) error {
+	for _, name := range []string{"prompt", "max_age", "login_hint", "ui_locales", "acr_values"} {
+		value, err := p.text(name, maxOther)
+		if err != nil {
+			return err
+		}
+		if value != "" {
+			login.handedOn.Set(name, value)
+		}
+	}
+	if text := login.handedOn.Get("max_age"); text != "" {
+		seconds, err := strconv.ParseUint(text, 10, 31)
+		if err != nil {
+			return ErrInvalidRequest.because("The parameter max_age must be a number of seconds.")
+		}
+		age := int(seconds)
+		login.maxAge = &age
+		login.handedOn.Set("max_age", strconv.Itoa(age))
+	}
+	prompts := strings.Fields(login.handedOn.Get("prompt"))
+	for _, prompt := range prompts {
+		if !slices.Contains([]string{"none", "login", "consent", "select_account"}, prompt) {
+			return ErrInvalidRequest.because("The parameter prompt must be none, login, consent or select_account.")
+		}
+		if prompt == "none" && len(prompts) > 1 {
+			return ErrInvalidRequest.because("The prompt none can't be combined with another.")
+		}
+	}
+	return nil
+}
+
+// newState makes what a login of ours must remember.
+func (a *Auth) newState(login loginRequest) (loginState, error) {
+	state := loginState{
+		Kind:        login.kind,
+		RedirectURI: login.redirectURI,
+		Scope:       strings.Join(login.scopes, " "),
+		MaxAge:      login.maxAge,
+		Expires:     a.now().Add(stateLifetime).Unix(),
+	}
+	secrets := []*string{&state.Verifier, &state.Nonce}
+	if state.Kind != loginNative {
+		secrets = append(secrets, &state.Binding)
+	}
+	for _, secret := range secrets {
+		var err error
+		if *secret, err = a.random(); err != nil {
+			return loginState{}, err
+		}
+	}
+	return state, nil
+}
+
+// authorizationURL is where the browser goes: the authorization request of
+// RFC 6749 4.1.1 with PKCE and a nonce. The configured parameters come first, so
+// that the request's own can stand in their place.
+func (a *Auth) authorizationURL(m metadata, login loginRequest, state, nonce, challenge string) string {
+	extra := cloneValues(a.config.AuthParams)
+	for name, values := range login.handedOn {
+		extra[name] = values
+	}
+	endpoint := m.AuthorizationEndpoint
+	if len(extra) > 0 {
+		separator := "?"
+		if strings.Contains(endpoint, "?") {
+			separator = "&"
+		}
+		endpoint += separator + extra.Encode()
+	}
+	client := oauth2.Config{
+		ClientID: a.config.ClientID, RedirectURL: login.redirectURI, Scopes: login.scopes,
+		Endpoint: oauth2.Endpoint{AuthURL: endpoint},
+	}
+	return client.AuthCodeURL(state,
+		oauth2.SetAuthURLParam("nonce", nonce),
+		oauth2.SetAuthURLParam("code_challenge", challenge),
+		oauth2.SetAuthURLParam("code_challenge_method", "S256"))
+}

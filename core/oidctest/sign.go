@@ -1,0 +1,132 @@
+package oidctest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
+)
+
+// AccessToken issues an access token to the client for a user, as if they had
+// just signed in and the code had been exchanged, but without any request. No
+// scopes mean openid, profile and email. It ends the test if there is no such
+// user.
+func (p *Provider) AccessToken(tb testing.TB, user string, scopes ...string) string {
+	tb.Helper()
+	u := p.known(tb, user)
+	if len(scopes) == 0 {
+		scopes = []string{oidc.ScopeOpenID, oidc.ScopeProfile, oidc.ScopeEmail}
+	}
+	g := p.storage.grantTo(newSession(u), scopes)
+	answer, err := p.issue(op.ContextWithIssuer(context.Background(), p.Issuer), g, &g, "", "")
+	if err != nil {
+		tb.Fatalf("oidctest: no access token for %s: %v", user, err)
+	}
+	return answer.AccessToken
+}
+
+// KeyID is the kid of the key that tokens are signed with at the moment.
+func (p *Provider) KeyID(tb testing.TB) string {
+	tb.Helper()
+	key, err := p.storage.keys.signer()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return key.id
+}
+
+// Claims are the claims of an access token that the provider would issue now for
+// a user, with the scopes openid, profile and email. Those of extra are added or
+// replaced, and those that are nil in extra are left out. They are meant for
+// [Provider.Sign]: the provider itself has not issued the token, and does not
+// take it at the userinfo endpoint. It panics if there is no such user.
+func (p *Provider) Claims(user string, extra map[string]any) map[string]any {
+	u := p.storage.user(user)
+	if u == nil {
+		panic(p.unknown(user))
+	}
+	g := p.storage.grantTo(newSession(u), []string{oidc.ScopeOpenID, oidc.ScopeProfile, oidc.ScopeEmail})
+	claims := privateClaims(&g)
+	now := time.Now()
+	maps.Copy(claims, map[string]any{
+		"iss":       p.Issuer,
+		"sub":       u.Subject,
+		"aud":       p.options.Audience,
+		"client_id": p.ClientID,
+		"jti":       rand.Text(),
+		"iat":       now.Unix(),
+		"nbf":       now.Unix(),
+		"exp":       now.Add(p.options.AccessTokenLifetime).Unix(),
+	})
+	return override(claims, extra)
+}
+
+// Sign makes a compact JWS of exactly these claims, signed with the key that is
+// published at the moment. It is for tokens that no provider should issue.
+//
+// The header has alg, kid and typ "JWT". The entries of header are added to it or
+// replace them, and those that are nil are left out. The signature follows alg
+// where the key allows: none leaves it empty, HS256 and its like take the public
+// key in PEM for the secret, as in the attack on verifiers that confuse the two,
+// and RS, PS and their sizes are made with an RSA key. For everything else the
+// signature is one that the key makes by default. A token of a foreign key with
+// the kid of this provider is one that another provider signs.
+func (p *Provider) Sign(tb testing.TB, header, claims map[string]any) string {
+	tb.Helper()
+	key, err := p.storage.keys.signer()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	head := override(map[string]any{"alg": key.algorithm, "kid": key.id, "typ": "JWT"}, header)
+	algorithm, _ := head["alg"].(string)
+	var parts []string
+	for _, part := range []map[string]any{head, claims} {
+		encoded, err := json.Marshal(part)
+		if err != nil {
+			tb.Fatalf("oidctest: Sign cannot write the token: %v", err)
+		}
+		parts = append(parts, base64.RawURLEncoding.EncodeToString(encoded))
+	}
+	input := strings.Join(parts, ".")
+	signature, err := key.sign(algorithm, []byte(input))
+	if err != nil {
+		tb.Fatalf("oidctest: Sign cannot sign the token: %v", err)
+	}
+	return input + "." + base64.RawURLEncoding.EncodeToString(signature)
+}
+
+func override(m, by map[string]any) map[string]any {
+	for name, value := range by {
+		if value == nil {
+			delete(m, name)
+		} else {
+			m[name] = value
+		}
+	}
+	return m
+}
+
+func (p *Provider) known(tb testing.TB, name string) *User {
+	tb.Helper()
+	u := p.storage.user(name)
+	if u == nil {
+		tb.Fatal(p.unknown(name))
+	}
+	return u
+}
+
+func (p *Provider) unknown(name string) string {
+	var names []string
+	for _, u := range p.options.Users {
+		names = append(names, u.Username)
+	}
+	return fmt.Sprintf("oidctest: there is no user %q, only %s", name, strings.Join(names, ", "))
+}

@@ -1,0 +1,332 @@
+package core_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/stretchr/testify/require"
+)
+
+func TestAProviderThatIsDownAtStartCostsOnlyTheRequestsThatNeedIt(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	good := provider.AccessToken(t, "alice")
+	provider.Down(true)
+	a := newApp(t, provider) // New makes no calls
+	a.guarded("/required", a.auth.Required())
+	a.guarded("/optional", a.auth.Optional())
+	require.ErrorIs(t, a.auth.Start(t.Context()), core.ErrUnavailable)
+
+	for _, path := range []string{"/required", "/optional"} {
+		got := a.get(browser(), path, bearer(good))
+		requireError(t, got, http.StatusServiceUnavailable, "temporarily_unavailable")
+		require.Equal(t, "1", got.Header.Get("Retry-After"))
+	}
+	requireError(t, a.get(browser(), "/auth/v2/login"), http.StatusServiceUnavailable, "temporarily_unavailable")
+	requireError(t, a.get(browser(), logoutRoute), http.StatusServiceUnavailable, "temporarily_unavailable")
+	requireError(t, a.post(browser(), deviceRoute), http.StatusServiceUnavailable, "temporarily_unavailable")
+	require.Equal(t, "anonymous", a.get(browser(), "/optional").body, "who needs no key needs no provider")
+	requireError(t, a.get(browser(), "/required", bearer("garbage")), http.StatusUnauthorized, "invalid_token")
+
+	provider.Down(false)
+	requireError(t, a.get(browser(), "/required", bearer(good)), http.StatusServiceUnavailable, "temporarily_unavailable")
+	a.clock.Add(time.Second)
+	require.Equal(t, "user-alice", a.get(browser(), "/required", bearer(good)).body)
+	require.NoError(t, a.auth.Start(t.Context()))
+}
+
+func TestAProviderThatIsDownIsLeftAloneForLongerAndLonger(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	good := provider.AccessToken(t, "alice")
+	provider.Down(true)
+	a := newApp(t, provider)
+	tries := func() int { return provider.Requests(oidctest.DiscoveryPath) }
+	for i, pause := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
+		before := tries()
+		for range 5 {
+			_, err := a.auth.Verify(t.Context(), good)
+			require.ErrorIs(t, err, core.ErrUnavailable)
+		}
+		require.Equal(t, before+1, tries(), "try %d", i)
+		a.clock.Add(pause*time.Second - time.Millisecond)
+		_, err := a.auth.Verify(t.Context(), good)
+		require.ErrorIs(t, err, core.ErrUnavailable)
+		require.Equal(t, before+1, tries(), "too early after try %d", i)
+		a.clock.Add(time.Millisecond)
+	}
+	provider.Down(false)
+	_, err := a.auth.Verify(t.Context(), good)
+	require.NoError(t, err)
+}
+
+func TestTokensOfKnownKeysAreVerifiedWhileTheProviderIsDown(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{AccessTokenLifetime: 1000 * time.Hour})
+	a := newApp(t, provider)
+	good := provider.AccessToken(t, "alice")
+	require.NoError(t, a.auth.Start(t.Context()))
+	provider.Down(true)
+	for range 23 {
+		a.clock.Add(time.Hour)
+		_, err := a.auth.Verify(t.Context(), good)
+		require.NoError(t, err)
+	}
+	a.clock.Add(time.Hour)
+	require.Eventually(t, func() bool { // a refresh in the background may still be failing
+		_, err := a.auth.Verify(t.Context(), good)
+		return err != nil
+	}, 5*time.Second, time.Millisecond, "keys that could not be refreshed for a day are given up")
+	_, err := a.auth.Verify(t.Context(), good)
+	require.ErrorIs(t, err, core.ErrUnavailable)
+	provider.Down(false)
+	a.clock.Add(time.Minute)
+	_, err = a.auth.Verify(t.Context(), good)
+	require.NoError(t, err)
+}
+
+func TestRotatedKeysAreFoundByOneFetchPerCoolDown(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider)
+	old := provider.AccessToken(t, "alice")
+	_, err := a.auth.Verify(t.Context(), old)
+	require.NoError(t, err)
+	require.Equal(t, 1, provider.Requests(oidctest.KeysPath))
+
+	provider.RotateKeys()
+	rotated := provider.AccessToken(t, "alice")
+	_, err = a.auth.Verify(t.Context(), rotated)
+	require.NoError(t, err, "a key that is new is fetched at once")
+	require.Equal(t, 2, provider.Requests(oidctest.KeysPath))
+	_, err = a.auth.Verify(t.Context(), old)
+	require.ErrorIs(t, err, core.ErrInvalidToken, "a key that left the set is out")
+
+	for i := range 1000 {
+		raw := provider.Sign(t, map[string]any{"kid": fmt.Sprint("unknown-", i)}, provider.Claims("alice", nil))
+		_, err := a.auth.Verify(t.Context(), raw)
+		require.ErrorIs(t, err, core.ErrInvalidToken)
+	}
+	require.Equal(t, 2, provider.Requests(oidctest.KeysPath), "within the cool-down")
+	a.clock.Add(10 * time.Second)
+	for range 10 {
+		_, err := a.auth.Verify(t.Context(), old)
+		require.ErrorIs(t, err, core.ErrInvalidToken)
+	}
+	require.Equal(t, 3, provider.Requests(oidctest.KeysPath))
+
+	tampered := rotated[:len(rotated)-8] + "AAAAAAAA"
+	a.clock.Add(time.Minute)
+	for range 10 {
+		_, err := a.auth.Verify(t.Context(), tampered)
+		require.ErrorIs(t, err, core.ErrInvalidToken)
+	}
+	require.Equal(t, 3, provider.Requests(oidctest.KeysPath), "a bad signature is worth no fetch")
+}
+
+func TestFirstFetchIsOneForAllWhoWaitAndSurvivesTheFirstsGoingAway(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	good := provider.AccessToken(t, "alice")
+	a := newApp(t, provider)
+	arrived, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	provider.Answer(oidctest.KeysPath, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+		once.Do(func() { close(arrived) })
+		<-release
+		real.ServeHTTP(w, r)
+	})
+	impatient, leave := context.WithCancel(t.Context())
+	gone := make(chan error, 1)
+	go func() {
+		_, err := a.auth.Verify(impatient, good)
+		gone <- err
+	}()
+	<-arrived
+	var failed atomic.Int32
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			if _, err := a.auth.Verify(context.Background(), good); err != nil {
+				failed.Add(1)
+			}
+		})
+	}
+	leave()
+	require.ErrorIs(t, <-gone, core.ErrUnavailable, "who goes away doesn't wait")
+	close(release)
+	all.Wait()
+	require.Zero(t, failed.Load())
+	require.Equal(t, 1, provider.Requests(oidctest.KeysPath))
+	require.Equal(t, 1, provider.Requests(oidctest.DiscoveryPath))
+}
+
+func TestARefreshInTheBackgroundStopsNobody(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{AccessTokenLifetime: 10 * time.Hour})
+	good := provider.AccessToken(t, "alice")
+	a := newApp(t, provider)
+	require.NoError(t, a.auth.Start(t.Context()))
+	arrived, release := make(chan struct{}, 64), make(chan struct{})
+	provider.Answer(oidctest.KeysPath, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+		arrived <- struct{}{}
+		<-release
+		real.ServeHTTP(w, r)
+	})
+	a.clock.Add(15 * time.Minute)
+	for range 64 {
+		_, err := a.auth.Verify(t.Context(), good) // would hang if it waited
+		require.NoError(t, err)
+	}
+	<-arrived
+	close(release)
+	require.Equal(t, 2, provider.Requests(oidctest.KeysPath))
+}
+
+func TestGuardsAnswer503WhileKeysCannotBeHad(t *testing.T) {
+	for name, row := range map[string]struct{ discovery, keys string }{
+		"discovery is no JSON":        {"<html>", ""},
+		"discovery of another issuer": {`{"issuer":"https://evil.example.org"}`, ""},
+		"discovery without endpoints": {"ISSUER", ""},
+		"discovery over plain http":   {"HTTP", ""},
+		"keys are no JSON":            {"", "<html>"},
+		"keys are none":               {"", `{"keys":[]}`},
+		"keys are shared secrets":     {"", `{"keys":[{"kty":"oct","k":"c2VjcmV0","kid":"x","alg":"HS256"}]}`},
+		"keys never end":              {"", strings.Repeat(" ", 2<<20)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			provider := newProvider(t, oidctest.Options{})
+			good := provider.AccessToken(t, "alice")
+			a := newApp(t, provider)
+			a.guarded("/required", a.auth.Required())
+			switch row.discovery {
+			case "":
+				fail(provider, oidctest.KeysPath, 200, row.keys)
+			case "ISSUER":
+				fail(provider, oidctest.DiscoveryPath, 200, `{"issuer":"`+provider.Issuer+`"}`)
+			case "HTTP":
+				tamper(provider, oidctest.DiscoveryPath, func(body map[string]any) { body["token_endpoint"] = "http://id.example.org/token" })
+			default:
+				fail(provider, oidctest.DiscoveryPath, 200, row.discovery)
+			}
+			requireError(t, a.get(browser(), "/required", bearer(good)), http.StatusServiceUnavailable, "temporarily_unavailable")
+			require.ErrorIs(t, a.auth.Start(t.Context()), core.ErrProvider)
+			if row.discovery != "" {
+				requireError(t, a.get(browser(), "/auth/v2/login"), http.StatusBadGateway, "server_error")
+			}
+		})
+	}
+}
+
+func TestKeySetKeepsWhatItCanUse(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	tamper(provider, oidctest.KeysPath, func(body map[string]any) {
+		keys := body["keys"].([]any)
+		unusable := []any{
+			1, "x", map[string]any{"kty": "oct", "k": "c2VjcmV0", "kid": provider.KeyID(t)}, map[string]any{"kty": "unknown"},
+			map[string]any{"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": provider.KeyID(t)},
+			map[string]any{"kty": "EC", "crv": "P-256", "x": "AAAA", "y": "AAAA"},
+		}
+		body["keys"] = append(unusable, keys...)
+	})
+	a := newApp(t, provider)
+	_, err := a.auth.Verify(t.Context(), provider.AccessToken(t, "alice"))
+	require.NoError(t, err)
+}
+
+func TestDocumentsComeFromWhereTheConfigurationSays(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	inside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		target := provider.Issuer + map[string]string{"/discovery": oidctest.DiscoveryPath, "/jwks": oidctest.KeysPath}[r.URL.Path]
+		http.Redirect(w, r, target, http.StatusFound)
+	}))
+	defer inside.Close()
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.URL.Path = map[string]string{"/discovery": oidctest.DiscoveryPath, "/jwks": oidctest.KeysPath}[r.URL.Path]
+		provider.ServeHTTP(w, r)
+	}))
+	defer proxy.Close()
+	good := provider.AccessToken(t, "alice")
+	a := newApp(t, provider, func(c *core.Config) { c.DiscoveryURL, c.JWKSURL = proxy.URL+"/discovery", proxy.URL+"/jwks" })
+	_, err := a.auth.Verify(t.Context(), good)
+	require.NoError(t, err)
+	a.signIn("alice")
+
+	elsewhere := newApp(t, provider, func(c *core.Config) { c.DiscoveryURL = inside.URL + "/discovery" })
+	err = elsewhere.auth.Start(t.Context())
+	require.ErrorIs(t, err, core.ErrProvider)
+	require.ErrorContains(t, err, "redirects are not followed")
+}
+
+func TestErrorsOfStartSayWhatToMend(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider, func(c *core.Config) {
+		c.DiscoveryURL = c.Issuer + oidctest.DiscoveryPath
+		c.Issuer += "/"
+	})
+	err := a.auth.Start(t.Context())
+	require.ErrorContains(t, err, provider.Issuer)
+	require.ErrorContains(t, err, "set Config.Issuer to exactly this")
+}
+
+func TestCloseEndsWhatRunsInTheBackground(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider)
+	good := provider.AccessToken(t, "alice")
+	arrived := make(chan struct{})
+	provider.Answer(oidctest.DiscoveryPath, func(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
+		close(arrived)
+		<-r.Context().Done()
+	})
+	done := make(chan error)
+	go func() {
+		_, err := a.auth.Verify(context.Background(), good)
+		done <- err
+	}()
+	<-arrived
+	require.NoError(t, a.auth.Close())
+	require.ErrorIs(t, <-done, core.ErrUnavailable)
+	require.NoError(t, a.auth.Close(), "twice is no mistake")
+
+	b := newApp(t, newProvider(t, oidctest.Options{}))
+	good = b.provider.AccessToken(t, "alice")
+	require.NoError(t, b.auth.Start(t.Context()))
+	require.NoError(t, b.auth.Close())
+	_, err := b.auth.Verify(t.Context(), good)
+	require.NoError(t, err, "known keys go on verifying")
+	b.clock.Add(25 * time.Hour)
+	_, err = b.auth.Verify(t.Context(), b.provider.Sign(t, nil, b.provider.Claims("alice", map[string]any{"exp": b.clock.Now().Add(time.Hour).Unix()})))
+	require.ErrorIs(t, err, core.ErrUnavailable)
+}
+
+// Random failures, refreshes and clocks, from many goroutines: a good token is
+// good or the keys can't be had, never bad.
+func TestAGoodTokenIsNeverCalledBad(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	good := provider.Sign(t, nil, provider.Claims("alice", map[string]any{"exp": time.Now().Add(1000 * time.Hour).Unix()}))
+	a := newApp(t, provider)
+	var all sync.WaitGroup
+	for i := range 16 {
+		all.Go(func() {
+			for j := range 50 {
+				switch {
+				case i == 0 && j%10 == 0:
+					provider.Down(j%20 == 0)
+				case i == 1:
+					a.clock.Add(5 * time.Minute)
+				default:
+					if _, err := a.auth.Verify(context.Background(), good); err != nil {
+						if !strings.Contains(err.Error(), "temporarily_unavailable") {
+							t.Errorf("%d/%d: %v", i, j, err)
+						}
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
+	provider.Down(false)
+}

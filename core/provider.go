@@ -1,0 +1,245 @@
+package core
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/oidcgate/oidcgate/core/internal/httpx"
+	"github.com/oidcgate/oidcgate/core/internal/jose"
+	"github.com/zitadel/oidc/v3/pkg/client"
+	httphelper "github.com/zitadel/oidc/v3/pkg/http"
+)
+
+// How long documents of the provider are used before they are fetched again.
+const (
+	refreshMetadata = time.Hour
+	refreshKeys     = 15 * time.Minute
+)
+
+// metadata is what is used of the provider's discovery document (OpenID
+// Connect Discovery 3, RFC 9207 3).
+type metadata struct {
+	Issuer                 string `json:"issuer"`
+	AuthorizationEndpoint  string `json:"authorization_endpoint"`
+	TokenEndpoint          string `json:"token_endpoint"`
+	DeviceEndpoint         string `json:"device_authorization_endpoint"`
+	UserinfoEndpoint       string `json:"userinfo_endpoint"`
+	EndSessionEndpoint     string `json:"end_session_endpoint"`
+	KeysURL                string `json:"jwks_uri"`
+	PromisesIssuerInAnswer bool   `json:"authorization_response_iss_parameter_supported"`
+}
+
+// provider talks to the identity provider.
+type provider struct {
+	config   Config
+	http     *httpx.Client
+	metadata *document[metadata]
+	keys     *document[jose.KeySet]
+}
+
+func newProvider(config Config, life *life) *provider {
+	p := &provider{config: config, http: httpx.New(config.HTTPClient, config.Timeout)}
+	p.metadata = &document[metadata]{
+		name: "discovery document", refresh: refreshMetadata, load: p.loadMetadata,
+		now: config.Now, life: life, logger: config.Logger,
+	}
+	p.keys = &document[jose.KeySet]{
+		name: "key set", refresh: refreshKeys, load: p.loadKeys,
+		now: config.Now, life: life, logger: config.Logger,
+	}
+	return p
+}
+
+func (p *provider) loadMetadata(ctx context.Context) (metadata, error) {
+	body, err := p.fetch(ctx, p.config.DiscoveryURL)
+	if err != nil {
+		return metadata{}, err
+	}
+	return parseMetadata(body, p.config)
+}
+
+// parseMetadata reads a discovery document and refuses one of another issuer,
+// or one that would have us talk over an unprotected line.
+func parseMetadata(body []byte, config Config) (metadata, error) {
+	nonsense := func(format string, args ...any) error {
+		return ErrProvider.because("The provider's discovery document can't be used.").from(fmt.Errorf(format, args...))
+	}
+	var m metadata
+	if err := json.Unmarshal(body, &m); err != nil {
+		return metadata{}, nonsense("%s: %w", config.DiscoveryURL, err)
+	}
+	if m.Issuer != config.Issuer {
+		return metadata{}, nonsense("%s is of issuer %q: if that is your provider, set Config.Issuer to exactly this", config.DiscoveryURL, m.Issuer)
+	}
+	for _, endpoint := range []struct {
+		name, url string
+		needed    bool
+	}{
+		{"authorization_endpoint", m.AuthorizationEndpoint, true},
+		{"token_endpoint", m.TokenEndpoint, true},
+		{"jwks_uri", m.KeysURL, config.JWKSURL == ""},
+		{"userinfo_endpoint", m.UserinfoEndpoint, false},
+		{"device_authorization_endpoint", m.DeviceEndpoint, false},
+		{"end_session_endpoint", m.EndSessionEndpoint, false},
+	} {
+		if endpoint.url == "" && !endpoint.needed {
+			continue
+		}
+		if err := checkURL(endpoint.url, config.InsecureProviderHTTP); err != nil {
+			return metadata{}, nonsense("%s: its %s %q %w", config.DiscoveryURL, endpoint.name, endpoint.url, err)
+		}
+	}
+	return m, nil
+}
+
+func (p *provider) loadKeys(ctx context.Context) (jose.KeySet, error) {
+	location := p.config.JWKSURL
+	if location == "" {
+		m, err := p.metadata.get(ctx)
+		if err != nil {
+			return nil, err
+		}
+		location = m.KeysURL
+	}
+	body, err := p.fetch(ctx, location)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := jose.ParseKeySet(body)
+	if err != nil {
+		return nil, ErrProvider.because("The provider's key set can't be used.").from(fmt.Errorf("%s: %w", location, err))
+	}
+	return keys, nil
+}
+
+// fetch gets a public document.
+func (p *provider) fetch(ctx context.Context, location string) ([]byte, error) {
+	res, err := p.http.Get(ctx, location, nil)
+	if err != nil {
+		return nil, answerFailed(err)
+	}
+	if err := p.refused(location, res); err != nil {
+		return nil, err
+	}
+	return res.Body, nil
+}
+
+// post sends an OAuth request (one of zitadel/oidc's types) as the client that
+// we are, and gives the body of a good answer. sent are the values of the
+// request that no error may repeat.
+func (p *provider) post(ctx context.Context, endpoint string, request any, sent ...string) ([]byte, error) {
+	req, err := httphelper.FormRequest(ctx, endpoint, request, client.Encoder, p.authentication())
+	if err != nil {
+		return nil, ErrProvider.because("The request to the provider could not be made.").from(err)
+	}
+	req.Header.Set("Accept", "application/json")
+	res, err := p.http.Do(ctx, req)
+	if err != nil {
+		return nil, answerFailed(err)
+	}
+	if res.Status == http.StatusOK {
+		return res.Body, nil
+	}
+	if err := unavailable(res); err != nil {
+		return nil, err
+	}
+	var answer struct {
+		Code        string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	if json.Unmarshal(res.Body, &answer) != nil || answer.Code == "" {
+		return nil, p.refused(endpoint, res)
+	}
+	return nil, p.oauthError(answer.Code, answer.Description, append(sent, p.config.ClientSecret))
+}
+
+// authentication proves who we are to the token endpoint (RFC 6749 2.3.1); a
+// client without a secret only says its name.
+func (p *provider) authentication() any {
+	id, secret := p.config.ClientID, p.config.ClientSecret
+	if secret != "" && p.config.ClientAuth == ClientSecretBasic {
+		return httphelper.AuthorizeBasic(id, secret)
+	}
+	return httphelper.FormAuthorization(func(form url.Values) {
+		form.Set("client_id", id)
+		if secret != "" {
+			form.Set("client_secret", secret)
+		}
+	})
+}
+
+// answerFailed is the error of a call that had no answer, or one too large.
+func answerFailed(err error) error {
+	if errors.Is(err, httpx.ErrTooLarge) {
+		return ErrProvider.because("The provider's answer is too large.").from(err)
+	}
+	e := ErrUnavailable.because("The provider can't be reached at the moment.").from(err)
+	e.RetryAfter = firstBackOff
+	return e
+}
+
+// unavailable is the error for a provider that asks for patience.
+func unavailable(res httpx.Response) error {
+	busy := []int{http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
+	if !slices.Contains(busy, res.Status) {
+		return nil
+	}
+	e := ErrUnavailable.because("The provider is overloaded or down at the moment.").from(fmt.Errorf("it answered %d", res.Status))
+	e.RetryAfter = retryAfter(res.Header)
+	return e
+}
+
+// retryAfter reads the seconds of a Retry-After header (RFC 9110 10.2.3), kept
+// between a second and a minute.
+func retryAfter(header http.Header) time.Duration {
+	seconds, err := strconv.Atoi(header.Get("Retry-After"))
+	if err != nil {
+		return 5 * time.Second
+	}
+	return time.Duration(min(max(seconds, 1), 60)) * time.Second
+}
+
+// refused is the error for an answer without an OAuth error in it, nil for 200.
+func (p *provider) refused(location string, res httpx.Response) error {
+	if res.Status == http.StatusOK {
+		return nil
+	}
+	if err := unavailable(res); err != nil {
+		return err
+	}
+	cause := fmt.Errorf("%s answered %d", location, res.Status)
+	if to := res.Header.Get("Location"); res.Status/100 == 3 && to != "" {
+		cause = fmt.Errorf("%s answered %d and points to another address; redirects are not followed, configure the final address", location, res.Status)
+	}
+	return ErrProvider.because("The provider gave an answer that can't be used.").from(cause)
+}
+
+// oauthError translates an OAuth error of the provider. Its text is passed on
+// only as far as it is harmless.
+func (p *provider) oauthError(code, description string, sent []string) error {
+	if code != quotable(code) || len(code) > 64 {
+		return ErrProvider.because("The provider gave an error that can't be used.")
+	}
+	status := http.StatusBadRequest
+	switch code {
+	case "invalid_client", "unauthorized_client":
+		p.config.Logger.Error("the provider does not accept this application: check Config.ClientID, ClientSecret and ClientAuth", "error", code)
+		return ErrProvider.because("The provider does not accept this application.").from(errors.New(code))
+	case "server_error":
+		return ErrProvider.because("The provider failed.").from(errors.New(code))
+	case ErrUnavailable.Code:
+		e := ErrUnavailable.because("The provider is overloaded or down at the moment.")
+		e.RetryAfter = 5 * time.Second
+		return e
+	case ErrAccessDenied.Code, "login_required", "interaction_required", "consent_required", "account_selection_required":
+		status = http.StatusForbidden
+	}
+	return &Error{Status: status, Code: code, Description: harmless(description, sent, "The provider refused with "+code+".")}
+}

@@ -1,0 +1,49 @@
+package core
+
+import (
+	"slices"
+	"strings"
+)
+
+// validScopeToken holds a scope against RFC 6749 3.3.
+func validScopeToken(scope string) bool {
+	return scope != "" && !strings.ContainsFunc(scope, func(r rune) bool {
+		return r <= ' ' || r > '~' || r == '"' || r == '\\'
+	})
+}
+
+// requestedScopes is what to ask the provider for: what the request names,
+// within AllowedScopes, or else what is configured; openid first, each once, in
+// the order in which they were named, offline_access last.
+func (c Config) requestedScopes(named string, offline bool) ([]string, error) {
+	scopes := []string{"openid"}
+	add := func(scope string) {
+		if !slices.Contains(scopes, scope) {
+			scopes = append(scopes, scope)
+		}
+	}
+	fields := strings.Fields(named)
+	for _, scope := range fields {
+		if !validScopeToken(scope) {
+			return nil, ErrInvalidScope.because("The scope is not a list of scope names separated by spaces.")
+		}
+		if !c.scopeAllowed(scope) {
+			return nil, ErrInvalidScope.because("The scope is wider than this service allows.")
+		}
+		add(scope)
+	}
+	if len(fields) == 0 {
+		for _, scope := range c.Scopes {
+			add(scope)
+		}
+	}
+	if offline {
+		add("offline_access")
+	}
+	return scopes, nil
+}
+
+// scopeAllowed reports whether a request may ask for a scope.
+func (c Config) scopeAllowed(scope string) bool {
+	return c.AllowedScopes == nil || scope == "openid" || slices.Contains(c.AllowedScopes, scope)
+}

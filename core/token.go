@@ -1,0 +1,188 @@
+package core
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+)
+
+// Token is an access token that passed every check of a guard. It is
+// immutable, cheap to copy and safe for concurrent use. The zero Token is
+// nobody's: Valid is false and every other method gives the zero value.
+//
+// It holds the claims and not the token itself, so that printing or logging it
+// shows no secret.
+type Token struct {
+	verified *verified
+}
+
+// verified is shared by all copies of a Token.
+type verified struct {
+	claims *claims
+	roles  func() []string
+}
+
+func newToken(c *claims) Token {
+	return Token{&verified{claims: c, roles: sync.OnceValue(func() []string { return flatRoles(c.all()) })}}
+}
+
+// Valid reports whether there is a verified token: behind Optional it tells a
+// user from an anonymous visitor.
+func (t Token) Valid() bool { return t.verified != nil }
+
+// Issuer is the iss claim: who vouches for the token.
+func (t Token) Issuer() string {
+	if !t.Valid() {
+		return ""
+	}
+	return t.verified.claims.Issuer
+}
+
+// Subject is the sub claim. A user is known by Issuer and Subject together;
+// names and addresses change and are given to others.
+func (t Token) Subject() string {
+	if !t.Valid() {
+		return ""
+	}
+	return t.verified.claims.Subject
+}
+
+// Username is the name to show, "" when the token has none.
+func (t Token) Username() string {
+	if !t.Valid() {
+		return ""
+	}
+	return firstText(t.verified.claims.all(), usernameClaims)
+}
+
+// Email is the email claim, "" when the token has none. Whether it was ever
+// verified is another claim, email_verified: see [Claim].
+func (t Token) Email() string {
+	if !t.Valid() {
+		return ""
+	}
+	return firstText(t.verified.claims.all(), emailClaims)
+}
+
+// ClientID is the application that the token was issued to: client_id
+// (RFC 9068 2.2), or azp.
+func (t Token) ClientID() string {
+	if !t.Valid() {
+		return ""
+	}
+	if c := t.verified.claims; c.ClientID != "" {
+		return c.ClientID
+	} else {
+		return c.AuthorizedParty
+	}
+}
+
+// SessionID is the sid claim, the login session at the issuer, "" when the
+// token has none.
+func (t Token) SessionID() string {
+	if !t.Valid() {
+		return ""
+	}
+	return t.verified.claims.text("sid")
+}
+
+// Expiry is the exp claim.
+func (t Token) Expiry() time.Time {
+	if !t.Valid() {
+		return time.Time{}
+	}
+	return t.verified.claims.Expires.Time
+}
+
+// Scopes are the granted scopes (claim scope or scp), a copy.
+func (t Token) Scopes() []string {
+	if !t.Valid() {
+		return nil
+	}
+	return slices.Clone(t.verified.claims.scopes())
+}
+
+// HasScope reports whether the token has this scope.
+func (t Token) HasScope(scope string) bool {
+	return t.Valid() && slices.Contains(t.verified.claims.scopes(), scope)
+}
+
+// Roles are the flat roles, a sorted copy: realm_access.roles, every
+// resource_access.*.roles, groups and roles.
+func (t Token) Roles() []string {
+	if !t.Valid() {
+		return nil
+	}
+	return slices.Clone(t.verified.roles())
+}
+
+// HasRole reports whether the flat roles have this one.
+func (t Token) HasRole(role string) bool {
+	return t.Valid() && slices.Contains(t.verified.roles(), role)
+}
+
+// Decode puts the claims into v, a pointer to a struct or a map, by the rules
+// of encoding/json's tags; names match exactly. On a Token that is not Valid it
+// fails with [ErrMissingToken].
+func (t Token) Decode(v any) error {
+	if !t.Valid() {
+		return ErrMissingToken.because("There is no token to decode.")
+	}
+	if err := json.Unmarshal(t.verified.claims.payload, v); err != nil {
+		return fmt.Errorf("decoding the claims: %w", err)
+	}
+	return nil
+}
+
+// LogValue shows who the token stands for, and no claim besides.
+func (t Token) LogValue() slog.Value {
+	if !t.Valid() {
+		return slog.StringValue("anonymous")
+	}
+	return slog.GroupValue(
+		slog.String("issuer", t.Issuer()),
+		slog.String("subject", t.Subject()),
+		slog.String("client_id", t.ClientID()),
+		slog.Time("expiry", t.Expiry()),
+	)
+}
+
+// String is LogValue for fmt.
+func (t Token) String() string { return t.LogValue().String() }
+
+// GoString keeps %#v from showing more than String.
+func (t Token) GoString() string { return t.String() }
+
+type tokenKey struct{}
+
+// WithToken gives a context that carries the token, for adapters.
+func WithToken(ctx context.Context, token Token) context.Context {
+	return context.WithValue(ctx, tokenKey{}, token)
+}
+
+// TokenFrom gives the token that a guard put into the context of a request,
+// and the zero Token where there is none.
+func TokenFrom(ctx context.Context) Token {
+	token, _ := ctx.Value(tokenKey{}).(Token)
+	return token
+}
+
+// ClaimsFrom decodes the claims of the token in the context into a T of the
+// application's own:
+//
+//	type person struct {
+//		Department string `json:"department"`
+//	}
+//	claims, err := core.ClaimsFrom[person](r.Context())
+//
+// It fails as [Token.Decode] does.
+func ClaimsFrom[T any](ctx context.Context) (T, error) {
+	var claims T
+	err := TokenFrom(ctx).Decode(&claims)
+	return claims, err
+}

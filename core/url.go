@@ -1,0 +1,125 @@
+package core
+
+import (
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// isLoopback reports whether a host is this machine by any name of RFC 8252
+// 7.3 and 8.3.
+func isLoopback(host string) bool {
+	return host == "127.0.0.1" || host == "::1" || host == "localhost"
+}
+
+// checkURL accepts an https URL, or http on loopback, or http anywhere when
+// that was asked for.
+func checkURL(raw string, anyHTTP bool) error {
+	u, err := absolute(raw)
+	switch {
+	case err != nil:
+		return err
+	case u.Hostname() == "":
+		return errors.New("names no host")
+	case u.Scheme == "https", u.Scheme == "http" && (anyHTTP || isLoopback(u.Hostname())):
+		return nil
+	case u.Scheme == "http":
+		return errors.New("must be https; http is for loopback")
+	default:
+		return errors.New("must be an https URL")
+	}
+}
+
+// checkRedirectURI accepts what an authorization response may be sent to:
+// https, http on loopback, or an application's own scheme (RFC 8252 7.1).
+func checkRedirectURI(raw string) error {
+	u, err := absolute(raw)
+	switch {
+	case err != nil:
+		return err
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		return errors.New("must be https; http is for loopback")
+	case u.Scheme == "https" && u.Hostname() == "":
+		return errors.New("names no host")
+	case u.Scheme != "http" && u.Scheme != "https" && !strings.Contains(u.Scheme, "."):
+		// javascript:, data: and the like; RFC 8252 7.1 wants a domain name.
+		return errors.New("must be https, or a scheme that is a reversed domain name")
+	}
+	return nil
+}
+
+// absolute parses an absolute URL without user, password and fragment, written
+// in printable ASCII as RFC 3986 demands.
+func absolute(raw string) (*url.URL, error) {
+	if strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r > '~' || r == '\\' }) {
+		return nil, errors.New("has a character that a URL can't have")
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return nil, errors.New("is not a URL")
+	case !u.IsAbs():
+		return nil, errors.New("is not absolute")
+	case u.User != nil:
+		return nil, errors.New("has a user name in it")
+	case strings.Contains(raw, "#"):
+		return nil, errors.New("has a fragment")
+	}
+	return u, nil
+}
+
+// origin is the scheme, host and port of a URL in one spelling (RFC 6454 4).
+func origin(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+}
+
+// callbackURL is the redirect URI of our own callback, "" when there is none.
+func (c Config) callbackURL() string {
+	if c.PublicURL == "" || c.Routes.Callback == Off {
+		return ""
+	}
+	return c.PublicURL + c.Routes.Callback
+}
+
+// secureCookies reports whether cookies are for https only. Without a
+// PublicURL nothing is known about the transport, and safe is right.
+func (c Config) secureCookies() bool {
+	return !strings.HasPrefix(c.PublicURL, "http://")
+}
+
+// redirectKind tells who receives a code at a redirect URI, and so how the code
+// is kept safe; an address that is not allowed is an error.
+func (c Config) redirectKind(uri string) (loginKind, error) {
+	if uri == c.callbackURL() && uri != "" {
+		return loginCallback, nil
+	}
+	u, err := absolute(uri)
+	if err != nil {
+		return "", ErrInvalidRequest.because("The redirect_uri " + err.Error() + ".")
+	}
+	switch {
+	case (u.Scheme == "http" || u.Scheme == "https") && isLoopback(u.Hostname()):
+		return loginNative, nil
+	case slices.Contains(c.RedirectURIs, uri):
+		return loginBrowser, nil
+	}
+	return "", ErrInvalidRequest.because("The redirect_uri is not one that this service allows.")
+}
+
+// postLogoutAllowed reports whether a logout may lead to this URI.
+func (c Config) postLogoutAllowed(uri string) bool {
+	if slices.Contains(c.PostLogoutURIs, uri) {
+		return true
+	}
+	u, err := absolute(uri)
+	if err != nil || c.PublicURL == "" {
+		return false
+	}
+	public, err := url.Parse(c.PublicURL)
+	return err == nil && origin(u) == origin(public)
+}

@@ -1,0 +1,132 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+)
+
+// The names by which providers know a user, the first match wins. Each may also
+// be written with hyphens.
+var (
+	usernameClaims  = []string{"preferred_username", "user_name", "uid", "username"}
+	firstNameClaims = []string{"first_name", "given_name"}
+	lastNameClaims  = []string{"last_name", "family_name", "surname"}
+	emailClaims     = []string{"email", "mail"}
+)
+
+// userinfoBody is the answer of the userinfo route.
+type userinfoBody struct {
+	Subject   string  `json:"sub"`
+	Username  string  `json:"username"`
+	FirstName string  `json:"first_name"`
+	LastName  string  `json:"last_name"`
+	PWName    string  `json:"pw_name"`
+	Email     *string `json:"email"`
+}
+
+// serveUserinfo tells a user who he is.
+func (a *Auth) serveUserinfo(w http.ResponseWriter, r *http.Request) error {
+	token, err := a.userinfoGuard.Check(r.Context(), r.Header["Authorization"])
+	if err != nil {
+		return err
+	}
+	profile := readProfile(token.verified.claims.all(), a.config.ProfilePaths)
+	if profile.Username == "" {
+		raw, err := bearer(r.Header["Authorization"])
+		if err != nil {
+			return err
+		}
+		claims, err := a.provider.userinfo(r.Context(), raw, token.Subject())
+		if err != nil {
+			return err
+		}
+		profile = readProfile(claims, a.config.ProfilePaths)
+	}
+	if profile.Username == "" {
+		return ErrNotFound.because("The provider tells no username for this token.")
+	}
+	profile.Subject = token.Subject()
+	writeJSON(w, http.StatusOK, profile)
+	return nil
+}
+
+// readProfile finds a user's names at the top level of the claims, then at the
+// paths.
+func readProfile(claims map[string]any, paths []string) userinfoBody {
+	places := []map[string]any{claims}
+	for _, path := range paths {
+		value, _ := at(claims, path)
+		if object, ok := value.(map[string]any); ok {
+			places = append(places, object)
+		}
+	}
+	find := func(names []string) string {
+		for _, place := range places {
+			if text := firstText(place, names); text != "" {
+				return text
+			}
+		}
+		return ""
+	}
+	profile := userinfoBody{
+		Username: find(usernameClaims), FirstName: find(firstNameClaims), LastName: find(lastNameClaims),
+	}
+	profile.PWName = profile.Username
+	if email := find(emailClaims); email != "" {
+		profile.Email = &email
+	}
+	if profile.LastName == "" {
+		if words := strings.Fields(find([]string{"name"})); len(words) > 0 {
+			profile.LastName = words[len(words)-1]
+		}
+	}
+	return profile
+}
+
+// firstText gives the first of the claims that is a text, in either spelling.
+func firstText(claims map[string]any, names []string) string {
+	for _, name := range names {
+		for _, spelling := range []string{name, strings.ReplaceAll(name, "_", "-")} {
+			if text, ok := claims[spelling].(string); ok && text != "" {
+				return text
+			}
+		}
+	}
+	return ""
+}
+
+// userinfo asks the provider who a token stands for (OpenID Connect Core 5.3).
+// The answer must be about the token's subject, or it is somebody else's
+// (5.3.2).
+func (p *provider) userinfo(ctx context.Context, raw, subject string) (map[string]any, error) {
+	m, err := p.metadata.get(ctx)
+	if err != nil || m.UserinfoEndpoint == "" {
+		return nil, err
+	}
+	res, err := p.http.Get(ctx, m.UserinfoEndpoint, http.Header{"Authorization": {"Bearer " + raw}})
+	if err != nil {
+		return nil, answerFailed(err)
+	}
+	switch res.Status {
+	case http.StatusUnauthorized:
+		return nil, ErrInvalidToken.because("The provider no longer accepts the token.").as(formChallenge)
+	case http.StatusForbidden:
+		return nil, ErrInsufficientScope.because("The provider does not let this token read the user's profile.").as(formChallenge)
+	}
+	if err := p.refused(m.UserinfoEndpoint, res); err != nil {
+		return nil, err
+	}
+	nonsense := ErrProvider.because("The provider gave a userinfo answer that can't be used.")
+	var claims map[string]any
+	if json.Unmarshal(res.Body, &claims) != nil {
+		return nil, nonsense.from(errors.New("it is not a JSON object; a signed or encrypted one is not supported"))
+	}
+	if claims["sub"] != subject {
+		return nil, nonsense.from(errors.New("it is about another subject"))
+	}
+	return claims, nil
+}

@@ -1,0 +1,123 @@
+package core_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/stretchr/testify/require"
+)
+
+const userinfoRoute = "/auth/v2/userinfo"
+
+func TestUserinfoComesFromTheTokenWhenItNamesTheUser(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}))
+	raw := a.provider.AccessToken(t, "alice")
+	got := a.get(browser(), userinfoRoute, "Authorization: Bearer "+raw)
+	require.Equal(t, http.StatusOK, got.StatusCode, got.body)
+	requireProtected(t, got)
+	require.Equal(t, `{"sub":"user-alice","username":"alice","first_name":"Alice","last_name":"Liddell","pw_name":"alice","email":"alice@example.com"}`+"\n", got.body)
+	require.Zero(t, a.provider.Requests(oidctest.UserinfoPath))
+
+	req, err := http.NewRequest(http.MethodHead, a.api+userinfoRoute, nil)
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer "+raw)
+	require.Equal(t, http.StatusOK, a.do(browser(), req).StatusCode)
+	requireError(t, a.get(browser(), userinfoRoute), http.StatusUnauthorized, "missing_token")
+}
+
+// bare is an access token, accepted by the provider too, in which the claims
+// that name a user are missing.
+func (a *app) bare(user string) string {
+	claims := map[string]any{}
+	for _, name := range []string{"preferred_username", "name", "given_name", "family_name", "email"} {
+		claims[name] = nil
+	}
+	raw := resign(a.t, a.provider, a.provider.AccessToken(a.t, user), nil, claims)
+	a.log.keep(raw)
+	return raw
+}
+
+func TestUserinfoAsksTheProviderWhenTheTokenNamesNobody(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider)
+	raw := a.bare("alice")
+	ask := func() answer { return a.get(browser(), userinfoRoute, "Authorization: Bearer "+raw) }
+	got := ask()
+	require.Equal(t, http.StatusOK, got.StatusCode, got.body)
+	require.Equal(t, `{"sub":"user-alice","username":"alice","first_name":"Alice","last_name":"Liddell","pw_name":"alice","email":"alice@example.com"}`+"\n", got.body)
+	require.Equal(t, 1, provider.Requests(oidctest.UserinfoPath))
+
+	for name, row := range map[string]struct {
+		status int
+		body   string
+		want   int
+		code   string
+	}{
+		"another subject":   {200, `{"sub":"user-bob","preferred_username":"bob"}`, 502, "server_error"},
+		"no subject":        {200, `{"preferred_username":"bob"}`, 502, "server_error"},
+		"no username":       {200, `{"sub":"user-alice"}`, 404, "not_found"},
+		"no JSON":           {200, `<html>`, 502, "server_error"},
+		"a list":            {200, `[]`, 502, "server_error"},
+		"revoked":           {401, `{"error":"invalid_token"}`, 401, "invalid_token"},
+		"without the scope": {403, `{"error":"insufficient_scope"}`, 403, "insufficient_scope"},
+		"gone":              {404, ``, 502, "server_error"},
+		"overloaded":        {503, ``, 503, "temporarily_unavailable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fail(provider, oidctest.UserinfoPath, row.status, row.body)
+			requireError(t, ask(), row.want, row.code)
+		})
+	}
+	t.Run("no such endpoint", func(t *testing.T) {
+		tamper(provider, oidctest.DiscoveryPath, func(body map[string]any) { delete(body, "userinfo_endpoint") })
+		fresh := newApp(t, provider)
+		requireError(t, fresh.get(browser(), userinfoRoute, "Authorization: Bearer "+raw), http.StatusNotFound, "not_found")
+	})
+}
+
+func TestUserinfoKnowsTheNamesInUse(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{Users: []oidctest.User{{Username: "x", Password: "x"}}})
+	a := newApp(t, provider, func(c *core.Config) { c.ProfilePaths = []string{"ident.person", "https://example.org/person"} })
+	for name, row := range map[string]struct {
+		claims map[string]any
+		want   string
+	}{
+		"user_name, first_name, last_name, mail": {
+			map[string]any{"user_name": "u", "first_name": "F", "last_name": "L", "mail": "m@x"},
+			`{"sub":"user-x","username":"u","first_name":"F","last_name":"L","pw_name":"u","email":"m@x"}`},
+		"uid, given_name, surname": {
+			map[string]any{"uid": "u", "given_name": "F", "surname": "L"},
+			`{"sub":"user-x","username":"u","first_name":"F","last_name":"L","pw_name":"u","email":null}`},
+		"username, hyphens": {
+			map[string]any{"username": "u", "given-name": "F", "family-name": "L"},
+			`{"sub":"user-x","username":"u","first_name":"F","last_name":"L","pw_name":"u","email":null}`},
+		"the first match wins": {
+			map[string]any{"username": "later", "preferred-username": "first", "email": "e@x", "mail": "m@x"},
+			`{"sub":"user-x","username":"first","first_name":"","last_name":"","pw_name":"first","email":"e@x"}`},
+		"the last word of the name": {
+			map[string]any{"username": "u", "name": " Ada  Lovelace "},
+			`{"sub":"user-x","username":"u","first_name":"","last_name":"Lovelace","pw_name":"u","email":null}`},
+		"at a configured path": {
+			map[string]any{"ident": map[string]any{"person": map[string]any{"uid": "u", "mail": "m@x"}}},
+			`{"sub":"user-x","username":"u","first_name":"","last_name":"","pw_name":"u","email":"m@x"}`},
+		"at a configured path that is a URL": {
+			map[string]any{"https://example.org/person": map[string]any{"uid": "u"}},
+			`{"sub":"user-x","username":"u","first_name":"","last_name":"","pw_name":"u","email":null}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			claims := map[string]any{"preferred_username": nil, "name": nil}
+			for k, v := range row.claims {
+				claims[k] = v
+			}
+			raw := provider.Sign(t, nil, provider.Claims("x", claims))
+			require.Equal(t, row.want+"\n", a.get(browser(), userinfoRoute, "Authorization: Bearer "+raw).body)
+		})
+	}
+	t.Run("nowhere else", func(t *testing.T) {
+		fail(provider, oidctest.UserinfoPath, 200, `{"sub":"user-x","friend":{"username":"somebody else"},"username":7}`)
+		raw := provider.Sign(t, nil, provider.Claims("x", map[string]any{"preferred_username": nil, "manager": map[string]any{"username": "boss"}}))
+		requireError(t, a.get(browser(), userinfoRoute, "Authorization: Bearer "+raw), http.StatusNotFound, "not_found")
+	})
+}

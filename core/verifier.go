@@ -1,0 +1,237 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/oidcgate/oidcgate/core/internal/jose"
+)
+
+// candidate is a token on its way through the checks.
+type candidate struct {
+	jws    jose.Token
+	claims *claims
+	now    time.Time
+	maxAge *int // seconds: how old the user's login may be; nil: any age
+}
+
+// check is one thing that a token must satisfy. Its error is the sentence that
+// the caller is told.
+type check func(*candidate) error
+
+// verifier decides whether a token of the provider is good: signature by the
+// provider's key, issuer and times for all tokens, and then what makes an
+// access token or an ID token.
+type verifier struct {
+	config Config
+	keys   *document[jose.KeySet]
+}
+
+// accessToken verifies an access token for the guards.
+func (v *verifier) accessToken(ctx context.Context, raw string) (*claims, error) {
+	c, err := v.verify(ctx, raw, maxToken,
+		v.issuer, v.times, headerType, noOtherToken, v.audience)
+	if err != nil {
+		return nil, err
+	}
+	return c.claims, nil
+}
+
+// idTokenExpectation is what is known about the login that an ID token ends.
+type idTokenExpectation struct {
+	accessToken string
+	// nonce checks the nonce and tells the max_age, in seconds, that the login
+	// asked for, if it did. It is nil where the login has no nonce to compare
+	// with (device logins and refreshes).
+	nonce func(nonce string) (maxAge *int, ok bool)
+}
+
+// Failures of an ID token that are not the provider's fault.
+var (
+	errNonce  = errors.New("the nonce is another login's")
+	errMaxAge = errors.New("the user signed in longer ago than max_age allows")
+)
+
+// idToken verifies an ID token by OpenID Connect Core 3.1.3.7.
+func (v *verifier) idToken(ctx context.Context, raw string, expected idTokenExpectation) (*claims, error) {
+	c, err := v.verify(ctx, raw, maxBody,
+		v.issuer, v.times, v.issuedForUs, expected.checkNonce, expected.checkHash, v.age)
+	if err != nil {
+		return nil, err
+	}
+	return c.claims, nil
+}
+
+// verify takes a token apart, applies the checks and, at last, the signature:
+// what costs nothing comes before what costs a signature or a fetch.
+func (v *verifier) verify(ctx context.Context, raw string, limit int, checks ...check) (*candidate, error) {
+	if len(raw) > limit {
+		return nil, errors.New("the token is too long")
+	}
+	jws, err := jose.Cut(raw)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(jose.Algorithms, jws.Header.Algorithm) {
+		return nil, errors.New("the token's algorithm is not accepted")
+	}
+	c := &candidate{jws: jws, now: v.config.Now()}
+	if c.claims, err = parseClaims(jws.Payload); err != nil {
+		return nil, err
+	}
+	for _, check := range checks {
+		if err := check(c); err != nil {
+			return nil, err
+		}
+	}
+	if err := v.signature(ctx, jws); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// signature finds the key and checks the signature. A kid that is not known
+// may be worth a fetch; a signature that does not match never is.
+func (v *verifier) signature(ctx context.Context, token jose.Token) error {
+	keys, err := v.keys.get(ctx)
+	if err != nil {
+		return err
+	}
+	found := keys.Find(token.Header.KeyID, token.Header.Algorithm)
+	if len(found) == 0 {
+		if keys, err = v.keys.renew(ctx); err != nil {
+			return err
+		}
+		found = keys.Find(token.Header.KeyID, token.Header.Algorithm)
+	}
+	err = errors.New("the token is signed with a key that the issuer does not publish")
+	for _, key := range found {
+		if err = key.Verify(token); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func (v *verifier) issuer(c *candidate) error {
+	if c.claims.Issuer != v.config.Issuer {
+		return errors.New("the token is of another issuer")
+	}
+	return nil
+}
+
+func (v *verifier) times(c *candidate) error {
+	leeway := v.config.Leeway
+	switch {
+	case c.claims.Expires == nil:
+		return errors.New("the token has no expiry")
+	case !c.now.Before(c.claims.Expires.Add(leeway)):
+		return errors.New("the token has expired")
+	case c.claims.NotBefore != nil && c.now.Before(c.claims.NotBefore.Add(-leeway)):
+		return errors.New("the token is not valid yet")
+	case c.claims.IssuedAt != nil && c.now.Before(c.claims.IssuedAt.Add(-leeway)):
+		return errors.New("the token was issued in the future")
+	}
+	return nil
+}
+
+// headerType keeps out what says of itself that it is something else.
+func headerType(c *candidate) error {
+	switch strings.ToLower(c.jws.Header.Type) {
+	case "", "jwt", "at+jwt", "application/at+jwt":
+		return nil
+	}
+	return errors.New("the token's type is not that of an access token")
+}
+
+// noOtherToken keeps out ID tokens and logout tokens, which the same keys sign.
+func noOtherToken(c *candidate) error {
+	switch {
+	case c.claims.Events != nil:
+		return errors.New("the token is a logout token, not an access token")
+	case c.claims.Type == "ID",
+		c.claims.AccessTokenHash != nil,
+		c.claims.CodeHash != nil,
+		c.claims.Nonce != nil && len(c.claims.scopes()) == 0 && c.claims.Type != "Bearer":
+		return errors.New("the token is an ID token, not an access token")
+	}
+	return nil
+}
+
+// audience makes sure that an access token is meant for us.
+func (v *verifier) audience(c *candidate) error {
+	ours := func(audience string) bool { return slices.Contains(v.config.Audiences, audience) }
+	if len(v.config.Audiences) == 0 {
+		ours = func(audience string) bool { return audience == v.config.ClientID }
+	}
+	switch aud := c.claims.Audience; {
+	case v.config.InsecureAcceptAnyAudience, slices.ContainsFunc(aud, ours):
+		return nil
+	case len(v.config.Audiences) == 0 &&
+		// Keycloak's default: aud names its account console or nobody.
+		(len(aud) == 0 || len(aud) == 1 && aud[0] == "account") &&
+		(c.claims.AuthorizedParty == v.config.ClientID || c.claims.ClientID == v.config.ClientID):
+		return nil
+	}
+	return errors.New("the token is meant for another audience")
+}
+
+// issuedForUs checks who an ID token is for (OpenID Connect Core 3.1.3.7, 3 to
+// 5) and about.
+func (v *verifier) issuedForUs(c *candidate) error {
+	aud, party := c.claims.Audience, c.claims.AuthorizedParty
+	switch {
+	case !slices.Contains(aud, v.config.ClientID):
+		return errors.New("the ID token is meant for another audience")
+	case len(aud) > 1 && party == "", party != "" && party != v.config.ClientID:
+		return errors.New("the ID token was issued to another party")
+	case c.claims.Subject == "":
+		return errors.New("the ID token has no subject")
+	case c.claims.IssuedAt == nil:
+		return errors.New("the ID token has no time of issue")
+	}
+	return nil
+}
+
+func (e idTokenExpectation) checkNonce(c *candidate) error {
+	if e.nonce == nil {
+		return nil
+	}
+	if c.claims.Nonce == nil {
+		return errNonce
+	}
+	var ok bool
+	if c.maxAge, ok = e.nonce(*c.claims.Nonce); !ok {
+		return errNonce
+	}
+	return nil
+}
+
+// checkHash binds the access token to the ID token that came with it (OpenID
+// Connect Core 3.1.3.8).
+func (e idTokenExpectation) checkHash(c *candidate) error {
+	if c.claims.AccessTokenHash == nil {
+		return nil
+	}
+	hash, err := jose.HalfHash(c.jws.Header.Algorithm, e.accessToken)
+	if err != nil || hash != *c.claims.AccessTokenHash {
+		return errors.New("the ID token came with another access token")
+	}
+	return nil
+}
+
+// age holds the time of the user's login against max_age (OpenID Connect Core
+// 3.1.2.1).
+func (v *verifier) age(c *candidate) error {
+	if c.maxAge == nil {
+		return nil
+	}
+	oldest := c.now.Add(-time.Duration(*c.maxAge)*time.Second - v.config.Leeway)
+	if c.claims.AuthTime == nil || c.claims.AuthTime.Before(oldest) {
+		return errMaxAge
+	}
+	return nil
+}
