@@ -1,0 +1,39 @@
+package stdauth_test
+
+import (
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/stdauth"
+)
+
+// The routes are mounted where PublicURL says, and handlers of the application
+// are wrapped in the guards.
+func Example() {
+	auth, err := core.New(core.Config{
+		Issuer: "https://id.example.org/realms/demo", ClientID: "shop",
+		PublicURL: "https://shop.example.org/api",
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer auth.Close()
+
+	me := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, "hello", core.TokenFrom(r.Context()).Username())
+	})
+	mux := http.NewServeMux()
+	stdauth.Mount(mux, "/api", auth)
+	mux.Handle("GET /api/me", stdauth.Required(auth)(me))
+
+	answer := httptest.NewRecorder()
+	mux.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/api/me", nil))
+	fmt.Println(answer.Code, answer.Header().Get("WWW-Authenticate"))
+	fmt.Print(answer.Body)
+	// Output:
+	// 401 Bearer
+	// {"error":"missing_token","error_description":"A bearer token is needed in the Authorization header.","detail":"A bearer token is needed in the Authorization header."}
+}
