@@ -52,6 +52,32 @@ func TestFindChoosesByKidAndAlgorithm(t *testing.T) {
 	}
 }
 
+func TestParseKeySetLeavesOutMalformedKeys(t *testing.T) {
+	modulus := func(bits int) string {
+		n := make([]byte, bits/8)
+		n[0], n[len(n)-1] = 0x80, 1
+		return strict.EncodeToString(n)
+	}
+	for name, key := range map[string]string{
+		"an Ed25519 key of no bytes":       `{"kty":"OKP","crv":"Ed25519","x":""}`,
+		"an Ed25519 key of 31 bytes":       `{"kty":"OKP","crv":"Ed25519","x":"` + strict.EncodeToString(make([]byte, 31)) + `"}`,
+		"a point that is not on its curve": `{"kty":"EC","crv":"P-256","x":"AQ","y":"AQ"}`,
+		"a modulus of 1024 bits":           `{"kty":"RSA","e":"AQAB","n":"` + modulus(1024) + `"}`,
+		"a modulus of 2040 bits":           `{"kty":"RSA","e":"AQAB","n":"` + modulus(2040) + `"}`,
+		"a modulus of 100,000 bits":        `{"kty":"RSA","e":"AQAB","n":"` + modulus(100000) + `"}`,
+		"a curve nobody uses":              `{"kty":"EC","crv":"secp256k1","x":"AQ","y":"AQ"}`,
+		"a key to agree on keys":           `{"kty":"OKP","crv":"X25519","x":"` + strict.EncodeToString(make([]byte, 32)) + `"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := ParseKeySet(keySet(key))
+			require.ErrorIs(t, err, ErrNoKeys)
+		})
+	}
+	keys, err := ParseKeySet(keySet(`{"kty":"RSA","e":"AQAB","n":"` + modulus(2048) + `"}`))
+	require.NoError(t, err)
+	require.Len(t, keys, 1)
+}
+
 func FuzzCutKnowsOneSpelling(f *testing.F) {
 	for _, seed := range []string{"", ".", "..", "...", rfc7515ES256, rfc7515ES256 + "=", rfc7515ES256[:60] + "\n" + rfc7515ES256[60:], "e30.e30.AB", "bnVsbA.e30.AA", "W10.e30.AA"} {
 		f.Add(seed)
@@ -72,7 +98,7 @@ func FuzzKeySet(f *testing.F) {
 	for _, seed := range []string{
 		"", "null", "{}", `{"keys":[]}`, `{"keys":[1,null,{}]}`, string(keySet(rfc7515Key + "}")), `{"kty":"RSA","n":"AQAB","e":"AQAB"}`,
 		`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`, `{"keys":[{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]}`,
-		`{"keys":[{"kty":"OKP","crv":"X25519","x":"AA"}]}`, `{"keys":[{"kty":"RSA","n":"","e":""}]}`,
+		`{"keys":[{"kty":"OKP","crv":"X25519","x":"AA"}]}`, `{"keys":[{"kty":"OKP","crv":"Ed25519","x":""}]}`, `{"keys":[{"kty":"RSA","n":"","e":""}]}`,
 	} {
 		f.Add([]byte(seed))
 	}

@@ -13,8 +13,12 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jws"
 )
 
-// MinRSABits is the smallest RSA modulus that is accepted (RFC 7518 3.3).
-const MinRSABits = 2048
+// Bounds of an RSA modulus: what RFC 7518 3.3 asks for, and what can still be
+// computed with in the time that a request has.
+const (
+	MinRSABits = 2048
+	MaxRSABits = 8192
+)
 
 // ErrSignature is what Verify answers for a signature that doesn't hold.
 var ErrSignature = errors.New("the signature does not match")
@@ -42,8 +46,8 @@ type Key struct {
 type KeySet []Key
 
 // ParseKeySet reads a JWK Set. Keys that can't verify are left out: shared
-// secrets, keys for encryption, unknown types and curves, RSA keys under
-// MinRSABits. A set with none left is an error.
+// secrets, keys for encryption, unknown types and curves, malformed keys, RSA
+// keys out of bounds. A set with none left is an error.
 func ParseKeySet(document []byte) (KeySet, error) {
 	set, err := jwk.Parse(document, jwk.WithIgnoreParseError(true))
 	if err != nil {
@@ -94,11 +98,14 @@ func usable(jwKey jwk.Key) (Key, bool) {
 func fitting(raw any) (algorithms []string, public any) {
 	switch key := raw.(type) {
 	case *rsa.PublicKey:
-		if key.N.BitLen() < MinRSABits {
+		if bits := key.N.BitLen(); bits < MinRSABits || bits > MaxRSABits {
 			return nil, nil
 		}
 		return Algorithms[:6], key
 	case *ecdsa.PublicKey:
+		if _, err := key.ECDH(); err != nil { // not a point on the curve
+			return nil, nil
+		}
 		switch key.Curve {
 		case elliptic.P256():
 			return []string{"ES256"}, key
@@ -108,7 +115,10 @@ func fitting(raw any) (algorithms []string, public any) {
 			return []string{"ES512"}, key
 		}
 	case ed25519.PublicKey:
-		return []string{"EdDSA"}, key
+		// crypto/ed25519 panics at a key of another length.
+		if len(key) == ed25519.PublicKeySize {
+			return []string{"EdDSA"}, key
+		}
 	}
 	return nil, nil
 }
