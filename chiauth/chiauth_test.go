@@ -73,7 +73,7 @@ func TestRouterServesBelowAnyPrefix(t *testing.T) {
 		}},
 		"nested, behind middleware": {"/a/b/api", func(api http.Handler) http.Handler {
 			r := chi.NewRouter()
-			r.Use(middleware.Recoverer, middleware.RealIP)
+			r.Use(middleware.Recoverer, middleware.RequestID)
 			r.Route("/a", func(r chi.Router) {
 				r.Route("/b", func(r chi.Router) { r.Mount("/api", api) })
 			})

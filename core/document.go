@@ -144,8 +144,11 @@ func (d *document[T]) wait(ctx context.Context, flight <-chan singleflight.Resul
 // another try, and one that answers nonsense.
 func (d *document[T]) unavailable(cause error, retry time.Duration) error {
 	var e *Error
-	if errors.As(cause, &e) && !errors.Is(e, ErrUnavailable) {
-		return e
+	if errors.As(cause, &e) {
+		if !errors.Is(e, ErrUnavailable) {
+			return e
+		}
+		cause = e.cause
 	}
 	unavailable := ErrUnavailable.because("The provider can't be reached at the moment.").from(fmt.Errorf("%s: %w", d.name, cause))
 	unavailable.RetryAfter = retry

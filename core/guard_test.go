@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
@@ -373,4 +374,25 @@ func TestWriteErrorTellsNothingAboutForeignErrors(t *testing.T) {
 	core.WriteError(w, io.ErrUnexpectedEOF)
 	require.Equal(t, http.StatusInternalServerError, w.Code)
 	require.Equal(t, `{"error":"server_error","error_description":"Something went wrong on the server.","detail":"Something went wrong on the server."}`+"\n", w.Body.String())
+}
+
+// On fasthttp the header is a view of a buffer that the next request reuses.
+func TestGuardKeepsNoStringOfTheRequest(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}))
+	guard := a.auth.Required()
+	buffer := []byte("Bearer " + a.provider.AccessToken(t, "alice"))
+	token, err := guard.Check(t.Context(), []string{unsafe.String(&buffer[0], len(buffer))})
+	require.NoError(t, err)
+	_, err = guard.Check(t.Context(), []string{unsafe.String(&buffer[0], len(buffer)-1)})
+	for i := range buffer {
+		buffer[i] = 'x'
+	}
+	require.Equal(t, "user-alice", token.Subject())
+	require.Equal(t, "alice", token.Username())
+	require.Equal(t, a.provider.Issuer, token.Issuer())
+	require.Equal(t, []string{"openid", "profile", "email"}, token.Scopes())
+	require.NotContains(t, err.Error(), "xxxx")
+	var claims map[string]any
+	require.NoError(t, token.Decode(&claims))
+	require.Equal(t, "user-alice", claims["sub"])
 }

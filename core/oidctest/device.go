@@ -68,7 +68,7 @@ func (s *storage) poll(deviceCode string) (*grant, error) {
 	case early:
 		return nil, oidc.ErrSlowDown().WithDescription("the device polls faster than the interval that it was told")
 	case d.refused:
-		delete(s.devices, deviceCode)
+		// It stays refused: a client that asks once more is told the same.
 		return nil, oidc.ErrAccessDenied().WithDescription("the person refused the device")
 	case d.approved == nil:
 		return nil, oidc.ErrAuthorizationPending().WithDescription("nobody has decided on the device yet")

@@ -47,7 +47,7 @@ func TestADeviceIsToldThatItWasRefused(t *testing.T) {
 	assert.Equal(t, "authorization_pending", poll(t, p, device).Error)
 	p.Device(t, device.UserCode, "alice", false)
 	assert.Equal(t, "access_denied", poll(t, p, device).Error)
-	assert.Equal(t, "invalid_grant", poll(t, p, device).Error)
+	assert.Equal(t, "access_denied", poll(t, p, device).Error)
 	assert.Equal(t, "invalid_grant", poll(t, p, &oauth2.DeviceAuthResponse{DeviceCode: "none"}).Error)
 }
 

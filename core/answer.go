@@ -1,0 +1,128 @@
+package core
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// tokenAnswer is what is used of a token response of the provider.
+type tokenAnswer struct {
+	AccessToken    string `json:"access_token"`
+	TokenType      string `json:"token_type"`
+	RefreshToken   string `json:"refresh_token"`
+	IDToken        string `json:"id_token"`
+	Scope          string `json:"scope"`
+	expires        time.Time
+	refreshExpires time.Time // zero: unknown
+}
+
+// callToken sends a request to the provider's token endpoint.
+func (a *Auth) callToken(ctx context.Context, request any, sent ...string) (tokenAnswer, error) {
+	m, err := a.provider.metadata.get(ctx)
+	if err != nil {
+		return tokenAnswer{}, err
+	}
+	body, err := a.provider.post(ctx, m.TokenEndpoint, request, sent...)
+	if err != nil {
+		return tokenAnswer{}, err
+	}
+	return parseTokenAnswer(body, a.now())
+}
+
+// unknownExpiry is how long an access token counts as good when the provider
+// doesn't say; clients refresh it early rather than late.
+const unknownExpiry = 180 * time.Second
+
+// parseTokenAnswer reads a token response (RFC 6749 5.1).
+func parseTokenAnswer(body []byte, now time.Time) (tokenAnswer, error) {
+	nonsense := func(why string) error {
+		return ErrProvider.because("The provider gave a token answer that can't be used.").from(errors.New(why))
+	}
+	var answer tokenAnswer
+	var fields map[string]json.RawMessage
+	// The errors of a JSON decoder can quote the input, and are not passed on.
+	if json.Unmarshal(body, &answer) != nil || json.Unmarshal(body, &fields) != nil {
+		return tokenAnswer{}, nonsense("it is not a JSON object of the registered types")
+	}
+	switch {
+	case answer.AccessToken == "":
+		return tokenAnswer{}, nonsense("it has no access_token")
+	case answer.TokenType != "" && !strings.EqualFold(answer.TokenType, "Bearer"):
+		return tokenAnswer{}, nonsense("its token_type is not Bearer")
+	}
+	answer.expires = expiry(fields, "", now)
+	if answer.expires.IsZero() {
+		answer.expires = now.Add(unknownExpiry)
+	}
+	answer.refreshExpires = expiry(fields, "refresh_", now)
+	return answer, nil
+}
+
+// expiry reads when a token ends, in any of the spellings that providers use:
+// seconds from now or a Unix time, as a number or a numeric string. 0 and
+// nothing mean unknown, the zero time.
+func expiry(fields map[string]json.RawMessage, prefix string, now time.Time) time.Time {
+	if seconds := seconds(fields[prefix+"expires_in"]); seconds > 0 {
+		return time.Unix(now.Unix()+seconds, 0)
+	}
+	for _, name := range []string{"expires", "exp", "expires_at"} {
+		if seconds := seconds(fields[prefix+name]); seconds > 0 {
+			return time.Unix(seconds, 0)
+		}
+	}
+	return time.Time{}
+}
+
+// seconds reads a number of seconds, 0 for anything that is none.
+func seconds(raw json.RawMessage) int64 {
+	number, err := strconv.ParseFloat(strings.Trim(string(raw), `"`), 64)
+	if err != nil || math.IsNaN(number) || number < 0 || number > latest {
+		return 0
+	}
+	return int64(number)
+}
+
+// unknownRefreshExpiry is how long a refresh token counts as good when the
+// provider doesn't say; clients take 0 for expired.
+const unknownRefreshExpiry = 30 * 24 * time.Hour
+
+// tokenBody is the answer of the token route and the callback. Every field is
+// always there, id_token aside.
+type tokenBody struct {
+	AccessToken      string `json:"access_token"`
+	TokenType        string `json:"token_type"`
+	Expires          int64  `json:"expires"`
+	ExpiresIn        int64  `json:"expires_in"`
+	RefreshToken     string `json:"refresh_token"`
+	RefreshExpires   int64  `json:"refresh_expires"`
+	RefreshExpiresIn int64  `json:"refresh_expires_in"`
+	Scope            string `json:"scope"`
+	IDToken          string `json:"id_token,omitempty"`
+}
+
+func (a *Auth) tokenBody(answer tokenAnswer) tokenBody {
+	now := a.now()
+	refreshExpires := answer.refreshExpires
+	switch {
+	case answer.RefreshToken == "":
+		refreshExpires = answer.expires
+	case refreshExpires.IsZero():
+		refreshExpires = now.Add(unknownRefreshExpiry)
+	}
+	return tokenBody{
+		AccessToken: answer.AccessToken, TokenType: "Bearer",
+		Expires: answer.expires.Unix(), ExpiresIn: secondsUntil(answer.expires, now),
+		RefreshToken:   answer.RefreshToken,
+		RefreshExpires: refreshExpires.Unix(), RefreshExpiresIn: secondsUntil(refreshExpires, now),
+		Scope: answer.Scope, IDToken: answer.IDToken,
+	}
+}
+
+func secondsUntil(end, now time.Time) int64 {
+	return max(0, end.Unix()-now.Unix())
+}
