@@ -7,17 +7,23 @@ FUZZTIME    ?= 5s
 # Directories of the modules in go.work, relative to this one.
 MODULES := $(patsubst $(CURDIR)/%,%,$(shell go list -m -f '{{.Dir}}'))
 
-.PHONY: help test lint tidy fuzz cover
+.PHONY: help demo test lint links tidy fuzz cover
 
 help: ## show what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+demo: ## a provider and an application, to click through
+	go run ./examples/demo
+
 test: ## every test of every module, with the race detector
 	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && go test -race ./...); done
 
-lint: ## gofmt, go vet and staticcheck
+lint: links ## gofmt, go vet, staticcheck, and what each module may link
 	@out=$$("$$(go env GOROOT)/bin/gofmt" -l .); test -z "$$out" || { echo "not formatted with gofmt:"; echo "$$out"; exit 1; }
 	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && go vet ./... && go run $(STATICCHECK) ./...); done
+
+links:
+	@cd examples && go test -count=1 -run '^TestLinks' .
 
 tidy: ## fails when a go.mod or go.sum is not tidy, or a module needs go.work to build
 	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && GOWORK=off go mod tidy -diff && GOWORK=off go build ./...); done

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/oidcgate/oidcgate/chiauth"
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/stdauth"
+)
+
+// route is one of the application's own routes, and who may call it.
+type route struct {
+	Path     string
+	Who      string // for people
+	optional bool
+	needs    []core.Constraint
+	serve    http.HandlerFunc
+}
+
+// routes are a table only because the demo serves them by two routers and lists
+// them on its page. An application writes each as a line of its own:
+//
+//	api.With(chiauth.Required(auth, core.Role("admin"))).Get("/admin", admin)
+//	mux.Handle("GET /api/admin", stdauth.Required(auth, core.Role("admin"))(admin))
+var routes = []route{
+	{Path: "/hello", Who: "anybody, signed in or not", optional: true, serve: hello},
+	{Path: "/me", Who: "whoever is signed in", serve: me},
+	{Path: "/mail", Who: "the scope email", needs: []core.Constraint{core.Scope("email")}, serve: mail},
+	{Path: "/admin", Who: "the role admin", needs: []core.Constraint{core.Role("admin")}, serve: admin},
+	{Path: "/audit", Who: "admin in the claim realm_access.roles", needs: []core.Constraint{core.Claim("realm_access.roles", "admin")}, serve: audit},
+}
+
+// routers make the application, by the name of its router.
+var routers = map[string]func(auth *core.Auth, prefix string, page http.Handler) http.Handler{
+	"chi": chiRouter,
+	"std": stdRouter,
+}
+
+func chiRouter(auth *core.Auth, prefix string, page http.Handler) http.Handler {
+	api := chiauth.Router(auth)
+	for _, r := range routes {
+		guard := chiauth.Required
+		if r.optional {
+			guard = chiauth.Optional
+		}
+		api.With(guard(auth, r.needs...)).Get(r.Path, r.serve)
+	}
+	root := chi.NewRouter()
+	root.Mount(prefix, api)
+	root.Handle("/*", page)
+	return root
+}
+
+func stdRouter(auth *core.Auth, prefix string, page http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	stdauth.Mount(mux, prefix, auth)
+	for _, r := range routes {
+		guard := stdauth.Required
+		if r.optional {
+			guard = stdauth.Optional
+		}
+		mux.Handle("GET "+prefix+r.Path, guard(auth, r.needs...)(r.serve))
+	}
+	mux.Handle("GET /", page)
+	return mux
+}
+
+// The handlers know nothing of the router: the guard has put the token into the
+// request's context.
+
+func hello(w http.ResponseWriter, r *http.Request) {
+	if token := core.TokenFrom(r.Context()); token.Valid() {
+		reply(w, "Hello, "+token.Username()+".")
+		return
+	}
+	reply(w, "Hello, stranger.")
+}
+
+func me(w http.ResponseWriter, r *http.Request) {
+	token := core.TokenFrom(r.Context())
+	writeJSON(w, map[string]any{
+		"subject": token.Subject(), "username": token.Username(), "roles": token.Roles(), "scopes": token.Scopes(),
+	})
+}
+
+func mail(w http.ResponseWriter, r *http.Request) {
+	// ClaimsFrom reads the claims for which Token has no method.
+	claims, err := core.ClaimsFrom[struct {
+		Email    string `json:"email"`
+		Verified bool   `json:"email_verified"`
+	}](r.Context())
+	if err != nil {
+		core.WriteError(w, err)
+		return
+	}
+	reply(w, fmt.Sprintf("Your address is %q, verified: %t.", claims.Email, claims.Verified))
+}
+
+func admin(w http.ResponseWriter, r *http.Request) {
+	reply(w, "You may run this place, "+core.TokenFrom(r.Context()).Username()+".")
+}
+
+func audit(w http.ResponseWriter, _ *http.Request) { reply(w, "Nothing to report.") }
+
+func reply(w http.ResponseWriter, message string) {
+	writeJSON(w, map[string]any{"message": message})
+}
+
+func writeJSON(w http.ResponseWriter, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store") // it is about one user
+	_ = json.NewEncoder(w).Encode(body)         // fails only when the client has gone
+}
+
+// application is a running web application.
+type application struct {
+	origin    string // http://localhost:8080
+	publicURL string // http://localhost:8080/api
+	auth      *core.Auth
+	server    *http.Server
+	failed    chan error
+}
+
+// startApplication serves the application at addr. A config without a PublicURL
+// gets the one that follows from addr.
+func startApplication(addr, router string, config core.Config, people []person) (*application, error) {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("%w; choose another address with -addr (localhost:0 takes a free port)", err)
+	}
+	app := &application{failed: make(chan error, 1)}
+	handler, err := app.configure(listener.Addr(), addr, router, config, people)
+	if err != nil {
+		listener.Close()
+		return nil, err
+	}
+	app.server = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	go func() { app.failed <- app.server.Serve(listener) }()
+	return app, nil
+}
+
+func (app *application) configure(bound net.Addr, addr, router string, config core.Config, people []person) (http.Handler, error) {
+	config.PublicURL = cmp.Or(config.PublicURL, "http://"+reachable(addr, bound)+"/api")
+	public, err := url.Parse(config.PublicURL)
+	if err != nil || public.Path == "" {
+		return nil, fmt.Errorf("the public URL %q needs a path, such as /api", config.PublicURL)
+	}
+	app.publicURL, app.origin = config.PublicURL, public.Scheme+"://"+public.Host
+	if app.auth, err = core.New(config); err != nil {
+		return nil, err
+	}
+	page, err := newPage(pageData{
+		Origin: app.origin, API: public.Path, Issuer: config.Issuer, Router: router, People: people, Routes: routes,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return routers[router](app.auth, public.Path, page), nil
+}
+
+// reachable is the host and port by which a browser on this machine reaches a
+// listener.
+func reachable(addr string, bound net.Addr) string {
+	host, _, _ := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	_, port, _ := net.SplitHostPort(bound.String())
+	return net.JoinHostPort(host, port)
+}
+
+// close lets requests that are under way finish, for a while, and leaves nothing
+// running.
+func (app *application) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	if app.server.Shutdown(ctx) != nil {
+		_ = app.server.Close()
+	}
+	_ = app.auth.Close()
+}

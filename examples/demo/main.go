@@ -1,0 +1,143 @@
+// Command demo shows oidcgate at work: an OpenID provider, a web application on
+// chi or net/http that signs its users in there, and a page to click through.
+//
+//	go run ./examples/demo
+//	go run ./examples/demo -router std
+//	go run ./examples/demo -check
+//
+// The provider is one for tests, started along with the application. With
+// OIDC_ISSUER, OIDC_CLIENT_ID and, for a confidential client, OIDC_CLIENT_SECRET
+// set (see core.ConfigFromEnv for the rest) the application uses that provider
+// instead. With -check nobody has to click: clients of other makers go through
+// every flow, and the last line says how many steps passed.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/core/oidctest"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return
+	case !errors.Is(err, errCheckFailed):
+		fmt.Fprintln(os.Stderr, "demo:", err)
+	}
+	os.Exit(1)
+}
+
+// run is the program, until ctx ends.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
+	addr := flags.String("addr", "localhost:8080", "where the application listens; port 0 takes a free one")
+	router := flags.String("router", "chi", "the application's router: chi or std (net/http)")
+	check := flags.Bool("check", false, "go through every flow without a person, on free ports, with a provider of its own")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	switch {
+	case flags.NArg() > 0:
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	case routers[*router] == nil:
+		return fmt.Errorf("there is no router %q: choose chi or std", *router)
+	case *check:
+		return runCheck(ctx, *router, out)
+	}
+	return demonstrate(ctx, *addr, *router, out)
+}
+
+// person is somebody who can sign in at the demonstration's own provider.
+type person struct{ Name, Password string }
+
+// The users whom oidctest knows by default. Alice has the role admin.
+var (
+	alice = person{"alice", "wonderland"}
+	bob   = person{"bob", "builder"}
+)
+
+// demonstrate serves the application until ctx ends.
+func demonstrate(ctx context.Context, addr, router string, out io.Writer) error {
+	config, err := core.ConfigFromEnv()
+	if err != nil {
+		return err
+	}
+	var people []person
+	if config.Issuer == "" {
+		// Short-lived tokens, so that one can watch them expire.
+		provider, err := oidctest.Start("127.0.0.1:0", oidctest.Options{
+			AccessTokenLifetime: 2 * time.Minute,
+			DeviceInterval:      2 * time.Second,
+		})
+		if err != nil {
+			return err
+		}
+		defer provider.Close()
+		config.Issuer, config.ClientID, config.ClientSecret = provider.Issuer, provider.ClientID, provider.ClientSecret
+		people = []person{alice, bob}
+		// No login outlives this provider, and so no secret has to.
+		secret := make([]byte, 32)
+		_, _ = rand.Read(secret) // documented never to fail
+		config.Secrets = []string{base64.StdEncoding.EncodeToString(secret)}
+	}
+	config.Observe = logEvent
+
+	app, err := startApplication(addr, router, config, people)
+	if err != nil {
+		return err
+	}
+	defer app.close()
+
+	// A provider that is down may come back, and is asked again when it is
+	// needed; anything else is a mistake in the configuration.
+	if err := app.auth.Start(ctx); err != nil && ctx.Err() == nil {
+		if !errors.Is(err, core.ErrUnavailable) {
+			return err
+		}
+		slog.Warn("going on without the provider", "error", err)
+	}
+	announce(out, app, config, people)
+
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-app.failed:
+		return err
+	}
+}
+
+func announce(out io.Writer, app *application, config core.Config, people []person) {
+	fmt.Fprintf(out, "\n  The application   %s\n  Its provider      %s\n\n", app.origin, config.Issuer)
+	for _, p := range people {
+		fmt.Fprintf(out, "  Sign in as %-5s  with the password %s\n", p.Name, p.Password)
+	}
+	if len(people) == 0 {
+		fmt.Fprintf(out, "  Redirect URIs that the provider must know:\n    %s/\n    %s/auth/v2/callback\n", app.origin, app.publicURL)
+	}
+	fmt.Fprint(out, "\n  Ctrl-C ends it.\n\n")
+}
+
+// logEvent shows what a security log would be told.
+func logEvent(ctx context.Context, event core.Event) {
+	attrs := []any{"kind", event.Kind, "subject", event.Subject}
+	if event.Error != nil {
+		attrs = append(attrs, "error", event.Error)
+	}
+	slog.InfoContext(ctx, "event", attrs...)
+}

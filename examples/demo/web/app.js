@@ -1,0 +1,220 @@
+// The page: shows what the client in oidc.js does. Whatever comes from elsewhere
+// is shown as text, never as HTML.
+
+import * as oidc from "./oidc.js";
+
+const $ = (id) => document.getElementById(id);
+const { origin } = document.documentElement.dataset;
+
+function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children); // strings become text nodes
+  return made;
+}
+
+function notice(text, bad = false) {
+  $("notice").textContent = text;
+  $("notice").hidden = !text;
+  $("notice").classList.toggle("bad", bad);
+}
+
+// onClick runs an action with its button disabled, and shows how it failed.
+function onClick(button, action) {
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    notice("");
+    try {
+      await action();
+    } catch (error) {
+      notice(error.message, true);
+    } finally {
+      button.disabled = false;
+    }
+  });
+}
+
+// onChoose makes a group of buttons of which one is pressed.
+function onChoose(choices, chosen) {
+  const buttons = Object.keys(choices).map($);
+  for (const button of buttons) {
+    button.addEventListener("click", () => {
+      for (const other of buttons) other.setAttribute("aria-pressed", String(other === button));
+      chosen(choices[button.id]);
+    });
+  }
+}
+
+// Who you are, and what is in the token.
+
+let shownToken = "access_token";
+
+async function show() {
+  const tokens = oidc.tokens.get();
+  $("signed-out").hidden = $("token-none").hidden = Boolean(tokens);
+  $("signed-in").hidden = $("token").hidden = !tokens;
+  if (!tokens) return;
+  showClaims();
+  tick();
+  $("refresh").disabled = !tokens.refresh_token;
+  try {
+    showProfile(await oidc.userinfo());
+  } catch (problem) {
+    // The token may be of an application or a provider that has been restarted.
+    if (problem.status !== 401 || tokens.refresh_token === "") return forget(problem);
+    try {
+      await oidc.refresh();
+      showClaims();
+      tick();
+      showProfile(await oidc.userinfo());
+    } catch (error) {
+      forget(error);
+    }
+  }
+}
+
+function forget(problem) {
+  if (problem.status === 400 || problem.status === 401) {
+    oidc.tokens.clear();
+    show();
+    notice("The login has come to its end. Sign in again.");
+  } else {
+    showProfile({});
+    notice(problem.message, true);
+  }
+}
+
+function showProfile(person) {
+  const name = [person.first_name, person.last_name].filter(Boolean).join(" ") || person.username || "Somebody";
+  $("who").textContent = name;
+  $("initial").textContent = name[0].toUpperCase();
+  $("email").textContent = person.email ?? "no e-mail address";
+  showFacts($("profile"), { username: person.username, sub: person.sub });
+}
+
+function showClaims() {
+  const claims = oidc.claims(oidc.tokens.get()[shownToken] ?? "");
+  $("opaque").hidden = Boolean(claims);
+  showFacts($("claims"), claims ?? {});
+}
+
+const dates = ["exp", "iat", "nbf", "auth_time"];
+
+function showFacts(list, facts) {
+  list.replaceChildren(...Object.entries(facts).filter(([, value]) => value !== undefined).map(([name, value]) => {
+    const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+    const shown = element("dd", {}, text);
+    if (dates.includes(name)) shown.append(element("small", {}, new Date(value * 1000).toLocaleTimeString()));
+    return element("div", {}, element("dt", {}, name), shown);
+  }));
+}
+
+// The countdown, once a second.
+
+function tick() {
+  const tokens = oidc.tokens.get();
+  if (!tokens) return;
+  const left = Math.max(0, Math.ceil(tokens.expires - Date.now() / 1000));
+  $("remaining").max = Math.max(tokens.expires_in, 1);
+  $("remaining").value = left;
+  const time = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+  $("countdown").textContent = left ? `The access token has ${time} left.` : "The access token has expired: refresh it.";
+}
+setInterval(tick, 1000);
+
+// Calling routes.
+
+let sent = "mine";
+
+function tokenToSend() {
+  const token = oidc.tokens.get()?.access_token;
+  if (sent === "none") return undefined;
+  // A token with one character of its signature changed is somebody else's work.
+  if (sent === "bad") return (token ?? "e30.e30.c2ln").replace(/.(?=.{8}$)/, (c) => (c === "A" ? "B" : "A"));
+  return token;
+}
+
+async function call(button) {
+  const { status, body } = await oidc.request(button.dataset.path, { token: tokenToSend() });
+  const message = body.message ?? body.detail ?? JSON.stringify(body);
+  button.parentElement.querySelector("output").replaceChildren(pill(status), element("span", {}, message));
+}
+
+function pill(status) {
+  return element("b", { className: `pill ${status >= 200 && status < 400 ? "good" : "bad"}` }, String(status || "—"));
+}
+
+// The log. It shows the beginnings of tokens and no more, as every log should.
+
+oidc.observe(({ method, path, status, body }) => {
+  const text = JSON.stringify(body, (name, value) => (/token$|_code$/.test(name) && name !== "user_code" ? shorten(value) : value), 2);
+  $("log-empty").hidden = true;
+  $("log").prepend(element("li", {}, element("details", {},
+    element("summary", {}, pill(status), element("code", {}, `${method} ${path}`)),
+    element("pre", { tabIndex: 0 }, text))));
+  while ($("log").children.length > 30) $("log").lastElementChild.remove();
+});
+
+function shorten(value) {
+  return typeof value === "string" && value.length > 12 ? `${value.slice(0, 8)}…` : value;
+}
+
+// The device login.
+
+let waiting = null;
+
+async function device() {
+  waiting = new AbortController();
+  try {
+    const started = await oidc.startDevice(scope());
+    const link = new URL(started.verification_uri_complete ?? started.verification_uri);
+    if (!["http:", "https:"].includes(link.protocol)) throw new Error("The provider's address is none for a browser.");
+    $("user-code").textContent = started.user_code;
+    $("verification").href = link.href;
+    $("device").hidden = $("device-stop").hidden = false;
+    $("device-start").hidden = true;
+    $("device-state").textContent = "Waiting for you …";
+    await oidc.pollDevice(started, waiting.signal);
+    $("device-state").textContent = "Approved. The page has the device’s tokens now.";
+    await show();
+  } catch (error) {
+    $("device-state").textContent = waiting.signal.aborted ? "" : error.message;
+  } finally {
+    $("device").hidden = $("device-stop").hidden = true;
+    $("device-start").hidden = false;
+  }
+}
+
+function scope() {
+  return $("email-scope").checked ? "profile email" : "profile";
+}
+
+// Wiring.
+
+onClick($("sign-in"), () => oidc.login(scope()));
+onClick($("sign-out"), () => oidc.logout());
+onClick($("refresh"), async () => {
+  await oidc.refresh();
+  await show();
+  notice("The page has a new access token.");
+});
+onClick($("device-start"), device);
+$("device-stop").addEventListener("click", () => waiting.abort());
+for (const button of document.querySelectorAll("[data-path]")) onClick(button, () => call(button));
+onChoose({ "show-access": "access_token", "show-id": "id_token" }, (token) => {
+  shownToken = token;
+  showClaims();
+});
+onChoose({ "with-mine": "mine", "with-none": "none", "with-bad": "bad" }, (choice) => { sent = choice; });
+
+// Coming back by the browser's back button, the page may be as it was left.
+window.addEventListener("pageshow", (event) => { if (event.persisted) show(); });
+
+if (!window.isSecureContext || location.origin !== origin) {
+  notice(`This page works at ${origin} only: providers and browsers tell addresses apart.`, true);
+}
+try {
+  await oidc.finishLogin();
+} catch (error) {
+  notice(error.message, true);
+}
+await show();
