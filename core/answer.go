@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -81,7 +80,7 @@ func expiry(fields map[string]json.RawMessage, prefix string, now time.Time) tim
 // seconds reads a number of seconds, 0 for anything that is none.
 func seconds(raw json.RawMessage) int64 {
 	number, err := strconv.ParseFloat(strings.Trim(string(raw), `"`), 64)
-	if err != nil || math.IsNaN(number) || number < 0 || number > latest {
+	if err != nil || !(number >= 0 && number <= latest) { // NaN is neither
 		return 0
 	}
 	return int64(number)

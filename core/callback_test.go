@@ -84,6 +84,18 @@ func TestCallbackRefusesBadStates(t *testing.T) {
 			requireError(t, a.get(client, query), http.StatusBadRequest, "invalid_request")
 		})
 	}
+	t.Run("code too long", func(t *testing.T) {
+		client := browser()
+		_, state := a.authorize(client, "alice")
+		requireError(t, a.get(client, callback("state", state, "code", strings.Repeat("a", 4097))), http.StatusBadRequest, "invalid_request")
+	})
+	t.Run("of another process without secrets", func(t *testing.T) {
+		one := newApp(t, a.provider, func(c *core.Config) { c.Secrets = nil })
+		two := newApp(t, a.provider, func(c *core.Config) { c.Secrets = nil })
+		client := &http.Client{Jar: keptCookies{}, CheckRedirect: browser().CheckRedirect}
+		code, state := one.authorize(client, "alice")
+		requireError(t, two.get(client, callback("code", code, "state", state)), http.StatusBadRequest, "invalid_grant")
+	})
 	t.Run("code missing", func(t *testing.T) {
 		client := browser()
 		_, state := a.authorize(client, "alice")

@@ -42,7 +42,6 @@ func TestNewReportsEachMistake(t *testing.T) {
 		"client auth unknown":         {func(c *core.Config) { c.ClientAuth = "private_key_jwt" }, "ClientAuth"},
 		"scopes in one":               {func(c *core.Config) { c.Scopes = []string{"profile email"} }, "Scopes"},
 		"allowed scope empty":         {func(c *core.Config) { c.AllowedScopes = []string{""} }, "AllowedScopes"},
-		"state as a parameter":        {func(c *core.Config) { c.AuthParams = url.Values{"state": {"x"}} }, "AuthParams"},
 		"public URL http":             {func(c *core.Config) { c.PublicURL = "http://shop.example.org" }, "PublicURL"},
 		"public URL with a slash":     {func(c *core.Config) { c.PublicURL += "/" }, "PublicURL"},
 		"public URL with a query":     {func(c *core.Config) { c.PublicURL += "?" }, "PublicURL"},
@@ -56,6 +55,9 @@ func TestNewReportsEachMistake(t *testing.T) {
 		"route with a dot segment":    {func(c *core.Config) { c.Routes.Login = "/a/../b" }, "Routes.Login"},
 		"route that ends in a slash":  {func(c *core.Config) { c.Routes.Login = "/login/" }, "Routes.Login"},
 		"two routes at one path":      {func(c *core.Config) { c.Routes.Login = "/auth/v2/token" }, "Routes.Token"},
+		"secret of 31 bytes":          {func(c *core.Config) { c.Secrets = []string{strings.Repeat("A", 42)} }, "31 bytes"},
+		"public URL http anywhere":    {func(c *core.Config) { c.PublicURL, c.InsecureProviderHTTP = "http://shop.example.org", true }, "PublicURL"},
+		"route with a dot":            {func(c *core.Config) { c.Routes.Login = "/a/./b" }, "Routes.Login"},
 		"secret no base64":            {func(c *core.Config) { c.Secrets = []string{"correct horse battery"} }, "Secrets"},
 		"secret short":                {func(c *core.Config) { c.Secrets = []string{secret, "c2hvcnQ="} }, "openssl rand -base64 32"},
 		"audience empty":              {func(c *core.Config) { c.Audiences = []string{""} }, "Audiences"},
@@ -71,6 +73,18 @@ func TestNewReportsEachMistake(t *testing.T) {
 			require.NotContains(t, err.Error(), secret)
 			require.NotContains(t, err.Error(), "correct horse")
 		})
+	}
+}
+
+func TestAuthParamsCannotSetWhatALoginHangsOn(t *testing.T) {
+	for _, name := range []string{
+		"response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "nonce",
+		"code_challenge", "code_challenge_method", "request", "request_uri",
+	} {
+		config := goodConfig()
+		config.AuthParams = url.Values{name: {"x"}}
+		_, err := core.New(config)
+		require.ErrorContains(t, err, name)
 	}
 }
 
@@ -126,6 +140,7 @@ func TestConfigIsCopied(t *testing.T) {
 	params := url.Values{"audience": {"a"}}
 	a := newApp(t, provider, func(c *core.Config) { c.RedirectURIs, c.AuthParams = uris, params })
 	uris[0], params["audience"][0] = "org.example.two:/x", "b"
+	requireError(t, a.get(browser(), "/auth/v2/login?redirect_uri=org.example.two:/x"), 400, "invalid_request")
 	require.Equal(t, "a", a.begin(browser(), "redirect_uri", "org.example.one:/x").Get("audience"))
 }
 

@@ -42,6 +42,7 @@ type document[T any] struct {
 	err      error     // of the last failure
 	renewed  time.Time // when renew last fetched
 	flying   bool      // a fetch is under way
+	fetches  int       // that have ended, well or badly
 }
 
 // get gives the document, and waits for it only when there is none to use.
@@ -51,12 +52,12 @@ func (d *document[T]) get(ctx context.Context) (T, error) {
 	value, age := d.value, now.Sub(d.fetched)
 	usable := !d.fetched.IsZero() && age < keepFor
 	wait := d.backOff(now)
-	err := d.err
+	err, fetches := d.err, d.fetches
 	d.mu.Unlock()
 
 	if usable {
 		if age >= d.refresh && wait <= 0 {
-			d.start()
+			d.start(fetches)
 		}
 		return value, nil
 	}
@@ -64,7 +65,7 @@ func (d *document[T]) get(ctx context.Context) (T, error) {
 		var zero T
 		return zero, d.unavailable(err, wait)
 	}
-	return d.wait(ctx, d.start())
+	return d.wait(ctx, d.start(fetches))
 }
 
 // renew gives the document as it is after a fetch, for a caller who missed
@@ -80,8 +81,9 @@ func (d *document[T]) renew(ctx context.Context) (T, error) {
 		}
 		d.renewed, d.flying = now, true
 	}
+	fetches := d.fetches
 	d.mu.Unlock()
-	return d.wait(ctx, d.start())
+	return d.wait(ctx, d.start(fetches))
 }
 
 // backOff is how long the provider is still to be left alone. The caller holds
@@ -97,11 +99,18 @@ func (d *document[T]) backOff(now time.Time) time.Duration {
 	return pause - now.Sub(d.failed)
 }
 
-// start begins a fetch, or joins the one under way.
-func (d *document[T]) start() <-chan singleflight.Result {
+// start begins a fetch, or joins the one under way. The caller decided that one
+// is needed when so many had ended; if another has ended since, its outcome is
+// what the caller gets.
+func (d *document[T]) start(fetches int) <-chan singleflight.Result {
 	return d.flights.DoChan("", func() (any, error) {
-		var value T
-		err := d.life.do(func(ctx context.Context) error {
+		d.mu.Lock()
+		value, err, ended := d.value, d.err, d.fetches
+		d.mu.Unlock()
+		if ended != fetches {
+			return value, err
+		}
+		err = d.life.do(func(ctx context.Context) error {
 			var err error
 			value, err = d.load(ctx)
 			d.settle(value, err)
@@ -119,6 +128,7 @@ func (d *document[T]) settle(value T, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.flying = false
+	d.fetches++
 	if err != nil {
 		d.failures++
 		d.failed, d.err = d.now(), err
@@ -132,7 +142,10 @@ func (d *document[T]) wait(ctx context.Context, flight <-chan singleflight.Resul
 	select {
 	case result := <-flight:
 		if result.Err != nil {
-			return zero, d.unavailable(result.Err, firstBackOff)
+			d.mu.Lock()
+			retry := d.backOff(d.now())
+			d.mu.Unlock()
+			return zero, d.unavailable(result.Err, max(retry, firstBackOff))
 		}
 		return result.Val.(T), nil
 	case <-ctx.Done():

@@ -106,6 +106,9 @@ func TestGuardChecksOfAnAccessToken(t *testing.T) {
 		"exp a string":                    {nil, claim("exp", fmt.Sprint(in(time.Hour))), false},
 		"exp negative":                    {nil, claim("exp", -1), false},
 		"exp of the year 10000":           {nil, claim("exp", 253402300800), false},
+		"exp in another case":             {nil, map[string]any{"exp": nil, "Exp": in(time.Hour)}, false},
+		"nbf negative":                    {nil, claim("nbf", -1), false},
+		"iat negative":                    {nil, claim("iat", -1), false},
 		"exp with a fraction":             {nil, claim("exp", float64(in(time.Hour))+0.5), true},
 		"exp 29 s ago":                    {nil, claim("exp", in(-29*time.Second)), true},
 		"exp 31 s ago":                    {nil, claim("exp", in(-31*time.Second)), false},
@@ -192,6 +195,40 @@ func TestGuardTakesATokenInOneSpellingOnly(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestLeewayCanBeSwitchedOff(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider, func(c *core.Config) { c.Leeway = -1 })
+	for _, row := range []struct {
+		exp  time.Duration
+		good bool
+	}{{2 * time.Second, true}, {-time.Second, false}} {
+		raw := provider.Sign(t, nil, provider.Claims("alice", map[string]any{"exp": a.clock.Now().Add(row.exp).Unix(), "iat": nil, "nbf": nil}))
+		_, err := a.auth.Verify(t.Context(), raw)
+		require.Equal(t, row.good, err == nil, "%v: %v", row.exp, err)
+	}
+}
+
+func TestConstraintsCopyTheirArguments(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider)
+	scopes, roles := []string{"openid"}, []string{"admin"}
+	guard := a.auth.Required(core.Scope(scopes...), core.Role(roles...))
+	scopes[0], roles[0] = "changed", "changed"
+	require.Equal(t, http.StatusOK, serve(guard, bearer(provider.AccessToken(t, "alice"))).StatusCode)
+}
+
+func TestScopesInWhicheverForm(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider)
+	for _, claims := range []map[string]any{
+		{"scope": "a b"}, {"scope": []string{"a", "b"}}, {"scope": []string{"a b"}}, {"scope": nil, "scp": "a b"}, {"scope": nil, "scp": []string{"a", "b"}}, {"scope": "", "scp": []string{"a", "b"}},
+	} {
+		token, err := a.auth.Verify(t.Context(), provider.Sign(t, nil, provider.Claims("alice", claims)))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b"}, token.Scopes(), claims)
+	}
+}
+
 func TestGuardAudiences(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	named := newApp(t, provider, func(c *core.Config) { c.Audiences = []string{"orders", "stock"} })
@@ -219,7 +256,7 @@ func TestGuardConstraints(t *testing.T) {
 		"realm_access":                   map[string]any{"roles": []string{"chief"}},
 		"resource_access":                map[string]any{"a": map[string]any{"roles": []string{"clerk"}}, "b": map[string]any{"roles": []any{"cook", 1}}, "c": "x"},
 		"groups":                         []string{"/staff"},
-		"roles":                          []string{"chief", "poet"},
+		"roles":                          []string{"poet", ""},
 		"https://example.org/department": "physics",
 		"mixed":                          []any{1, "two", true, nil},
 		"nothing":                        nil,
@@ -252,6 +289,7 @@ func TestGuardConstraints(t *testing.T) {
 		"a claim that is a URL":   {[]core.Constraint{core.Claim("https://example.org/department", "physics")}, 200, ""},
 		"a value it has not":      {[]core.Constraint{core.Claim("https://example.org/department", "chemistry")}, 403, ""},
 		"a claim it has not":      {[]core.Constraint{core.Claim("department", "physics")}, 403, ""},
+		"an unsigned integer":     {[]core.Constraint{core.Claim("level", uint8(3))}, 200, ""},
 		"a claim that is null":    {[]core.Constraint{core.Claim("nothing", "")}, 403, ""},
 		"a value in a list":       {[]core.Constraint{core.Claim("mixed", "two")}, 200, ""},
 		"all of several":          {[]core.Constraint{core.Claim("level", 3), core.Role("poet"), core.Scope("stock:read")}, 200, ""},

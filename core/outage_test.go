@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -44,16 +45,24 @@ func TestAProviderThatIsDownAtStartCostsOnlyTheRequestsThatNeedIt(t *testing.T) 
 }
 
 func TestAProviderThatIsDownIsLeftAloneForLongerAndLonger(t *testing.T) {
-	provider := newProvider(t, oidctest.Options{})
+	provider := newProvider(t, oidctest.Options{AccessTokenLifetime: 1000 * time.Hour})
 	good := provider.AccessToken(t, "alice")
 	provider.Down(true)
 	a := newApp(t, provider)
 	tries := func() int { return provider.Requests(oidctest.DiscoveryPath) }
-	for i, pause := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
+	pauses := []time.Duration{1, 2, 4, 8, 16}
+	for range 70 { // more doublings than a duration has bits
+		pauses = append(pauses, 30)
+	}
+	for i, pause := range pauses {
 		before := tries()
 		for range 5 {
 			_, err := a.auth.Verify(t.Context(), good)
 			require.ErrorIs(t, err, core.ErrUnavailable)
+			var e *core.Error
+			require.ErrorAs(t, err, &e)
+			require.Equal(t, 1, strings.Count(err.Error(), "temporarily_unavailable"), "told once")
+			require.Equal(t, pause*time.Second, e.RetryAfter)
 		}
 		require.Equal(t, before+1, tries(), "try %d", i)
 		a.clock.Add(pause*time.Second - time.Millisecond)
@@ -65,6 +74,47 @@ func TestAProviderThatIsDownIsLeftAloneForLongerAndLonger(t *testing.T) {
 	provider.Down(false)
 	_, err := a.auth.Verify(t.Context(), good)
 	require.NoError(t, err)
+	require.Equal(t, 75*2, strings.Count(a.log.text.String(), "fetching from the provider failed"), "each failure of each document is logged")
+}
+
+func TestTheBackOffBeginsAnewAfterASuccess(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider, func(c *core.Config) { c.JWKSURL = c.Issuer + oidctest.KeysPath })
+	fetch := func() error {
+		_, err := a.auth.Verify(t.Context(), provider.Sign(t, nil, provider.Claims("alice", map[string]any{"exp": a.clock.Now().Add(time.Hour).Unix()})))
+		return err
+	}
+	for range 2 {
+		provider.Down(true)
+		for _, pause := range []time.Duration{1, 2, 4} {
+			require.ErrorIs(t, fetch(), core.ErrUnavailable)
+			a.clock.Add(pause * time.Second)
+		}
+		provider.Down(false)
+		require.NoError(t, fetch())
+		a.clock.Add(25 * time.Hour)
+	}
+}
+
+func TestUnknownKidsDoNotBreakTheBackOff(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider, func(c *core.Config) { c.JWKSURL = c.Issuer + oidctest.KeysPath })
+	require.NoError(t, a.auth.Start(t.Context()))
+	provider.Down(true)
+	unknown := provider.Sign(t, map[string]any{"kid": "x"}, provider.Claims("alice", map[string]any{"exp": a.clock.Now().Add(time.Hour).Unix()}))
+	tries := func() int { return provider.Requests(oidctest.KeysPath) }
+	_, err := a.auth.Verify(t.Context(), unknown)
+	require.ErrorIs(t, err, core.ErrUnavailable, "it may be good: nobody knows")
+	for range 4 { // until the back-off is longer than the cool-down
+		before := tries()
+		a.clock.Add(10 * time.Second)
+		_, _ = a.auth.Verify(t.Context(), unknown)
+		require.Equal(t, before+1, tries())
+	}
+	before := tries()
+	a.clock.Add(10 * time.Second)
+	_, _ = a.auth.Verify(t.Context(), unknown)
+	require.Equal(t, before, tries(), "the provider is left alone for 16 s now")
 }
 
 func TestTokensOfKnownKeysAreVerifiedWhileTheProviderIsDown(t *testing.T) {
@@ -86,9 +136,11 @@ func TestTokensOfKnownKeysAreVerifiedWhileTheProviderIsDown(t *testing.T) {
 	_, err := a.auth.Verify(t.Context(), good)
 	require.ErrorIs(t, err, core.ErrUnavailable)
 	provider.Down(false)
-	a.clock.Add(time.Minute)
-	_, err = a.auth.Verify(t.Context(), good)
-	require.NoError(t, err)
+	require.Eventually(t, func() bool { // the last of those may have begun a back-off
+		a.clock.Add(time.Minute)
+		_, err = a.auth.Verify(t.Context(), good)
+		return err == nil
+	}, 5*time.Second, time.Millisecond)
 }
 
 func TestRotatedKeysAreFoundByOneFetchPerCoolDown(t *testing.T) {
@@ -107,13 +159,18 @@ func TestRotatedKeysAreFoundByOneFetchPerCoolDown(t *testing.T) {
 	_, err = a.auth.Verify(t.Context(), old)
 	require.ErrorIs(t, err, core.ErrInvalidToken, "a key that left the set is out")
 
+	_, signed, _ := strings.Cut(rotated, ".")
 	for i := range 1000 {
-		raw := provider.Sign(t, map[string]any{"kid": fmt.Sprint("unknown-", i)}, provider.Claims("alice", nil))
-		_, err := a.auth.Verify(t.Context(), raw)
+		header := fmt.Sprintf(`{"alg":"RS256","kid":"unknown-%d"}`, i)
+		_, err := a.auth.Verify(t.Context(), base64.RawURLEncoding.EncodeToString([]byte(header))+"."+signed)
 		require.ErrorIs(t, err, core.ErrInvalidToken)
 	}
 	require.Equal(t, 2, provider.Requests(oidctest.KeysPath), "within the cool-down")
-	a.clock.Add(10 * time.Second)
+	a.clock.Add(10*time.Second - time.Millisecond)
+	_, err = a.auth.Verify(t.Context(), old)
+	require.ErrorIs(t, err, core.ErrInvalidToken)
+	require.Equal(t, 2, provider.Requests(oidctest.KeysPath), "within the cool-down")
+	a.clock.Add(time.Millisecond)
 	for range 10 {
 		_, err := a.auth.Verify(t.Context(), old)
 		require.ErrorIs(t, err, core.ErrInvalidToken)
@@ -261,6 +318,13 @@ func TestDocumentsComeFromWhereTheConfigurationSays(t *testing.T) {
 	require.ErrorContains(t, err, "redirects are not followed")
 }
 
+func TestDiscoveryOfAnIssuerThatEndsInASlash(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	tamper(provider, oidctest.DiscoveryPath, func(body map[string]any) { body["issuer"] = provider.Issuer + "/" })
+	a := newApp(t, provider, func(c *core.Config) { c.Issuer += "/" })
+	require.NoError(t, a.auth.Start(t.Context()))
+}
+
 func TestErrorsOfStartSayWhatToMend(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider, func(c *core.Config) {
@@ -274,7 +338,7 @@ func TestErrorsOfStartSayWhatToMend(t *testing.T) {
 
 func TestCloseEndsWhatRunsInTheBackground(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
-	a := newApp(t, provider)
+	a := newApp(t, provider, func(c *core.Config) { c.Timeout = time.Hour })
 	good := provider.AccessToken(t, "alice")
 	arrived := make(chan struct{})
 	provider.Answer(oidctest.DiscoveryPath, func(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
@@ -290,6 +354,7 @@ func TestCloseEndsWhatRunsInTheBackground(t *testing.T) {
 	require.NoError(t, a.auth.Close())
 	require.ErrorIs(t, <-done, core.ErrUnavailable)
 	require.NoError(t, a.auth.Close(), "twice is no mistake")
+	require.NotContains(t, a.log.text.String(), "fetching from the provider failed", "nothing to warn of")
 
 	b := newApp(t, newProvider(t, oidctest.Options{}))
 	good = b.provider.AccessToken(t, "alice")
