@@ -20,10 +20,15 @@ type tokenAnswer struct {
 	refreshExpires time.Time // zero: unknown
 }
 
-// callToken sends a request to the provider's token endpoint.
+// callToken sends a request to the provider's token endpoint. The keys that its
+// ID token will be checked with must be there first: what a provider has handed
+// out once can't be asked for again.
 func (a *Auth) callToken(ctx context.Context, request any, sent ...string) (tokenAnswer, error) {
 	m, err := a.provider.metadata.get(ctx)
 	if err != nil {
+		return tokenAnswer{}, err
+	}
+	if _, err := a.provider.keys.get(ctx); err != nil {
 		return tokenAnswer{}, err
 	}
 	body, err := a.provider.post(ctx, m.TokenEndpoint, request, sent...)

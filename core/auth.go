@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/oidcgate/oidcgate/core/internal/seal"
@@ -45,8 +46,10 @@ func New(config Config) (*Auth, error) {
 	if config.Routes.Token != Off {
 		config.Logger.Info("the token route is on: clients receive the provider's tokens", "path", config.Routes.Token)
 	}
-	a.states = seal.New("login state", secrets)
-	a.nonces = seal.New("login nonce", secrets)
+	// A login of one provider must not end at another that has the same secrets.
+	login := fmt.Sprintf(" of %q at %q", config.ClientID, config.Issuer)
+	a.states = seal.New("login state"+login, secrets)
+	a.nonces = seal.New("login nonce"+login, secrets)
 	a.provider = newProvider(config, a.life)
 	a.verifier = &verifier{config: config, keys: a.provider.keys}
 	a.userinfoGuard = a.Required()

@@ -44,7 +44,7 @@ func (a *Auth) openCallbackState(r *http.Request, sealed string) (loginState, er
 	if err != nil {
 		return loginState{}, err
 	}
-	if state.Kind != loginCallback {
+	if state.Kind != loginCallback || state.RedirectURI != a.config.callbackURL() {
 		return loginState{}, ErrInvalidGrant.because("This login does not lead to the callback.")
 	}
 	return state, a.checkCookie(r, sealed, state)

@@ -325,7 +325,72 @@ func TestCallbackLosesNothingWhileTheProviderIsDown(t *testing.T) {
 	require.NotEmpty(t, got.Header.Get("Retry-After"))
 	require.Empty(t, got.Cookies())
 	provider.Down(false)
+	a.clock.Add(time.Second)
 	a.tokens(a.get(client, callback("code", code, "state", state)))
+}
+
+// An attacker who runs another application at the same operator must not end his
+// own login in a victim's browser there.
+func TestStatesOfOneProviderAreWorthNothingAtAnother(t *testing.T) {
+	one := newApp(t, newProvider(t, oidctest.Options{}))
+	two := newApp(t, newProvider(t, oidctest.Options{}))
+	client := &http.Client{Jar: keptCookies{}, CheckRedirect: browser().CheckRedirect}
+	code, state := one.authorize(client, "alice")
+	got := two.get(client, callback("code", code, "state", state))
+	requireError(t, got, http.StatusBadRequest, "invalid_grant")
+	require.Zero(t, two.provider.Requests(oidctest.TokenPath))
+
+	moved := newApp(t, one.provider) // the same provider and client, another callback
+	got = moved.get(client, callback("code", code, "state", state))
+	requireError(t, got, http.StatusBadRequest, "invalid_grant")
+	require.Zero(t, one.provider.Requests(oidctest.TokenPath))
+}
+
+// What a provider has handed out can't be asked for again: it must not be
+// thrown away because keys are missing.
+func TestNothingIsLostWhileKeysCannotBeHad(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{StrictRefresh: true})
+	fresh := func() *app {
+		a := newApp(t, provider)
+		fail(provider, oidctest.KeysPath, http.StatusInternalServerError, "")
+		return a
+	}
+	refresh := newApp(t, provider).signIn("alice").RefreshToken
+	for name, begin := range map[string]func(a *app) (form []string){
+		"code": func(a *app) []string {
+			code, state := a.authorize(browser(), "alice", "redirect_uri", native)
+			return []string{"code", code, "code_verifier", state}
+		},
+		"refresh token": func(*app) []string { return []string{"refresh_token", refresh} },
+		"device code": func(a *app) []string {
+			got := a.post(browser(), deviceRoute)
+			provider.Device(t, got.json["user_code"].(string), "bob", true)
+			return []string{"device_code", got.json["device_code"].(string)}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := fresh()
+			fields := begin(a)
+			got := a.post(browser(), tokenRoute, fields...)
+			require.Contains(t, []int{http.StatusBadGateway, http.StatusServiceUnavailable}, got.StatusCode)
+			provider.Answer(oidctest.KeysPath, nil)
+			a.clock.Add(time.Second)
+			a.tokens(a.post(browser(), tokenRoute, fields...))
+		})
+	}
+}
+
+func TestRefusedIDTokensAreLoggedAndObserved(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider)
+	tamper(provider, oidctest.TokenPath, func(body map[string]any) {
+		body["id_token"] = resign(t, provider, body["id_token"].(string), nil, map[string]any{"aud": "somebody"})
+	})
+	code, state := a.authorize(browser(), "alice", "redirect_uri", native)
+	requireError(t, a.post(browser(), tokenRoute, "code", code, "code_verifier", state), http.StatusBadGateway, "server_error")
+	require.Equal(t, core.EventLogin, a.log.last(t).Kind)
+	require.ErrorIs(t, a.log.last(t).Error, core.ErrProvider)
+	require.Contains(t, a.log.text.String(), "meant for another audience")
 }
 
 func TestSecretsRollOver(t *testing.T) {

@@ -71,7 +71,8 @@ type Config struct {
 	OnlineDevices bool
 	// AuthParams are sent with every authorization request, for what a
 	// provider wants besides the standard (audience, access_type, prompt …).
-	// What a request itself asks for goes before them.
+	// What a request itself asks for goes before them. audience and resource
+	// go with device logins too.
 	AuthParams url.Values
 
 	// PublicURL is the external URL of the place where the routes are
@@ -197,7 +198,7 @@ func cloneValues(values url.Values) url.Values {
 // ownParams are the authorization parameters that a login's safety hangs on.
 var ownParams = []string{
 	"response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "nonce",
-	"code_challenge", "code_challenge_method", "request", "request_uri",
+	"code_challenge", "code_challenge_method", "request", "request_uri", "max_age",
 }
 
 // check reports everything that is wrong with a configuration at once. It
@@ -240,7 +241,7 @@ func (c Config) check() error {
 	scopes("AllowedScopes", c.AllowedScopes)
 	for name := range c.AuthParams {
 		if slices.Contains(ownParams, name) {
-			wrong("AuthParams", "may not set %q, which every login sets for itself", name)
+			wrong("AuthParams", "may not set %q, which logins set and check for themselves", name)
 		}
 	}
 	if c.PublicURL != "" {

@@ -79,7 +79,7 @@ func TestNewReportsEachMistake(t *testing.T) {
 func TestAuthParamsCannotSetWhatALoginHangsOn(t *testing.T) {
 	for _, name := range []string{
 		"response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "nonce",
-		"code_challenge", "code_challenge_method", "request", "request_uri",
+		"code_challenge", "code_challenge_method", "request", "request_uri", "max_age",
 	} {
 		config := goodConfig()
 		config.AuthParams = url.Values{name: {"x"}}

@@ -70,14 +70,19 @@ func Claim(path string, accepted ...any) Constraint {
 	for _, value := range accepted {
 		normal, ok := jsonScalar(value)
 		if !ok {
-			c.err = fmt.Errorf("core.Claim(%q): a %T can't be the value of a claim; use string, bool or a number", path, value)
+			c.err = fmt.Errorf("core.Claim(%q): a %T such as this can't be the value of a claim; use a string, a bool, or a number up to 2^53", path, value)
 		}
 		c.values = append(c.values, normal)
 	}
 	return c
 }
 
-// jsonScalar gives a value as a JSON decoder would.
+// exact is the largest integer up to which a JSON number is told from its
+// neighbours; beyond it two tenants could be the same one.
+const exact = 1 << 53
+
+// jsonScalar gives a value as a JSON decoder would, if it can be told from every
+// other.
 func jsonScalar(value any) (any, bool) {
 	switch v := reflect.ValueOf(value); {
 	case !v.IsValid():
@@ -87,9 +92,9 @@ func jsonScalar(value any) (any, bool) {
 	case v.Kind() == reflect.Bool:
 		return v.Bool(), true
 	case v.CanInt():
-		return float64(v.Int()), true
+		return float64(v.Int()), -exact <= v.Int() && v.Int() <= exact
 	case v.CanUint():
-		return float64(v.Uint()), true
+		return float64(v.Uint()), v.Uint() <= exact
 	case v.CanFloat():
 		return v.Float(), true
 	}
@@ -128,12 +133,12 @@ func judge(token Token, constraints []Constraint) error {
 		}
 	}
 	if len(missing) > 0 {
-		e := ErrInsufficientScope.because("The token lacks the scope " + strings.Join(missing, " ") + ".").as(formChallenge)
+		e := ErrInsufficientScope.because("The token lacks the scope " + strings.Join(missing, " ") + ".")
 		e.Scope = strings.Join(missing, " ")
 		return e
 	}
 	if failed != "" {
-		return ErrInsufficientClaims.because(failed).as(formChallenge)
+		return ErrInsufficientClaims.because(failed)
 	}
 	return nil
 }

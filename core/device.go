@@ -16,7 +16,9 @@ const defaultInterval = 5
 // deviceRequest is the device authorization request of RFC 8628 3.1, with the
 // client's name left to the client authentication; see codeRequest.
 type deviceRequest struct {
-	Scopes oidc.SpaceDelimitedArray `schema:"scope"`
+	Scopes   oidc.SpaceDelimitedArray `schema:"scope"`
+	Audience []string                 `schema:"audience,omitempty"`
+	Resource []string                 `schema:"resource,omitempty"` // RFC 8707
 }
 
 // deviceBody is the answer of the device route.
@@ -53,7 +55,9 @@ func (a *Auth) serveDevice(w http.ResponseWriter, r *http.Request) error {
 	if m.DeviceEndpoint == "" {
 		return ErrUnsupportedGrant.because("The provider has no device login.")
 	}
-	answer, err := a.provider.post(r.Context(), m.DeviceEndpoint, deviceRequest{Scopes: scopes})
+	answer, err := a.provider.post(r.Context(), m.DeviceEndpoint, deviceRequest{
+		Scopes: scopes, Audience: a.config.AuthParams["audience"], Resource: a.config.AuthParams["resource"],
+	})
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -47,11 +48,13 @@ func TestDevicePollingErrors(t *testing.T) {
 		want   int
 		code   string // "" no error member
 	}{
-		"slow_down":     {400, `{"error":"slow_down"}`, 400, "slow_down"},
-		"expired_token": {400, `{"error":"expired_token"}`, 400, "expired_token"},
-		"overloaded":    {503, ``, 503, ""},
-		"rate limited":  {429, `{"error":"slow_down"}`, 503, ""},
-		"nonsense":      {500, `oops`, 502, "server_error"},
+		"slow_down":                  {400, `{"error":"slow_down"}`, 400, "slow_down"},
+		"expired_token":              {400, `{"error":"expired_token"}`, 400, "expired_token"},
+		"overloaded":                 {503, ``, 503, ""},
+		"rate limited":               {429, `{"error":"too_many_requests"}`, 503, ""},
+		"slow_down as Auth0 says it": {429, `{"error":"slow_down"}`, 400, "slow_down"},
+		"pending as Auth0 says it":   {429, `{"error":"authorization_pending"}`, 400, "authorization_pending"},
+		"nonsense":                   {500, `oops`, 502, "server_error"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fail(provider, oidctest.TokenPath, row.status, row.body)
@@ -65,6 +68,17 @@ func TestDevicePollingErrors(t *testing.T) {
 	requireError(t, a.post(browser(), tokenRoute, "device_code", "some-device-code"), http.StatusServiceUnavailable, "")
 	fresh := newApp(t, provider)
 	requireError(t, fresh.post(browser(), tokenRoute, "device_code", "some-device-code"), http.StatusServiceUnavailable, "")
+}
+
+func TestDevicePollingIsNotEndedByKeysThatCannotBeHad(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider)
+	require.NoError(t, a.auth.Start(t.Context()))
+	got := a.post(browser(), deviceRoute)
+	provider.Device(t, got.json["user_code"].(string), "bob", true)
+	provider.RotateKeys()
+	fail(provider, oidctest.KeysPath, http.StatusServiceUnavailable, "")
+	requireError(t, a.post(browser(), tokenRoute, "device_code", got.json["device_code"].(string)), http.StatusServiceUnavailable, "")
 }
 
 func TestDeviceAsksForScopes(t *testing.T) {
@@ -95,6 +109,21 @@ func TestDeviceAsksForScopes(t *testing.T) {
 	requireError(t, usual.post(browser(), deviceRoute, "scope", strings.Repeat("a", 2049)), http.StatusBadRequest, "invalid_request")
 	requireError(t, usual.post(browser(), deviceRoute, "client_id", "other"), http.StatusUnauthorized, "invalid_client")
 	requireError(t, usual.postBody(browser(), deviceRoute, "{}", "application/json"), http.StatusUnsupportedMediaType, "invalid_request")
+}
+
+func TestDeviceLoginsAreForTheConfiguredAudience(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	var sent url.Values
+	provider.Answer(oidctest.DeviceAuthorizationPath, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+		_ = r.ParseForm()
+		sent = r.PostForm
+		real.ServeHTTP(w, r)
+	})
+	a := newApp(t, provider, func(c *core.Config) {
+		c.AuthParams = url.Values{"audience": {"orders"}, "resource": {"a", "b"}, "prompt": {"consent"}}
+	})
+	require.Equal(t, http.StatusOK, a.post(browser(), deviceRoute).StatusCode)
+	require.Equal(t, url.Values{"scope": {"openid profile email offline_access"}, "audience": {"orders"}, "resource": {"a", "b"}}, sent)
 }
 
 func TestDeviceBodyIsGolden(t *testing.T) {

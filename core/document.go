@@ -22,8 +22,9 @@ const (
 // document is a remote document that is fetched at first use. However many
 // callers wait, one fetch is under way at a time, on a context of its own, so
 // that no caller's going away fails the others. What was fetched stays in use,
-// is refreshed in the background before it is old, and outlives a provider that
-// is down. After a failure the provider is left alone for a while.
+// is refreshed in the background when it is asked for after a while, and outlives
+// a provider that is down. After a failure the provider is left alone for longer
+// and longer.
 type document[T any] struct {
 	name    string // for people
 	refresh time.Duration
@@ -53,33 +54,48 @@ func (d *document[T]) get(ctx context.Context) (T, error) {
 	usable := !d.fetched.IsZero() && age < keepFor
 	wait := d.backOff(now)
 	err, fetches := d.err, d.fetches
+	// Whoever has a document to use starts a fetch and does not join one.
+	start := !usable || age >= d.refresh && !d.flying
+	if start = start && wait <= 0; start {
+		d.flying = true
+	}
 	d.mu.Unlock()
 
-	if usable {
-		if age >= d.refresh && wait <= 0 {
-			d.start(fetches)
-		}
+	switch {
+	case usable && start:
+		d.start(fetches)
 		return value, nil
+	case usable:
+		return value, nil
+	case start:
+		return d.wait(ctx, d.start(fetches))
 	}
-	if wait > 0 {
-		var zero T
-		return zero, d.unavailable(err, wait)
-	}
-	return d.wait(ctx, d.start(fetches))
+	var zero T
+	return zero, d.unavailable(err, wait)
 }
 
 // renew gives the document as it is after a fetch, for a caller who missed
-// something in it. Fetches for that reason are a cool-down apart; a caller who
-// comes in between gets the document as it is.
-func (d *document[T]) renew(ctx context.Context) (T, error) {
+// something in it. Fetches for that reason are a cool-down apart, unless the
+// caller must have it now; who comes in between gets the document as it is, or,
+// if the last fetch failed, nothing: what is missing may be there by now.
+func (d *document[T]) renew(ctx context.Context, now bool) (T, error) {
 	d.mu.Lock()
-	now := d.now()
 	if !d.flying {
-		if (!d.renewed.IsZero() && now.Sub(d.renewed) < coolDown) || d.backOff(now) > 0 {
-			defer d.mu.Unlock()
-			return d.value, nil
+		at := d.now()
+		wait := d.backOff(at)
+		if !now && !d.renewed.IsZero() {
+			wait = max(wait, coolDown-at.Sub(d.renewed))
 		}
-		d.renewed, d.flying = now, true
+		if wait > 0 {
+			value, err := d.value, d.err
+			d.mu.Unlock()
+			if err != nil {
+				var zero T
+				return zero, d.unavailable(err, wait)
+			}
+			return value, nil
+		}
+		d.renewed, d.flying = at, true
 	}
 	fetches := d.fetches
 	d.mu.Unlock()
@@ -105,26 +121,36 @@ func (d *document[T]) backOff(now time.Time) time.Duration {
 func (d *document[T]) start(fetches int) <-chan singleflight.Result {
 	return d.flights.DoChan("", func() (any, error) {
 		d.mu.Lock()
-		value, err, ended := d.value, d.err, d.fetches
-		d.mu.Unlock()
-		if ended != fetches {
-			return value, err
+		if d.fetches != fetches {
+			defer d.mu.Unlock()
+			d.flying = false
+			return d.value, d.err
 		}
-		err = d.life.do(func(ctx context.Context) error {
-			var err error
+		d.flying = true
+		d.mu.Unlock()
+
+		var value T
+		err := d.life.do(func(ctx context.Context) (err error) {
+			// A panic in what a document is parsed or fetched with would end the
+			// process: nobody recovers it on this goroutine.
+			defer func() {
+				if cause := recover(); cause != nil {
+					err = fmt.Errorf("panic: %v", cause)
+				}
+			}()
 			value, err = d.load(ctx)
-			d.settle(value, err)
-			if err != nil && ctx.Err() == nil {
-				d.logger.Warn("fetching from the provider failed", "document", d.name, "error", err)
-			}
 			return err
 		})
+		d.settle(value, err)
 		return value, err
 	})
 }
 
 // settle keeps the outcome of a fetch.
 func (d *document[T]) settle(value T, err error) {
+	if err != nil && d.life.ctx.Err() == nil {
+		d.logger.Warn("fetching from the provider failed", "document", d.name, "error", err)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.flying = false

@@ -29,18 +29,18 @@ type Endpoint struct {
 func (a *Auth) Endpoints() []Endpoint {
 	routes := a.config.Routes
 	all := []Endpoint{
-		endpoint("login", routes.Login, a.serveLogin, http.MethodGet),
-		endpoint("callback", routes.Callback, a.serveCallback, http.MethodGet),
-		endpoint("token", routes.Token, a.serveToken, http.MethodPost),
-		endpoint("device", routes.Device, a.serveDevice, http.MethodPost),
-		endpoint("logout", routes.Logout, a.serveLogout, http.MethodGet, http.MethodPost),
-		endpoint("userinfo", routes.Userinfo, a.serveUserinfo, http.MethodGet, http.MethodHead),
+		a.endpoint("login", routes.Login, a.serveLogin, http.MethodGet),
+		a.endpoint("callback", routes.Callback, a.serveCallback, http.MethodGet),
+		a.endpoint("token", routes.Token, a.serveToken, http.MethodPost),
+		a.endpoint("device", routes.Device, a.serveDevice, http.MethodPost),
+		a.endpoint("logout", routes.Logout, a.serveLogout, http.MethodGet, http.MethodPost),
+		a.endpoint("userinfo", routes.Userinfo, a.serveUserinfo, http.MethodGet, http.MethodHead),
 	}
 	return slices.DeleteFunc(all, func(e Endpoint) bool { return e.Path == Off })
 }
 
 // endpoint wraps what a route does in what all routes do.
-func endpoint(name, path string, serve func(http.ResponseWriter, *http.Request) error, methods ...string) Endpoint {
+func (a *Auth) endpoint(name, path string, serve func(http.ResponseWriter, *http.Request) error, methods ...string) Endpoint {
 	allow := strings.Join(methods, ", ")
 	return Endpoint{Name: name, Path: path, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !slices.Contains(methods, r.Method) {
@@ -49,6 +49,9 @@ func endpoint(name, path string, serve func(http.ResponseWriter, *http.Request) 
 			return
 		}
 		if err := serve(w, r); err != nil {
+			if statusOf(err) >= http.StatusInternalServerError {
+				a.config.Logger.WarnContext(r.Context(), "a route failed", "route", name, "error", err)
+			}
 			WriteError(w, err)
 		}
 	})}

@@ -47,36 +47,37 @@ const (
 )
 
 // The errors that a program may want to tell apart, for use with [errors.Is].
-// Their own descriptions are never sent; each occurrence has one of its own.
+// Each occurrence has a description of its own; a guard of yours may answer
+// with these as they are.
 var (
 	// ErrInvalidRequest: a parameter is missing, repeated, malformed or too long.
-	ErrInvalidRequest = &Error{Status: http.StatusBadRequest, Code: "invalid_request"}
+	ErrInvalidRequest = &Error{Status: http.StatusBadRequest, Code: "invalid_request", Description: "The request is malformed."}
 	// ErrInvalidGrant: a code, verifier, state, refresh token or device code is
 	// wrong, expired, used or revoked.
-	ErrInvalidGrant = &Error{Status: http.StatusBadRequest, Code: "invalid_grant"}
+	ErrInvalidGrant = &Error{Status: http.StatusBadRequest, Code: "invalid_grant", Description: "The grant is wrong, expired, used or revoked."}
 	// ErrInvalidScope: a scope is malformed or wider than Config.AllowedScopes.
-	ErrInvalidScope = &Error{Status: http.StatusBadRequest, Code: "invalid_scope"}
+	ErrInvalidScope = &Error{Status: http.StatusBadRequest, Code: "invalid_scope", Description: "The scope is not allowed."}
 	// ErrInvalidClient: client credentials were sent and are wrong.
-	ErrInvalidClient = &Error{Status: http.StatusUnauthorized, Code: "invalid_client"}
+	ErrInvalidClient = &Error{Status: http.StatusUnauthorized, Code: "invalid_client", Description: "The client credentials are wrong."}
 	// ErrUnsupportedGrant: the grant type is unknown or switched off.
-	ErrUnsupportedGrant = &Error{Status: http.StatusBadRequest, Code: "unsupported_grant_type"}
+	ErrUnsupportedGrant = &Error{Status: http.StatusBadRequest, Code: "unsupported_grant_type", Description: "The grant type is not supported."}
 	// ErrAccessDenied: the user, the provider or the application refuses a login.
-	ErrAccessDenied = &Error{Status: http.StatusForbidden, Code: "access_denied"}
+	ErrAccessDenied = &Error{Status: http.StatusForbidden, Code: "access_denied", Description: "The login was refused."}
 	// ErrMissingToken: a guard found no bearer token.
-	ErrMissingToken = &Error{Status: http.StatusUnauthorized, Code: "missing_token"}
+	ErrMissingToken = &Error{Status: http.StatusUnauthorized, Code: "missing_token", Description: "A bearer token is needed in the Authorization header.", form: formChallenge}
 	// ErrInvalidToken: a bearer token failed a check.
-	ErrInvalidToken = &Error{Status: http.StatusUnauthorized, Code: "invalid_token"}
+	ErrInvalidToken = &Error{Status: http.StatusUnauthorized, Code: "invalid_token", Description: "The token is not good.", form: formChallenge}
 	// ErrInsufficientScope: a good token lacks a scope.
-	ErrInsufficientScope = &Error{Status: http.StatusForbidden, Code: "insufficient_scope"}
+	ErrInsufficientScope = &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Description: "The token lacks a scope.", form: formChallenge}
 	// ErrInsufficientClaims: a good token fails a claim or role constraint.
-	ErrInsufficientClaims = &Error{Status: http.StatusForbidden, Code: "insufficient_claims"}
+	ErrInsufficientClaims = &Error{Status: http.StatusForbidden, Code: "insufficient_claims", Description: "The token's claims do not allow this.", form: formChallenge}
 	// ErrNotFound: userinfo knows no username.
-	ErrNotFound = &Error{Status: http.StatusNotFound, Code: "not_found"}
+	ErrNotFound = &Error{Status: http.StatusNotFound, Code: "not_found", Description: "There is no such thing."}
 	// ErrProvider: the provider does not accept this application, or answered
 	// something that can't be used.
-	ErrProvider = &Error{Status: http.StatusBadGateway, Code: "server_error"}
+	ErrProvider = &Error{Status: http.StatusBadGateway, Code: "server_error", Description: "The provider gave an answer that can't be used."}
 	// ErrUnavailable: the provider is down, too slow, or told us to come back.
-	ErrUnavailable = &Error{Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable"}
+	ErrUnavailable = &Error{Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable", Description: "The provider can't be reached at the moment."}
 )
 
 // Error gives code and description, and the cause where there is one.
@@ -122,17 +123,17 @@ func (e *Error) as(form errorForm) *Error {
 }
 
 // WriteError answers a request with err: status, JSON body and headers as
-// every route of this package does. An error that is no [Error] becomes a 500
-// that tells nothing about it; log it yourself.
+// every route of this package does. An error that is no [Error], or has no
+// Status, becomes a 500 that tells nothing about it; log it yourself.
 func WriteError(w http.ResponseWriter, err error) {
 	var e *Error
-	if !errors.As(err, &e) {
+	if statusOf(err) == 0 || !errors.As(err, &e) {
 		e = &Error{Status: http.StatusInternalServerError, Code: "server_error", Description: "Something went wrong on the server."}
 	}
 	header := w.Header()
 	switch {
 	case e.form == formBasic:
-		header.Set("WWW-Authenticate", "Basic")
+		header.Set("WWW-Authenticate", `Basic realm="oidcgate"`)
 	case e.form == formChallenge && (e.Status == http.StatusUnauthorized || e.Code == ErrInsufficientScope.Code || e.Code == ErrInvalidRequest.Code):
 		header.Set("WWW-Authenticate", e.challenge())
 	}
@@ -148,6 +149,18 @@ func WriteError(w http.ResponseWriter, err error) {
 		body.Error = ""
 	}
 	writeJSON(w, e.Status, body)
+}
+
+// statusOf is the status of an answer with err, 0 for an error that says none.
+func statusOf(err error) int {
+	var e *Error
+	switch {
+	case !errors.As(err, &e):
+		return http.StatusInternalServerError
+	case e == nil || e.Status < 100 || e.Status > 999:
+		return 0
+	}
+	return e.Status
 }
 
 // challenge is the WWW-Authenticate value of RFC 6750 3. A request without any

@@ -32,15 +32,16 @@ type Event struct {
 	Error   *Error // nil: it went well
 }
 
-// observe hands an event to the application. Failures that tell nothing about
-// the caller, such as a provider that is down, are no events.
+// observe hands an event to the application. A provider that is down and a
+// device that still waits are no events; a provider whose ID token can't be
+// accepted is.
 func (a *Auth) observe(ctx context.Context, kind EventKind, subject string, err error) {
 	if a.config.Observe == nil {
 		return
 	}
 	event := Event{Kind: kind, Time: a.now(), Issuer: a.config.Issuer, Subject: subject}
 	if err != nil {
-		if !errors.As(err, &event.Error) || event.Error.Status >= 500 || errors.Is(err, errPending) || errors.Is(err, errSlowDown) {
+		if !errors.As(err, &event.Error) || errors.Is(err, ErrUnavailable) || errors.Is(err, errPending) || errors.Is(err, errSlowDown) {
 			return
 		}
 	}

@@ -54,11 +54,13 @@ func (a *Auth) serveToken(w http.ResponseWriter, r *http.Request) error {
 // they bring (code and verifier, refresh token, device code) is their proof.
 func (a *Auth) checkClient(r *http.Request, p params) error {
 	wrong := ErrInvalidClient.because("The client credentials are not this service's; none are needed.")
-	if id, secret, ok := r.BasicAuth(); ok {
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if strings.EqualFold(scheme, "Basic") {
+		id, secret, ok := r.BasicAuth()
 		// RFC 6749 2.3.1: both are form-encoded before they are joined.
 		id, err1 := url.QueryUnescape(id)
 		secret, err2 := url.QueryUnescape(secret)
-		if err1 != nil || err2 != nil || !a.ownCredentials(id, secret) {
+		if !ok || err1 != nil || err2 != nil || !a.ownCredentials(id, secret) {
 			return wrong.as(formBasic)
 		}
 	}
@@ -263,7 +265,8 @@ func (a *Auth) deviceGrant(_ http.ResponseWriter, r *http.Request, p params) (to
 	if err != nil {
 		return tokenBody{}, "", pollingError(err)
 	}
-	return a.accept(r.Context(), answer, nil)
+	body, subject, err := a.accept(r.Context(), answer, nil)
+	return body, subject, pollingError(err)
 }
 
 // pollingError gives an error the form that clients which poll understand: a

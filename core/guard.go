@@ -54,8 +54,9 @@ func (a *Auth) guard(constraints []Constraint) *Guard {
 // provider's keys can't be had; answer them with [WriteError].
 //
 // Check keeps none of the strings, so that they may be views of a buffer that
-// is used again. It waits for the provider, within ctx and Config.Timeout, only
-// while the provider's keys are not known.
+// is used again. It waits for the provider only while no keys are known, or for
+// a token that is signed with a key not seen before: until ctx ends, or each of
+// the calls that are needed has taken Config.Timeout.
 func (g *Guard) Check(ctx context.Context, authorization []string) (Token, error) {
 	token, err := g.check(ctx, authorization)
 	if err == nil {
@@ -99,7 +100,7 @@ func bearer(authorization []string) (string, error) {
 			return raw, nil
 		}
 	}
-	return "", ErrMissingToken.because("A bearer token is needed in the Authorization header.").as(formChallenge)
+	return "", ErrMissingToken.because("A bearer token is needed in the Authorization header.")
 }
 
 // Handler guards next, with the token in the context of the request (see
@@ -133,7 +134,7 @@ func (a *Auth) Verify(ctx context.Context, raw string) (Token, error) {
 func tokenError(err error) error {
 	var e *Error
 	if !errors.As(err, &e) {
-		return ErrInvalidToken.because(sentence(err)).as(formChallenge)
+		return ErrInvalidToken.because(sentence(err))
 	}
 	if errors.Is(e, ErrUnavailable) {
 		return e

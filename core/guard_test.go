@@ -344,6 +344,7 @@ func TestMalformedConstraintsPanicAtStart(t *testing.T) {
 	for name, c := range map[string]core.Constraint{
 		"the zero value": {}, "no scope": core.Scope(), "an empty scope": core.Scope(""), "two scopes in one": core.Scope("a b"),
 		"no role": core.Role(), "an empty role": core.Role(""), "no path": core.Claim("", 1), "no value": core.Claim("a"),
+		"a number that has neighbours": core.Claim("a", int64(1)<<53+1), "a large unsigned number": core.Claim("a", uint64(1)<<63),
 		"a list as value": core.Claim("a", []string{"x"}), "nil as value": core.Claim("a", nil),
 	} {
 		require.Panics(t, func() { a.auth.Required(c) }, name)
@@ -402,6 +403,18 @@ func TestTokenTellsWhatItHolds(t *testing.T) {
 		require.ErrorIs(t, zero.Decode(&struct{}{}), core.ErrMissingToken)
 		require.Equal(t, "anonymous", zero.String())
 	})
+}
+
+func TestWriteErrorAnswersWithTheSentinels(t *testing.T) {
+	w := httptest.NewRecorder()
+	core.WriteError(w, core.ErrInvalidToken)
+	require.Equal(t, http.StatusUnauthorized, w.Code)
+	require.Equal(t, `Bearer error="invalid_token", error_description="The token is not good."`, w.Header().Get("WWW-Authenticate"))
+	for _, err := range []error{nil, (*core.Error)(nil), &core.Error{Code: "x"}} {
+		w := httptest.NewRecorder()
+		core.WriteError(w, err)
+		require.Equal(t, http.StatusInternalServerError, w.Code)
+	}
 }
 
 func TestWriteErrorTellsNothingAboutForeignErrors(t *testing.T) {

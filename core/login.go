@@ -216,17 +216,9 @@ func (a *Auth) authorizationURL(m metadata, login loginRequest, state, nonce, ch
 	for name, values := range login.handedOn {
 		extra[name] = values
 	}
-	endpoint := m.AuthorizationEndpoint
-	if len(extra) > 0 {
-		separator := "?"
-		if strings.Contains(endpoint, "?") {
-			separator = "&"
-		}
-		endpoint += separator + extra.Encode()
-	}
 	client := oauth2.Config{
 		ClientID: a.config.ClientID, RedirectURL: login.redirectURI, Scopes: login.scopes,
-		Endpoint: oauth2.Endpoint{AuthURL: endpoint},
+		Endpoint: oauth2.Endpoint{AuthURL: withParams(m.AuthorizationEndpoint, extra)},
 	}
 	return client.AuthCodeURL(state,
 		oauth2.SetAuthURLParam("nonce", nonce),

@@ -66,15 +66,3 @@ func logoutParams(w http.ResponseWriter, r *http.Request) (params, error) {
 	}
 	return newParams(both)
 }
-
-// withParams adds parameters to a URL that was checked before.
-func withParams(raw string, params url.Values) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return raw
-	}
-	query := u.Query()
-	maps.Copy(query, params)
-	u.RawQuery = query.Encode()
-	return u.String()
-}

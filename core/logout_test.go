@@ -42,7 +42,11 @@ func TestLogoutLeadsBackWhereTheProviderHasNoEndSession(t *testing.T) {
 	a := newApp(t, provider)
 	require.Equal(t, "/", a.get(browser(), logoutRoute).Header.Get("Location"))
 	got := a.get(browser(), logoutRoute+"?"+form("post_logout_redirect_uri", a.api+"/bye?x=1", "state", "s").Encode())
-	require.Equal(t, a.api+"/bye?state=s&x=1", got.Header.Get("Location"))
+	require.Equal(t, a.api+"/bye?x=1&state=s", got.Header.Get("Location"))
+	for _, exact := range []string{a.api + "/bye?z=1&a=2&flag&x=a;b", a.api + "/bye"} {
+		got = a.get(browser(), logoutRoute+"?"+form("post_logout_redirect_uri", exact).Encode())
+		require.Equal(t, exact, got.Header.Get("Location"))
+	}
 }
 
 func TestLogoutLeadsNowhereElse(t *testing.T) {

@@ -186,6 +186,74 @@ func TestRotatedKeysAreFoundByOneFetchPerCoolDown(t *testing.T) {
 	require.Equal(t, 3, provider.Requests(oidctest.KeysPath), "a bad signature is worth no fetch")
 }
 
+// Strangers can use up the fetches for unknown kids; honest logins go on.
+func TestForgedTokensDoNotStopLoginsAfterARotation(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider)
+	_, signed, _ := strings.Cut(provider.AccessToken(t, "alice"), ".")
+	forged := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","kid":"x"}`)) + "." + signed
+	_, err := a.auth.Verify(t.Context(), forged)
+	require.ErrorIs(t, err, core.ErrInvalidToken)
+	provider.RotateKeys()
+	_, err = a.auth.Verify(t.Context(), forged)
+	require.ErrorIs(t, err, core.ErrInvalidToken)
+	a.signIn("alice")
+}
+
+func TestAGoodTokenIsNotCalledBadWhenKeysRotateDuringAnOutage(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider)
+	require.NoError(t, a.auth.Start(t.Context()))
+	provider.RotateKeys()
+	rotated := provider.AccessToken(t, "alice")
+	fail(provider, oidctest.KeysPath, http.StatusServiceUnavailable, "")
+	for range 3 {
+		_, err := a.auth.Verify(t.Context(), rotated)
+		require.ErrorIs(t, err, core.ErrUnavailable)
+	}
+	provider.Answer(oidctest.KeysPath, nil)
+	a.clock.Add(10 * time.Second)
+	_, err := a.auth.Verify(t.Context(), rotated)
+	require.NoError(t, err)
+}
+
+func TestAnEndpointThatIsNotNeededCannotStopTheRest(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	tamper(provider, oidctest.DiscoveryPath, func(body map[string]any) { body["end_session_endpoint"] = "http://id.example.org/out" })
+	a := newApp(t, provider)
+	a.signIn("alice")
+	require.Equal(t, "/", a.get(browser(), logoutRoute).Header.Get("Location"))
+	require.Contains(t, a.log.text.String(), "end_session_endpoint")
+}
+
+// panicking is an application's transport with a mistake in it.
+type panicking struct{}
+
+func (panicking) RoundTrip(*http.Request) (*http.Response, error) { panic("a mistake") }
+
+func TestAPanicInAFetchIsAnErrorOfThatFetch(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider, func(c *core.Config) { c.HTTPClient = &http.Client{Transport: panicking{}} })
+	_, err := a.auth.Verify(t.Context(), provider.AccessToken(t, "alice"))
+	require.ErrorIs(t, err, core.ErrUnavailable)
+	require.ErrorContains(t, err, "a mistake")
+}
+
+func TestAnUnknownKidAfterCloseIsAnsweredAtOnce(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider)
+	good := provider.AccessToken(t, "alice")
+	require.NoError(t, a.auth.Start(t.Context()))
+	require.NoError(t, a.auth.Close())
+	unknown := provider.Sign(t, map[string]any{"kid": "x"}, provider.Claims("alice", nil))
+	for range 3 {
+		_, err := a.auth.Verify(t.Context(), unknown)
+		require.ErrorIs(t, err, core.ErrUnavailable)
+	}
+	_, err := a.auth.Verify(t.Context(), good)
+	require.NoError(t, err)
+}
+
 func TestFirstFetchIsOneForAllWhoWaitAndSurvivesTheFirstsGoingAway(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	good := provider.AccessToken(t, "alice")

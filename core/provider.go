@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/oidcgate/oidcgate/core/internal/httpx"
@@ -79,21 +80,25 @@ func parseMetadata(body []byte, config Config) (metadata, error) {
 		return metadata{}, nonsense("%s is of issuer %q: if that is your provider, set Config.Issuer to exactly this", config.DiscoveryURL, m.Issuer)
 	}
 	for _, endpoint := range []struct {
-		name, url string
-		needed    bool
+		name   string
+		url    *string
+		needed bool
 	}{
-		{"authorization_endpoint", m.AuthorizationEndpoint, true},
-		{"token_endpoint", m.TokenEndpoint, true},
-		{"jwks_uri", m.KeysURL, config.JWKSURL == ""},
-		{"userinfo_endpoint", m.UserinfoEndpoint, false},
-		{"device_authorization_endpoint", m.DeviceEndpoint, false},
-		{"end_session_endpoint", m.EndSessionEndpoint, false},
+		{"authorization_endpoint", &m.AuthorizationEndpoint, true},
+		{"token_endpoint", &m.TokenEndpoint, true},
+		{"jwks_uri", &m.KeysURL, config.JWKSURL == ""},
+		{"userinfo_endpoint", &m.UserinfoEndpoint, false},
+		{"device_authorization_endpoint", &m.DeviceEndpoint, false},
+		{"end_session_endpoint", &m.EndSessionEndpoint, false},
 	} {
-		if endpoint.url == "" && !endpoint.needed {
-			continue
-		}
-		if err := checkURL(endpoint.url, config.InsecureProviderHTTP); err != nil {
-			return metadata{}, nonsense("%s: its %s %q %w", config.DiscoveryURL, endpoint.name, endpoint.url, err)
+		err := checkURL(*endpoint.url, config.InsecureProviderHTTP)
+		switch {
+		case err == nil, *endpoint.url == "" && !endpoint.needed:
+		case endpoint.needed:
+			return metadata{}, nonsense("%s: its %s %q %w", config.DiscoveryURL, endpoint.name, *endpoint.url, err)
+		default:
+			config.Logger.Warn("an endpoint of the provider is not used", "endpoint", endpoint.name, "url", *endpoint.url, "reason", err)
+			*endpoint.url = ""
 		}
 	}
 	return m, nil
@@ -147,17 +152,25 @@ func (p *provider) post(ctx context.Context, endpoint string, request any, sent 
 	if res.Status == http.StatusOK {
 		return res.Body, nil
 	}
-	if err := unavailable(res); err != nil {
-		return nil, err
-	}
 	var answer struct {
 		Code        string `json:"error"`
 		Description string `json:"error_description"`
 	}
-	if json.Unmarshal(res.Body, &answer) != nil || answer.Code == "" {
+	isOAuth := json.Unmarshal(res.Body, &answer) == nil && answer.Code != ""
+	// Auth0 tells a device to wait with 429.
+	polling := answer.Code == errPending.Code || answer.Code == errSlowDown.Code
+	if err := unavailable(res); err != nil && !(isOAuth && polling && res.Status == http.StatusTooManyRequests) {
+		return nil, err
+	}
+	if !isOAuth {
 		return nil, p.refused(endpoint, res)
 	}
-	return nil, p.oauthError(answer.Code, answer.Description, append(sent, p.config.ClientSecret))
+	if answer.Code == "invalid_client" || answer.Code == "unauthorized_client" {
+		p.config.Logger.Error("the provider does not accept this application: check Config.ClientID, ClientSecret and ClientAuth", "error", answer.Code)
+	}
+	basic := strings.TrimPrefix(req.Header.Get("Authorization"), "Basic ")
+	return nil, p.oauthError(answer.Code, answer.Description,
+		append(sent, p.config.ClientSecret, url.QueryEscape(p.config.ClientSecret), basic))
 }
 
 // authentication proves who we are to the token endpoint (RFC 6749 2.3.1); a
@@ -224,13 +237,13 @@ func (p *provider) refused(location string, res httpx.Response) error {
 // oauthError translates an OAuth error of the provider. Its text is passed on
 // only as far as it is harmless.
 func (p *provider) oauthError(code, description string, sent []string) error {
-	if code != quotable(code) || len(code) > 64 {
+	isEcho := slices.ContainsFunc(sent, func(value string) bool { return echoes(code, value) })
+	if code != quotable(code) || len(code) > 64 || isEcho {
 		return ErrProvider.because("The provider gave an error that can't be used.")
 	}
 	status := http.StatusBadRequest
 	switch code {
 	case "invalid_client", "unauthorized_client":
-		p.config.Logger.Error("the provider does not accept this application: check Config.ClientID, ClientSecret and ClientAuth", "error", code)
 		return ErrProvider.because("The provider does not accept this application.").from(errors.New(code))
 	case "server_error":
 		return ErrProvider.because("The provider failed.").from(errors.New(code))

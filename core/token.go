@@ -126,8 +126,9 @@ func (t Token) HasRole(role string) bool {
 	return t.Valid() && slices.Contains(t.verified.roles(), role)
 }
 
-// Decode puts the claims into v, a pointer to a struct or a map, by the rules
-// of encoding/json's tags; names match exactly. On a Token that is not Valid it
+// Decode puts the claims into v, a pointer to a struct or a map, as
+// github.com/go-json-experiment/json does: by the same tags as encoding/json,
+// but names match exactly, and types strictly. On a Token that is not Valid it
 // fails with [ErrMissingToken].
 func (t Token) Decode(v any) error {
 	if !t.Valid() {

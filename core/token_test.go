@@ -1,8 +1,10 @@
 package core_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -286,6 +288,7 @@ func TestTokenRefusesCredentialsOfAnotherClient(t *testing.T) {
 		"a wrong secret alone":     {nil, []string{"client_secret", "guess"}, false},
 		"Basic, another id":        {[]string{"other", ""}, nil, false},
 		"Basic, a wrong secret":    {[]string{"app%3Aone", "guess"}, nil, false},
+		"Basic, malformed":         {[]string{}, nil, false},
 		"Basic, not form-encoded":  {[]string{"%zz", ""}, nil, false},
 		"Basic right, form wrong":  {[]string{"app%3Aone", ""}, []string{"client_id", "other"}, false},
 	} {
@@ -293,7 +296,9 @@ func TestTokenRefusesCredentialsOfAnotherClient(t *testing.T) {
 			req := httptest.NewRequest(http.MethodPost, a.api+tokenRoute, strings.NewReader(form(append(row.fields, "refresh_token", refresh)...).Encode()))
 			req.RequestURI = ""
 			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-			if row.basic != nil {
+			if row.basic != nil && len(row.basic) == 0 {
+				req.Header.Set("Authorization", "basic !!!!")
+			} else if row.basic != nil {
 				req.SetBasicAuth(row.basic[0], row.basic[1])
 			}
 			got := a.do(browser(), req)
@@ -302,7 +307,7 @@ func TestTokenRefusesCredentialsOfAnotherClient(t *testing.T) {
 				return
 			}
 			requireError(t, got, http.StatusUnauthorized, "invalid_client")
-			require.Equal(t, row.basic != nil && name != "Basic right, form wrong", got.Header.Get("WWW-Authenticate") == "Basic")
+			require.Equal(t, row.basic != nil && name != "Basic right, form wrong", got.Header.Get("WWW-Authenticate") == `Basic realm="oidcgate"`)
 		})
 	}
 }
@@ -333,7 +338,7 @@ func TestTokenTranslatesTheProvidersErrors(t *testing.T) {
 		"unauthorized_client":            {400, oauthError("unauthorized_client", "who?"), 502, "server_error", ""},
 		"server_error":                   {400, oauthError("server_error", ""), 502, "server_error", ""},
 		"temporarily_unavailable":        {400, oauthError("temporarily_unavailable", ""), 503, "temporarily_unavailable", ""},
-		"429":                            {429, oauthError("slow_down", ""), 503, "temporarily_unavailable", ""},
+		"429":                            {429, oauthError("invalid_grant", ""), 503, "temporarily_unavailable", ""},
 		"502":                            {502, "<html>", 503, "temporarily_unavailable", ""},
 		"503":                            {503, oauthError("invalid_grant", ""), 503, "temporarily_unavailable", ""},
 		"504":                            {504, "", 503, "temporarily_unavailable", ""},
@@ -361,6 +366,19 @@ func TestTokenTranslatesTheProvidersErrors(t *testing.T) {
 			require.Equal(t, row.want == 503, got.Header.Get("Retry-After") != "")
 		})
 	}
+	t.Run("a code that repeats what was sent", func(t *testing.T) {
+		a.log.keep(base64.StdEncoding.EncodeToString([]byte("app:" + provider.ClientSecret)))
+		for _, echo := range []string{sent, provider.ClientSecret, "x" + sent[2:18]} {
+			fail(provider, oidctest.TokenPath, 400, oauthError(echo, ""))
+			requireError(t, a.post(browser(), tokenRoute, "refresh_token", sent), http.StatusBadGateway, "server_error")
+		}
+		provider.Answer(oidctest.TokenPath, func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, oauthError("invalid_grant", "no good: "+r.Header.Get("Authorization")))
+		})
+		got := a.post(browser(), tokenRoute, "refresh_token", sent)
+		require.Equal(t, "The provider refused with invalid_grant.", got.json["detail"])
+	})
 	t.Run("Retry-After is handed on within bounds", func(t *testing.T) {
 		for sent, want := range map[string]string{"7": "7", "": "5", "0": "1", "86400": "60", "soon": "5"} {
 			provider.Answer(oidctest.TokenPath, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {

@@ -123,3 +123,16 @@ func (c Config) postLogoutAllowed(uri string) bool {
 	public, err := url.Parse(c.PublicURL)
 	return err == nil && origin(u) == origin(public)
 }
+
+// withParams adds parameters to a URL without a fragment, and leaves those that
+// it has as they are.
+func withParams(raw string, params url.Values) string {
+	if len(params) == 0 {
+		return raw
+	}
+	separator := "?"
+	if strings.Contains(raw, "?") {
+		separator = "&"
+	}
+	return raw + separator + params.Encode()
+}

@@ -113,9 +113,11 @@ func (p *provider) userinfo(ctx context.Context, raw, subject string) (map[strin
 	}
 	switch res.Status {
 	case http.StatusUnauthorized:
-		return nil, ErrInvalidToken.because("The provider no longer accepts the token.").as(formChallenge)
+		return nil, ErrInvalidToken.because("The provider no longer accepts the token.")
 	case http.StatusForbidden:
-		return nil, ErrInsufficientScope.because("The provider does not let this token read the user's profile.").as(formChallenge)
+		e := ErrInsufficientScope.because("The provider does not let this token read the user's profile.")
+		e.Scope = "openid" // what OpenID Connect Core 5.3 asks for
+		return nil, e
 	}
 	if err := p.refused(m.UserinfoEndpoint, res); err != nil {
 		return nil, err

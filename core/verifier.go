@@ -32,7 +32,7 @@ type verifier struct {
 
 // accessToken verifies an access token for the guards.
 func (v *verifier) accessToken(ctx context.Context, raw string) (*claims, error) {
-	c, err := v.verify(ctx, raw, maxToken,
+	c, err := v.verify(ctx, raw, stranger, maxToken,
 		v.issuer, v.times, headerType, noOtherToken, v.audience)
 	if err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ var (
 
 // idToken verifies an ID token by OpenID Connect Core 3.1.3.7.
 func (v *verifier) idToken(ctx context.Context, raw string, expected idTokenExpectation) (*claims, error) {
-	c, err := v.verify(ctx, raw, maxBody,
+	c, err := v.verify(ctx, raw, fromProvider, maxBody,
 		v.issuer, v.times, v.issuedForUs, expected.checkNonce, expected.checkHash, v.age)
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func (v *verifier) idToken(ctx context.Context, raw string, expected idTokenExpe
 
 // verify takes a token apart, applies the checks and, at last, the signature:
 // what costs nothing comes before what costs a signature or a fetch.
-func (v *verifier) verify(ctx context.Context, raw string, limit int, checks ...check) (*candidate, error) {
+func (v *verifier) verify(ctx context.Context, raw string, from sender, limit int, checks ...check) (*candidate, error) {
 	if len(raw) > limit {
 		return nil, errors.New("the token is too long")
 	}
@@ -87,22 +87,32 @@ func (v *verifier) verify(ctx context.Context, raw string, limit int, checks ...
 			return nil, err
 		}
 	}
-	if err := v.signature(ctx, jws); err != nil {
+	if err := v.signature(ctx, jws, from); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
+// sender is who handed us a token.
+type sender bool
+
+const (
+	stranger     sender = false
+	fromProvider sender = true // over TLS, in answer to a request of ours
+)
+
 // signature finds the key and checks the signature. A kid that is not known
-// may be worth a fetch; a signature that does not match never is.
-func (v *verifier) signature(ctx context.Context, token jose.Token) error {
+// may be worth a fetch; a signature that does not match never is. Strangers can
+// use up the fetches that are allowed for unknown kids, and must not by that
+// keep us from a key which the provider itself has just used.
+func (v *verifier) signature(ctx context.Context, token jose.Token, from sender) error {
 	keys, err := v.keys.get(ctx)
 	if err != nil {
 		return err
 	}
 	found := keys.Find(token.Header.KeyID, token.Header.Algorithm)
 	if len(found) == 0 {
-		if keys, err = v.keys.renew(ctx); err != nil {
+		if keys, err = v.keys.renew(ctx, from == fromProvider); err != nil {
 			return err
 		}
 		found = keys.Find(token.Header.KeyID, token.Header.Algorithm)

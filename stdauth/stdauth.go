@@ -20,7 +20,7 @@ import (
 // of the two is more specific.
 var methods = []string{
 	http.MethodConnect, http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodOptions,
-	http.MethodPatch, http.MethodPost, http.MethodPut, http.MethodTrace,
+	http.MethodPatch, http.MethodPost, http.MethodPut, http.MethodTrace, "QUERY",
 }
 
 // Mount adds every route of auth that is switched on to the mux, below prefix:

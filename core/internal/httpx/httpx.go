@@ -32,17 +32,22 @@ type Response struct {
 }
 
 // New makes a Client that uses base's transport and gives each call, reading
-// included, at most timeout. A nil base means a transport of its own, which
-// Close ends.
+// included, at most timeout. A nil base means a copy of net/http's default
+// transport, which Close ends.
 func New(base *http.Client, timeout time.Duration) *Client {
 	c := &Client{timeout: timeout}
 	if base == nil {
-		c.owned = http.DefaultTransport.(*http.Transport).Clone()
-		c.owned.MaxResponseHeaderBytes = 64 << 10
-		// All calls go to one or two hosts; the default of two idle
-		// connections would open and close one for nearly every login.
-		c.owned.MaxIdleConnsPerHost = 16
-		base = &http.Client{Transport: c.owned}
+		base = &http.Client{}
+		// A program may have put another transport, for tracing say, in the
+		// place of net/http's; then that one is used as it is.
+		if transport, ok := http.DefaultTransport.(*http.Transport); ok {
+			c.owned = transport.Clone()
+			c.owned.MaxResponseHeaderBytes = 64 << 10
+			// All calls go to one or two hosts; the default of two idle
+			// connections would open and close one for nearly every login.
+			c.owned.MaxIdleConnsPerHost = 16
+			base.Transport = c.owned
+		}
 	}
 	own := *base
 	// A redirect of an endpoint that receives credentials must not be

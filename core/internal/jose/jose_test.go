@@ -73,9 +73,11 @@ func TestParseKeySetLeavesOutMalformedKeys(t *testing.T) {
 			require.ErrorIs(t, err, ErrNoKeys)
 		})
 	}
-	keys, err := ParseKeySet(keySet(`{"kty":"RSA","e":"AQAB","n":"` + modulus(2048) + `"}`))
+	keys, err := ParseKeySet(keySet(`{"kty":"RSA","e":"AQAB","n":"`+modulus(2048)+`"}`, `{"kty":"RSA","kid":"x","alg":"RS512","e":"AQAB","n":"`+modulus(2048)+`"}`))
 	require.NoError(t, err)
-	require.Len(t, keys, 1)
+	require.Len(t, keys, 2)
+	require.Len(t, keys.Find("x", "RS512"), 2)
+	require.Len(t, keys.Find("x", "RS256"), 1, "a key is good for the algorithm that it names")
 }
 
 func FuzzCutKnowsOneSpelling(f *testing.F) {
