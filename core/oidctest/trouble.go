@@ -16,19 +16,25 @@ type trouble struct {
 	mu       sync.Mutex
 	down     bool
 	delay    time.Duration
+	cut      chan struct{} // closed to cut those that wait for the delay
 	hooks    map[string]hook
 	requests map[string]int
 	total    int
 }
 
 // Down makes the provider unreachable, or reachable again: while it is down, each
-// request has its connection cut without an answer. Idle connections are closed
-// at once, and a request that waits for [Provider.Delay] is cut when its time comes.
-// A request that is being answered already gets its answer.
+// request has its connection cut without an answer. Idle connections, and those
+// of requests that wait for [Provider.Delay], are cut at once. A request that is
+// being answered already gets its answer.
 func (p *Provider) Down(down bool) {
-	p.trouble.mu.Lock()
-	p.trouble.down = down
-	p.trouble.mu.Unlock()
+	t := &p.trouble
+	t.mu.Lock()
+	t.down = down
+	if down && t.cut != nil {
+		close(t.cut)
+		t.cut = nil
+	}
+	t.mu.Unlock()
 	if down {
 		p.server.closeIdle()
 	}
@@ -89,11 +95,14 @@ func (t *trouble) arrive(r *http.Request, path string) hook {
 	}
 	t.requests[path]++
 	t.total++
-	delay, down := t.delay, t.down
+	if t.cut == nil {
+		t.cut = make(chan struct{})
+	}
+	delay, down, cut := t.delay, t.down, t.cut
 	t.mu.Unlock()
 
 	if delay > 0 && !down {
-		wait(r, delay)
+		wait(r, delay, cut)
 	}
 
 	t.mu.Lock()
@@ -104,8 +113,8 @@ func (t *trouble) arrive(r *http.Request, path string) hook {
 	return t.hooks[path]
 }
 
-// wait waits for d or until the client has gone away.
-func wait(r *http.Request, d time.Duration) {
+// wait waits for d, or until the client has gone away or cut is closed.
+func wait(r *http.Request, d time.Duration, cut <-chan struct{}) {
 	// net/http watches a connection only when the request's body has been read.
 	if body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20)); err == nil {
 		r.Body = io.NopCloser(bytes.NewReader(body))
@@ -114,6 +123,7 @@ func wait(r *http.Request, d time.Duration) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+	case <-cut:
 	case <-r.Context().Done():
 		panic(http.ErrAbortHandler)
 	}

@@ -69,15 +69,13 @@ func TestDelayMakesAnswersLate(t *testing.T) {
 func TestARequestThatWaitsIsCutWhenTheProviderGoesDown(t *testing.T) {
 	t.Parallel()
 	p := oidctest.New(t, oidctest.Options{})
-	p.Delay(40 * time.Millisecond)
+	p.Delay(time.Hour)
 	cut := make(chan error)
 	go func() {
 		_, err := http.Get(p.Issuer + oidctest.KeysPath)
 		cut <- err
 	}()
-	for p.Requests(oidctest.KeysPath) == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	require.Eventually(t, func() bool { return p.Requests(oidctest.KeysPath) > 0 }, 10*time.Second, time.Millisecond)
 	p.Down(true)
 	assert.Error(t, <-cut)
 }
@@ -92,9 +90,7 @@ func TestCloseDoesNotWaitForADelay(t *testing.T) {
 		_, err := http.Get(p.Issuer + oidctest.KeysPath)
 		cut <- err
 	}()
-	for p.Requests(oidctest.KeysPath) == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	require.Eventually(t, func() bool { return p.Requests(oidctest.KeysPath) > 0 }, 10*time.Second, time.Millisecond)
 	require.NoError(t, p.Close())
 	assert.Error(t, <-cut)
 }
@@ -211,15 +207,14 @@ func TestNothingRunsOnAfterClose(t *testing.T) {
 
 	idle.CloseIdleConnections()
 	var running string
-	for range 200 {
+	assert.Eventually(t, func() bool {
 		stacks := make([]byte, 1<<20)
 		running = string(stacks[:runtime.Stack(stacks, true)])
-		if !strings.Contains(running, "net/http.") {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
+		return !strings.Contains(running, "net/http.")
+	}, 10*time.Second, 5*time.Millisecond)
+	if t.Failed() {
+		t.Log("still running:\n", running)
 	}
-	t.Error("still running:\n", running)
 }
 
 // Not parallel: it replaces the logger of the process.
