@@ -54,9 +54,10 @@ func (d *document[T]) get(ctx context.Context) (T, error) {
 	usable := !d.fetched.IsZero() && age < keepFor
 	wait := d.backOff(now)
 	err, fetches := d.err, d.fetches
-	// Whoever has a document to use starts a fetch and does not join one.
-	start := !usable || age >= d.refresh && !d.flying
-	if start = start && wait <= 0; start {
+	// Whoever has a document to use may start a fetch, and never joins one.
+	due := !usable || age >= d.refresh && !d.flying
+	start := due && wait <= 0
+	if start {
 		d.flying = true
 	}
 	d.mu.Unlock()
@@ -75,16 +76,16 @@ func (d *document[T]) get(ctx context.Context) (T, error) {
 }
 
 // renew gives the document as it is after a fetch, for a caller who missed
-// something in it. Fetches for that reason are a cool-down apart, unless the
-// caller must have it now; who comes in between gets the document as it is, or,
+// something in it. Fetches for that reason are a cool-down apart, but for a
+// caller who must have it; who comes in between gets the document as it is, or,
 // if the last fetch failed, nothing: what is missing may be there by now.
-func (d *document[T]) renew(ctx context.Context, now bool) (T, error) {
+func (d *document[T]) renew(ctx context.Context, must bool) (T, error) {
 	d.mu.Lock()
 	if !d.flying {
-		at := d.now()
-		wait := d.backOff(at)
-		if !now && !d.renewed.IsZero() {
-			wait = max(wait, coolDown-at.Sub(d.renewed))
+		now := d.now()
+		wait := d.backOff(now)
+		if !must && !d.renewed.IsZero() {
+			wait = max(wait, coolDown-now.Sub(d.renewed))
 		}
 		if wait > 0 {
 			value, err := d.value, d.err
@@ -95,7 +96,7 @@ func (d *document[T]) renew(ctx context.Context, now bool) (T, error) {
 			}
 			return value, nil
 		}
-		d.renewed, d.flying = at, true
+		d.renewed, d.flying = now, true
 	}
 	fetches := d.fetches
 	d.mu.Unlock()
