@@ -1,11 +1,19 @@
 package jose
 
 import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
 
+	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/lestrrat-go/jwx/v2/jwk"
+	"github.com/lestrrat-go/jwx/v2/jws"
 	"github.com/stretchr/testify/require"
 )
 
@@ -49,6 +57,44 @@ func TestFindChoosesByKidAndAlgorithm(t *testing.T) {
 		{"a", "RS256", 0}, {"a", "HS256", 0}, {"a", "ES384", 0}, {"a", "none", 0}, {"a", "", 0},
 	} {
 		require.Len(t, keys.Find(row.kid, row.alg), row.found, row)
+	}
+}
+
+func TestEachAlgorithmVerifiesWithItsOwnKeys(t *testing.T) {
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	_, edKey, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	raw := map[string]any{"RS": rsaKey, "PS": rsaKey, "EdDSA": edKey}
+	for name, curve := range map[string]elliptic.Curve{"ES256": elliptic.P256(), "ES384": elliptic.P384(), "ES512": elliptic.P521()} {
+		raw[name], err = ecdsa.GenerateKey(curve, rand.Reader)
+		require.NoError(t, err)
+	}
+	var documents []string
+	for _, name := range []string{"RS", "ES256", "ES384", "ES512", "EdDSA"} {
+		key, err := jwk.FromRaw(raw[name])
+		require.NoError(t, err)
+		document, err := json.Marshal(key)
+		require.NoError(t, err)
+		documents = append(documents, string(document)) // private ones: only their public half is used
+	}
+	keys, err := ParseKeySet(keySet(documents...))
+	require.NoError(t, err)
+	require.Len(t, keys, 5)
+	for _, algorithm := range Algorithms {
+		private, ok := raw[algorithm]
+		if !ok {
+			private = raw[algorithm[:2]]
+		}
+		compact, err := jws.Sign([]byte("{}"), jws.WithKey(jwa.SignatureAlgorithm(algorithm), private))
+		require.NoError(t, err)
+		token, err := Cut(string(compact))
+		require.NoError(t, err)
+		found := keys.Find("", algorithm)
+		require.Len(t, found, 1, algorithm)
+		require.NoError(t, found[0].Verify(token), algorithm)
+		token.Signed[len(token.Signed)-1] ^= 1
+		require.ErrorIs(t, found[0].Verify(token), ErrSignature)
 	}
 }
 
