@@ -71,12 +71,13 @@ var (
 	ErrInsufficientScope = &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Description: "The token lacks a scope.", form: formChallenge}
 	// ErrInsufficientClaims: a good token fails a claim or role constraint.
 	ErrInsufficientClaims = &Error{Status: http.StatusForbidden, Code: "insufficient_claims", Description: "The token's claims do not allow this.", form: formChallenge}
-	// ErrNotFound: userinfo knows no username.
+	// ErrNotFound: userinfo knows no username; a [Store] has no such record.
 	ErrNotFound = &Error{Status: http.StatusNotFound, Code: "not_found", Description: "There is no such thing."}
 	// ErrProvider: the provider does not accept this application, or answered
 	// something that can't be used.
 	ErrProvider = &Error{Status: http.StatusBadGateway, Code: "server_error", Description: "The provider gave an answer that can't be used."}
-	// ErrUnavailable: the provider is down, too slow, or told us to come back.
+	// ErrUnavailable: the provider or the store is down, too slow, or told us to
+	// come back; the same request may succeed later.
 	ErrUnavailable = &Error{Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable", Description: "The provider can't be reached at the moment."}
 )
 

@@ -51,6 +51,7 @@ func TestLinksOnlyWhatItNeeds(t *testing.T) {
 		{"core", nil},
 		{"chiauth", []string{ours + "chiauth", "github.com/go-chi/chi/v5"}},
 		{"stdauth", []string{ours + "stdauth"}},
+		{"store/memory", []string{ours + "store/memory"}},
 	} {
 		t.Run(module.name, func(t *testing.T) {
 			allowed := slices.Concat(coreLinks, module.links)
@@ -64,12 +65,12 @@ func TestLinksOnlyWhatItNeeds(t *testing.T) {
 	}
 }
 
-// TestLinksOfTestHelpers keeps core, and testify, out of the provider that
-// applications test against.
+// TestLinksOfTestHelpers keeps core out of the provider that applications test
+// against, and testify out of that and the suite for stores.
 func TestLinksOfTestHelpers(t *testing.T) {
-	linked := dependencies(t, ours+"core/oidctest", "{{.ImportPath}}")
-	require.NotContains(t, linked, ours+"core")
-	for _, path := range linked {
+	provider := dependencies(t, ours+"core/oidctest", "{{.ImportPath}}")
+	require.NotContains(t, provider, ours+"core")
+	for _, path := range append(provider, dependencies(t, ours+"core/storetest", "{{.ImportPath}}")...) {
 		require.False(t, strings.HasPrefix(path, "github.com/stretchr/testify"), path)
 	}
 }

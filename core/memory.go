@@ -1,0 +1,233 @@
+package core
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+)
+
+// NewMemoryStore gives a new, empty [Store] in the memory of this process. It
+// is for tests, and for an application that runs as one process and whose users
+// may sign in again after a restart: the records live as long as the value, are
+// shared with no other process, and so with no replica. Open and Close do
+// nothing; a closed store may be opened again and has its records still. It may
+// be used concurrently, as every store.
+func NewMemoryStore() Store {
+	return &memoryStore{
+		byKey: newOrderedSet(func(a, b keyedRecord) int {
+			return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.key, b.key), cmp.Compare(a.ID, b.ID))
+		}),
+		byExpiry: newOrderedSet(func(a, b *Record) int {
+			return cmp.Or(a.Expires.Compare(b.Expires), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
+		}),
+	}
+}
+
+// memoryStore is two indexes of the same records. A record in them is never
+// written to, a change replaces it; so it may be read without the lock.
+type memoryStore struct {
+	mu       sync.RWMutex
+	byKey    orderedSet[keyedRecord]
+	byExpiry orderedSet[*Record] // those that expire at all
+}
+
+// keyedRecord is a record under one of its keys. Under "" every record is found.
+type keyedRecord struct {
+	key string
+	*Record
+}
+
+func (s *memoryStore) Open(ctx context.Context) error { return ctx.Err() }
+
+func (s *memoryStore) Close() error { return nil }
+
+func (s *memoryStore) Get(ctx context.Context, kind, id string) (Record, error) {
+	if err := ctx.Err(); err != nil {
+		return Record{}, err
+	}
+	s.mu.RLock()
+	r := s.current(kind, id)
+	s.mu.RUnlock()
+	if r == nil {
+		return Record{}, ErrNotFound
+	}
+	c := *r
+	c.Data = bytes.Clone(r.Data)
+	return c, nil
+}
+
+func (s *memoryStore) Find(ctx context.Context, kind, key, after string, limit int) ([]Record, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.RLock()
+	var page []Record
+	for r := range s.byKey.from(keyedRecord{key, &Record{Kind: kind, ID: after}}) {
+		if len(page) >= limit || r.Kind != kind || r.key != key {
+			break
+		}
+		if r.ID != after {
+			page = append(page, *r.Record)
+		}
+	}
+	s.mu.RUnlock()
+	for i := range page {
+		page[i].Data = bytes.Clone(page[i].Data)
+	}
+	return page, nil
+}
+
+func (s *memoryStore) Put(ctx context.Context, r Record) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	r.Data = bytes.Clone(r.Data)
+	r.Expires = r.Expires.Truncate(time.Millisecond)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch old := s.current(r.Kind, r.ID); {
+	case old == nil && r.Version == 0:
+	case old != nil && old.Version == r.Version:
+		s.remove(old)
+	default:
+		return 0, ErrConflict
+	}
+	r.Version++
+	for _, key := range append(r.Keys[:], "") {
+		s.byKey.add(keyedRecord{key, &r})
+	}
+	if !r.Expires.IsZero() {
+		s.byExpiry.add(&r)
+	}
+	return r.Version, nil
+}
+
+func (s *memoryStore) Delete(ctx context.Context, kind, id string, version int64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.current(kind, id)
+	if r == nil || r.Version != version {
+		return ErrConflict
+	}
+	s.remove(r)
+	return nil
+}
+
+func (s *memoryStore) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var expired []*Record
+	for r := range s.byExpiry.from(&Record{}) {
+		if len(expired) >= limit || r.Expires.After(now) {
+			break
+		}
+		expired = append(expired, r)
+	}
+	for _, r := range expired {
+		s.remove(r)
+	}
+	return len(expired), nil
+}
+
+// current is the record as it is now, or nil. The caller holds the lock.
+func (s *memoryStore) current(kind, id string) *Record {
+	r, _ := s.byKey.get(keyedRecord{"", &Record{Kind: kind, ID: id}})
+	return r.Record
+}
+
+// remove takes a record out of both indexes. The caller holds the lock.
+func (s *memoryStore) remove(r *Record) {
+	for _, key := range append(r.Keys[:], "") {
+		s.byKey.remove(keyedRecord{key, r})
+	}
+	s.byExpiry.remove(r)
+}
+
+// chunkSize is how many items a chunk of an orderedSet holds at most.
+const chunkSize = 256
+
+// orderedSet keeps items in order, in chunks, so that a change moves few of
+// them. A chunk that is full is halved, and two side by side are joined when one
+// loses an item and both fit into one. So two together are half a chunk at least,
+// and a quarter of the memory is in use.
+type orderedSet[T any] struct {
+	compare func(a, b T) int
+	chunks  [][]T // none is empty but the first
+}
+
+func newOrderedSet[T any](compare func(a, b T) int) orderedSet[T] {
+	return orderedSet[T]{compare: compare, chunks: make([][]T, 1)}
+}
+
+// seek tells where x is or belongs.
+func (s *orderedSet[T]) seek(x T) (chunk, i int, found bool) {
+	chunk, found = slices.BinarySearchFunc(s.chunks[1:], x, func(c []T, x T) int { return s.compare(c[0], x) })
+	if found {
+		return chunk + 1, 0, true
+	}
+	i, found = slices.BinarySearchFunc(s.chunks[chunk], x, s.compare)
+	return chunk, i, found
+}
+
+// get gives the item that is equal to x.
+func (s *orderedSet[T]) get(x T) (item T, found bool) {
+	chunk, i, found := s.seek(x)
+	if found {
+		item = s.chunks[chunk][i]
+	}
+	return item, found
+}
+
+// add does nothing when x is there, as remove when it is not.
+func (s *orderedSet[T]) add(x T) {
+	at, i, found := s.seek(x)
+	if found {
+		return
+	}
+	c := slices.Insert(s.chunks[at], i, x)
+	s.chunks[at] = c
+	if len(c) > chunkSize {
+		half := len(c) / 2
+		s.chunks = slices.Replace(s.chunks, at, at+1, slices.Clone(c[:half]), slices.Clone(c[half:]))
+	}
+}
+
+func (s *orderedSet[T]) remove(x T) {
+	at, i, found := s.seek(x)
+	if !found {
+		return
+	}
+	s.chunks[at] = slices.Delete(s.chunks[at], i, i+1)
+	for left := min(at, len(s.chunks)-2); left >= max(0, at-1); left-- {
+		if len(s.chunks[left])+len(s.chunks[left+1]) <= chunkSize {
+			s.chunks[left] = append(s.chunks[left], s.chunks[left+1]...)
+			s.chunks = slices.Delete(s.chunks, left+1, left+2)
+		}
+	}
+}
+
+// from gives the items in order, beginning with the first that is not less
+// than x.
+func (s *orderedSet[T]) from(x T) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		chunk, i, _ := s.seek(x)
+		for _, c := range s.chunks[chunk:] {
+			for _, item := range c[i:] {
+				if !yield(item) {
+					return
+				}
+			}
+			i = 0
+		}
+	}
+}
