@@ -1,6 +1,7 @@
 package jose
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -8,6 +9,7 @@ import (
 	"crypto/rsa"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -174,4 +176,55 @@ func FuzzKeySet(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestWhatAPrivateKeySignsItsPublishedHalfVerifies(t *testing.T) {
+	for _, algorithm := range SigningAlgorithms {
+		t.Run(algorithm, func(t *testing.T) {
+			generated, err := Generate(algorithm)
+			require.NoError(t, err)
+			stored, err := generated.Marshal()
+			require.NoError(t, err)
+			key, err := ParsePrivateKey(stored)
+			require.NoError(t, err)
+			public, err := key.Public()
+			require.NoError(t, err)
+			require.NotContains(t, string(public), `"d"`)
+			require.Equal(t, key.ID, fmt.Sprintf("%v", key))
+			require.Equal(t, key.ID, fmt.Sprintf("%#v", key))
+
+			raw, err := key.Sign("at+jwt", []byte(`{"sub":"x"}`))
+			require.NoError(t, err)
+			token, err := Cut(raw)
+			require.NoError(t, err)
+			require.Equal(t, Header{Algorithm: algorithm, Type: "at+jwt", KeyID: key.ID}, token.Header)
+			require.Equal(t, `{"sub":"x"}`, string(token.Payload))
+			keys, err := ParseKeySet(keySet(string(public)))
+			require.NoError(t, err)
+			found := keys.Find(key.ID, algorithm)
+			require.Len(t, found, 1)
+			require.NoError(t, found[0].Verify(token))
+
+			_, err = ParsePrivateKey(public)
+			require.Error(t, err, "a public key")
+			_, err = ParsePrivateKey(stored[:len(stored)/2])
+			require.Error(t, err)
+			require.NotContains(t, err.Error(), string(stored[10:30]))
+		})
+	}
+	_, err := Generate("HS256")
+	require.Error(t, err)
+}
+
+// RFC 7638 3.
+func TestKeyIDIsTheThumbprint(t *testing.T) {
+	key, err := Generate("ES256")
+	require.NoError(t, err)
+	public, err := key.Public()
+	require.NoError(t, err)
+	parsed, err := jwk.ParseKey(public)
+	require.NoError(t, err)
+	thumbprint, err := parsed.Thumbprint(crypto.SHA256)
+	require.NoError(t, err)
+	require.Equal(t, strict.EncodeToString(thumbprint), key.ID)
 }

@@ -12,10 +12,20 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 )
 
-// ErrOpen is what Open answers for anything that none of the secrets sealed.
-var ErrOpen = errors.New("not sealed by any of the secrets, or changed since")
+// Errors of Open.
+var (
+	// ErrOpen: it was changed since it was sealed, or belongs elsewhere.
+	ErrOpen = errors.New("what was sealed was changed since")
+	// ErrUnknownSecret: it was sealed, but by none of these secrets.
+	ErrUnknownSecret = errors.New("it is sealed by a secret that is not among the configured ones")
+)
+
+// KeyID names the secret that sealed or authenticated something, and tells
+// nothing about it.
+type KeyID [4]byte
 
 // Keys seal and open for one purpose. The first secret seals; all of them
 // open, so that secrets can be rolled over. Keys are safe for concurrent use.
@@ -24,6 +34,7 @@ type Keys struct {
 }
 
 type pair struct {
+	id   KeyID
 	aead cipher.AEAD
 	mac  []byte
 }
@@ -40,7 +51,9 @@ func New(purpose string, secrets [][]byte) *Keys {
 		if err != nil {
 			panic(err) // the block size is always 16 bytes
 		}
-		keys.pairs = append(keys.pairs, pair{aead: aead, mac: derive(secret, purpose+" mac")})
+		keys.pairs = append(keys.pairs, pair{
+			id: KeyID(derive(secret, purpose+" id")[:len(KeyID{})]), aead: aead, mac: derive(secret, purpose+" mac"),
+		})
 	}
 	return keys
 }
@@ -53,34 +66,72 @@ func derive(secret []byte, info string) []byte {
 	return key
 }
 
-// Seal encrypts plaintext; the nonce, read from random, comes first.
-func (k *Keys) Seal(random io.Reader, plaintext []byte) ([]byte, error) {
-	aead := k.pairs[0].aead
-	nonce := make([]byte, aead.NonceSize(), aead.NonceSize()+len(plaintext)+aead.Overhead())
+func (k *Keys) find(id KeyID) (pair, bool) {
+	i := slices.IndexFunc(k.pairs, func(p pair) bool { return p.id == id })
+	if i < 0 {
+		return pair{}, false
+	}
+	return k.pairs[i], true
+}
+
+// First names the secret that seals.
+func (k *Keys) First() KeyID { return k.pairs[0].id }
+
+// SealedByFirst reports whether something is sealed by the secret that Seal
+// uses now, and need not be sealed again.
+func (k *Keys) SealedByFirst(sealed []byte) bool {
+	first := k.First()
+	return len(sealed) > len(first) && KeyID(sealed[:len(first)]) == first
+}
+
+// Seal encrypts plaintext. The secret's name comes first, then the nonce, which
+// is read from random. What is sealed opens only together with the same
+// associated parts, which are not in it.
+func (k *Keys) Seal(random io.Reader, plaintext []byte, associated ...string) ([]byte, error) {
+	p := k.pairs[0]
+	size := len(p.id) + p.aead.NonceSize()
+	sealed := make([]byte, size, size+len(plaintext)+p.aead.Overhead())
+	nonce := sealed[copy(sealed, p.id[:]):]
 	if _, err := io.ReadFull(random, nonce); err != nil {
 		return nil, err
 	}
-	return aead.Seal(nonce, nonce, plaintext, nil), nil
+	return p.aead.Seal(sealed, nonce, plaintext, frame(associated)), nil
 }
 
-// Open decrypts what Seal made with any of the secrets, or fails with ErrOpen.
-func (k *Keys) Open(sealed []byte) ([]byte, error) {
-	for _, pair := range k.pairs {
-		size := pair.aead.NonceSize()
-		if len(sealed) < size {
-			break
-		}
-		if plaintext, err := pair.aead.Open(nil, sealed[:size], sealed[size:], nil); err == nil {
-			return plaintext, nil
-		}
+// Open decrypts what Seal made with any of the secrets. It fails with
+// ErrUnknownSecret or ErrOpen.
+func (k *Keys) Open(sealed []byte, associated ...string) ([]byte, error) {
+	var id KeyID
+	if len(sealed) < len(id) {
+		return nil, ErrOpen
 	}
-	return nil, ErrOpen
+	p, ok := k.find(KeyID(sealed[:len(id)]))
+	if !ok {
+		return nil, ErrUnknownSecret
+	}
+	rest := sealed[len(id):]
+	size := p.aead.NonceSize()
+	if len(rest) < size {
+		return nil, ErrOpen
+	}
+	plaintext, err := p.aead.Open(nil, rest[:size], rest[size:], frame(associated))
+	if err != nil {
+		return nil, ErrOpen
+	}
+	return plaintext, nil
 }
 
-// MAC authenticates the parts, each framed by its length, with the first
-// secret.
-func (k *Keys) MAC(parts ...string) []byte {
-	return k.pairs[0].sum(parts)
+// MAC authenticates the parts with the first secret.
+func (k *Keys) MAC(parts ...string) []byte { return k.pairs[0].sum(parts) }
+
+// MACBy authenticates the parts with the secret of that name. It gives nil when
+// there is none.
+func (k *Keys) MACBy(id KeyID, parts ...string) []byte {
+	p, ok := k.find(id)
+	if !ok {
+		return nil
+	}
+	return p.sum(parts)
 }
 
 // CheckMAC reports, in constant time, whether any of the secrets gives this
@@ -95,11 +146,17 @@ func (k *Keys) CheckMAC(mac []byte, parts ...string) bool {
 
 func (p pair) sum(parts []string) []byte {
 	mac := hmac.New(sha256.New, p.mac)
-	for _, part := range parts {
-		var length [8]byte
-		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
-		mac.Write(length[:])
-		mac.Write([]byte(part))
-	}
+	mac.Write(frame(parts))
 	return mac.Sum(nil)
+}
+
+// frame writes the parts one after another, each behind its length, so that
+// different parts never look the same.
+func frame(parts []string) []byte {
+	var framed []byte
+	for _, part := range parts {
+		framed = binary.BigEndian.AppendUint64(framed, uint64(len(part)))
+		framed = append(framed, part...)
+	}
+	return framed
 }

@@ -7,41 +7,51 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+var older, newer = []byte("older secret of thirty-two bytes"), []byte("newer secret of thirty-two bytes")
+
 func TestOpenTakesWhatAnyOfTheSecretsSealedForThePurpose(t *testing.T) {
-	older, newer := []byte("older secret of thirty-two bytes"), []byte("newer secret of thirty-two bytes")
 	before, after := New("x", [][]byte{older}), New("x", [][]byte{newer, older})
-	sealed, err := before.Seal(rand.Reader, []byte("plain"))
+	sealed, err := before.Seal(rand.Reader, []byte("plain"), "kind", "id")
 	require.NoError(t, err)
 	require.NotContains(t, string(sealed), "plain")
-	plain, err := after.Open(sealed)
+	plain, err := after.Open(sealed, "kind", "id")
 	require.NoError(t, err)
 	require.Equal(t, "plain", string(plain))
-	again, err := before.Seal(rand.Reader, []byte("plain"))
+	again, err := before.Seal(rand.Reader, []byte("plain"), "kind", "id")
 	require.NoError(t, err)
 	require.NotEqual(t, sealed, again)
+	require.True(t, before.SealedByFirst(sealed))
+	require.False(t, after.SealedByFirst(sealed), "a secret was rolled over: seal it again")
 
-	_, err = New("y", [][]byte{older}).Open(sealed)
-	require.ErrorIs(t, err, ErrOpen, "another purpose")
-	resealed, err := after.Seal(rand.Reader, []byte("plain"))
+	_, err = New("y", [][]byte{older}).Open(sealed, "kind", "id")
+	require.ErrorIs(t, err, ErrUnknownSecret, "another purpose")
+	resealed, err := after.Seal(rand.Reader, []byte("plain"), "kind", "id")
 	require.NoError(t, err)
-	_, err = before.Open(resealed)
-	require.ErrorIs(t, err, ErrOpen, "the first secret seals")
+	require.True(t, after.SealedByFirst(resealed), "the first secret seals")
+	_, err = before.Open(resealed, "kind", "id")
+	require.ErrorIs(t, err, ErrUnknownSecret)
+	for _, elsewhere := range [][]string{nil, {"kind"}, {"kind", "id2"}, {"kindi", "d"}, {"kind", "id", ""}} {
+		_, err = before.Open(sealed, elsewhere...)
+		require.ErrorIs(t, err, ErrOpen, "sealed for another place than %q", elsewhere)
+	}
 	for i := range sealed {
 		broken := append([]byte(nil), sealed...)
 		broken[i] ^= 1
-		_, err = before.Open(broken)
-		require.ErrorIs(t, err, ErrOpen)
-		_, err = before.Open(sealed[:i])
-		require.ErrorIs(t, err, ErrOpen)
+		_, err = before.Open(broken, "kind", "id")
+		require.Error(t, err)
+		_, err = before.Open(sealed[:i], "kind", "id")
+		require.Error(t, err)
 	}
 }
 
 func TestMACFramesItsParts(t *testing.T) {
-	older, newer := []byte("older secret of thirty-two bytes"), []byte("newer secret of thirty-two bytes")
 	before, after := New("x", [][]byte{older}), New("x", [][]byte{newer, older})
 	mac := before.MAC("ab", "c")
 	require.True(t, before.CheckMAC(mac, "ab", "c"))
 	require.True(t, after.CheckMAC(mac, "ab", "c"))
+	require.Equal(t, mac, after.MACBy(before.First(), "ab", "c"), "the name of a secret is the same wherever it stands")
+	require.NotEqual(t, mac, after.MACBy(after.First(), "ab", "c"))
+	require.Nil(t, before.MACBy(after.First(), "ab", "c"))
 	require.False(t, New("x", [][]byte{newer}).CheckMAC(mac, "ab", "c"))
 	require.False(t, New("y", [][]byte{older}).CheckMAC(mac, "ab", "c"))
 	for _, parts := range [][]string{{"a", "bc"}, {"abc"}, {"ab", "c", ""}, {"", "ab", "c"}} {

@@ -1,0 +1,226 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// This file has what must hold in the simulated world, whatever happens there.
+
+// seen is what the invariants need to know of a run.
+type seen struct {
+	violation      error
+	successors     map[int64]Generation // that were ever saved, by number
+	attempts       []*attempt           // to save a new generation
+	uses           []use                // of the provider's tokens
+	asks           map[int64]int        // by generation
+	troubled       bool                 // since the last new generation
+	loggedOut      bool
+	subjectChanged bool
+	revoked        bool // for a replay
+	lapsed         bool
+	ended          int // the step in which somebody was told that the session has ended
+	reached        map[string]int
+}
+
+type attempt struct {
+	number int64
+	begun  time.Duration
+	done   bool
+}
+
+// use is a token that the provider refreshed.
+type use struct {
+	f     *flight
+	token string
+	lost  bool
+	until time.Time // the lease
+	kept  bool      // what the provider gave for it
+}
+
+func (s *sim) broken(format string, args ...any) {
+	if s.violation == nil {
+		s.violation = fmt.Errorf(format, args...)
+		s.logf("VIOLATION: %v", s.violation)
+	}
+}
+
+func (s *sim) reach(what string) { s.reached[what]++ }
+
+func (s *sim) trouble() { s.troubled = true }
+
+// fastest is the clock that is furthest ahead, and spread how far they are apart.
+func (s *sim) fastest() (fastest, spread time.Duration) {
+	slowest := s.instances[0].offset
+	fastest = slowest
+	for _, in := range s.instances {
+		fastest, slowest = max(fastest, in.offset), min(slowest, in.offset)
+	}
+	return fastest, fastest - slowest
+}
+
+func (f *flight) saving(state State) *attempt {
+	if state.Lease.Holder != "" && !state.Lease.equal(f.lease) {
+		f.lease, f.received = state.Lease, ""
+	}
+	a := &attempt{number: state.Current.Number, begun: f.sim.now}
+	if state.Current != f.token {
+		f.sim.attempts = append(f.sim.attempts, a)
+	}
+	return a
+}
+
+func (f *flight) saved(a *attempt, before, state State) {
+	s := f.sim
+	a.done = true
+	s.noteLapse(before)
+	if before.Lease.Holder != "" && !before.Lease.equal(state.Lease) && state.Lease.Holder != "" {
+		s.reach("takeover")
+		s.trouble()
+	}
+	if g, ok := s.successors[state.Current.Number]; ok && g != state.Current {
+		s.broken("generation %d has two successors", state.Current.Number-1)
+	}
+	if s.successors[state.Current.Number] = state.Current; before.Current != state.Current {
+		s.troubled = false
+		s.reach("refreshed")
+	}
+	if f.received == "" {
+		return
+	}
+	if state.RefreshToken != f.received {
+		s.broken("%s was received from the provider, and %s was saved", f.received, state.RefreshToken)
+	}
+	if p := s.provider; p.strict && !p.reused && state.RefreshToken != providerToken(p.current) {
+		s.broken("the provider's last token is %s, and %s was saved", providerToken(p.current), state.RefreshToken)
+	}
+}
+
+func (f *flight) deleting() {
+	switch {
+	case f.logout || f.lease.Holder != "":
+	case f.honest:
+		f.sim.broken("an honest client's token %d was taken for a replay", f.token.Number)
+	case f.sim.policy.TolerateReplay:
+		f.sim.broken("a replay that is tolerated ends the session")
+	default:
+		f.sim.revoked = true
+	}
+}
+
+func (f *flight) deleted() {
+	if s := f.sim; !s.rightlyOver() {
+		s.broken("the record was deleted without a reason")
+	}
+}
+
+func (f *flight) asking(state State) {
+	s := f.sim
+	if s.asks[state.Current.Number]++; s.asks[state.Current.Number] > 1 && !s.troubles.any {
+		s.broken("nothing went wrong, and the provider was asked twice in generation %d", state.Current.Number)
+	}
+}
+
+func (f *flight) asked(state State, good, lost bool) {
+	s := f.sim
+	if good {
+		s.uses = append(s.uses, use{f: f, token: state.RefreshToken, lost: lost, until: state.Lease.Until})
+	}
+	if !s.provider.reused {
+		return
+	}
+	fastest, _ := s.fastest()
+	excused := func(u use) bool {
+		return u.token == state.RefreshToken && !u.kept && (u.lost || u.f.dead || !epoch.Add(s.now+fastest).Before(u.until))
+	}
+	if !s.provider.ended && !slices.ContainsFunc(s.uses, excused) {
+		s.broken("%s was presented to the provider again without need", state.RefreshToken)
+	}
+	s.reach("token reused after a loss")
+}
+
+// noteLapse notes that a state is over by somebody's clock. To one instance it
+// may be too late while another still refreshes.
+func (s *sim) noteLapse(state State) {
+	fastest, _ := s.fastest()
+	s.lapsed = s.lapsed || !epoch.Add(s.now+fastest).Before(state.End(s.policy))
+}
+
+// checkpointed notes that a flight was told that its provider's answer is safe.
+func (f *flight) checkpointed() {
+	for i := range f.sim.uses {
+		u := &f.sim.uses[i]
+		u.kept = u.kept || u.f == f && !u.lost
+	}
+}
+
+// rightlyOver is whether something happened after which a session may be over.
+func (s *sim) rightlyOver() bool {
+	s.noteLapse(s.record.state)
+	return s.loggedOut || s.provider.ended || s.provider.reused || s.subjectChanged || s.revoked || s.lapsed
+}
+
+// landed checks the outcome of a flight, and tells it to all who wait for it.
+func (f *flight) landed(state State, err error) {
+	s := f.sim
+	s.logf("%s refresh of %d: %d %v", f.in.holder, f.token.Number, state.Current.Number, err)
+	if f.in.flights[f.token] == f {
+		delete(f.in.flights, f.token)
+	}
+	var ended *Ended
+	switch {
+	case err == nil:
+		if state.Current.Number != f.token.Number+1 || s.successors[state.Current.Number] != state.Current {
+			s.broken("a caller with token %d got %d, which is not its successor", f.token.Number, state.Current.Number)
+		}
+		if s.ended != 0 && f.begun > s.ended {
+			s.broken("a refresh worked after the session had ended")
+		}
+	case errors.As(err, &ended):
+		s.over()
+		s.reach(string(ended.Reason))
+		right := map[Reason]bool{
+			ReasonRefused:  s.provider.ended,
+			ReasonUnknown:  s.troubled && ended.Last.Unsure,
+			ReasonSubject:  s.subjectChanged,
+			ReasonReplayed: s.revoked,
+		}
+		if !right[ended.Reason] {
+			s.broken("the session ended for the reason %s, which is not true", ended.Reason)
+		}
+	case errors.Is(err, ErrGone):
+		s.reach("gone")
+		if !s.rightlyOver() {
+			s.broken("the session is gone without a reason")
+		}
+	case errors.Is(err, ErrReplayed):
+		s.reach("replay refused")
+		if f.honest && f.token.Number >= s.client.token.Number {
+			s.broken("an honest client's last token %d was refused", f.token.Number)
+		}
+	case !s.troubles.any && !errors.Is(err, context.Canceled):
+		s.broken("nothing went wrong, and a refresh failed: %v", err)
+	default:
+		s.reach("error")
+	}
+	for _, honest := range f.waiting {
+		if !honest || s.chance(s.troubles.responseLost) {
+			continue
+		}
+		if err == nil && state.Current.Number > s.client.token.Number {
+			s.client.token = state.Current
+		} else if errors.As(err, &ended) || errors.Is(err, ErrGone) {
+			s.client.lost = true
+		}
+	}
+}
+
+// over notes that somebody knows by now that the session has ended.
+func (s *sim) over() {
+	if s.ended == 0 {
+		s.ended = s.steps
+	}
+}
