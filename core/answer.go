@@ -20,22 +20,41 @@ type tokenAnswer struct {
 	refreshExpires time.Time // zero: unknown
 }
 
-// callToken sends a request to the provider's token endpoint. The keys that its
-// ID token will be checked with must be there first: what a provider has handed
-// out once can't be asked for again.
-func (a *Auth) callToken(ctx context.Context, request any, sent ...string) (tokenAnswer, error) {
+// readyForTokens makes sure that everything which the provider's answer will be
+// checked and kept with is at hand, and gives the token endpoint. What a provider
+// has handed out once can't be asked for again.
+func (a *Auth) readyForTokens(ctx context.Context) (endpoint string, err error) {
 	m, err := a.provider.metadata.get(ctx)
 	if err != nil {
-		return tokenAnswer{}, err
+		return "", err
 	}
 	if _, err := a.provider.keys.get(ctx); err != nil {
-		return tokenAnswer{}, err
+		return "", err
 	}
-	body, err := a.provider.post(ctx, m.TokenEndpoint, request, sent...)
+	if a.broker != nil {
+		if _, err := a.broker.keys.get(ctx); err != nil {
+			return "", err
+		}
+	}
+	return m.TokenEndpoint, nil
+}
+
+// askToken sends a request to the provider's token endpoint.
+func (a *Auth) askToken(ctx context.Context, endpoint string, request any, sent ...string) (tokenAnswer, error) {
+	body, err := a.provider.post(ctx, endpoint, request, sent...)
 	if err != nil {
 		return tokenAnswer{}, err
 	}
 	return parseTokenAnswer(body, a.now())
+}
+
+// callToken does both.
+func (a *Auth) callToken(ctx context.Context, request any, sent ...string) (tokenAnswer, error) {
+	endpoint, err := a.readyForTokens(ctx)
+	if err != nil {
+		return tokenAnswer{}, err
+	}
+	return a.askToken(ctx, endpoint, request, sent...)
 }
 
 // unknownExpiry is how long an access token counts as good when the provider
@@ -72,7 +91,7 @@ func parseTokenAnswer(body []byte, now time.Time) (tokenAnswer, error) {
 // nothing mean unknown, the zero time.
 func expiry(fields map[string]json.RawMessage, prefix string, now time.Time) time.Time {
 	if seconds := seconds(fields[prefix+"expires_in"]); seconds > 0 {
-		return time.Unix(now.Unix()+seconds, 0)
+		return time.Unix(min(now.Unix()+seconds, latest), 0)
 	}
 	for _, name := range []string{"expires", "exp", "expires_at"} {
 		if seconds := seconds(fields[prefix+name]); seconds > 0 {
@@ -96,7 +115,7 @@ func seconds(raw json.RawMessage) int64 {
 const unknownRefreshExpiry = 30 * 24 * time.Hour
 
 // tokenBody is the answer of the token route and the callback. Every field is
-// always there, id_token aside.
+// always there, the last two aside.
 type tokenBody struct {
 	AccessToken      string `json:"access_token"`
 	TokenType        string `json:"token_type"`
@@ -107,6 +126,7 @@ type tokenBody struct {
 	RefreshExpiresIn int64  `json:"refresh_expires_in"`
 	Scope            string `json:"scope"`
 	IDToken          string `json:"id_token,omitempty"`
+	IssuedTokenType  string `json:"issued_token_type,omitempty"`
 }
 
 func (a *Auth) tokenBody(answer tokenAnswer) tokenBody {

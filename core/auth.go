@@ -14,7 +14,9 @@ type Auth struct {
 	config   Config
 	life     *life
 	provider *provider
-	verifier *verifier
+	verifier *verifier // of the provider's tokens
+	guarding *verifier // of the tokens that guards take
+	broker   *broker   // nil: passthrough mode
 
 	states *seal.Keys // login states
 	nonces *seal.Keys // nonces of clients that do PKCE themselves
@@ -34,16 +36,16 @@ func New(config Config) (*Auth, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Auth{config: config, life: newLife()}
+	a := &Auth{config: config, life: newLife(config.Logger)}
 	if len(secrets) == 0 {
 		secret, err := a.random()
 		if err != nil {
 			return nil, err
 		}
 		secrets = [][]byte{[]byte(secret)}
-		config.Logger.Warn("Config.Secrets is not set: logins that are under way don't survive a restart and can't be finished at another replica; make one with: openssl rand -base64 32")
+		config.Logger.Warn("Config.Secrets is not set: logins that are under way, and sessions, don't survive a restart and can't go on at another replica; make one with: openssl rand -base64 32")
 	}
-	if config.Routes.Token != Off {
+	if config.Broker == nil && config.Routes.Token != Off {
 		config.Logger.Info("the token route is on: clients receive the provider's tokens", "path", config.Routes.Token)
 	}
 	// A login of one provider must not end at another that has the same secrets.
@@ -51,16 +53,34 @@ func New(config Config) (*Auth, error) {
 	a.states = seal.New("login state"+login, secrets)
 	a.nonces = seal.New("login nonce"+login, secrets)
 	a.provider = newProvider(config, a.life)
-	a.verifier = &verifier{config: config, keys: a.provider.keys}
+	a.verifier = providerVerifier(config, a.provider.keys)
+	a.guarding = a.verifier
+	if config.Broker != nil {
+		if a.broker, err = newBroker(a, secrets); err != nil {
+			return nil, err
+		}
+		a.guarding = a.broker.verifier()
+	}
 	a.userinfoGuard = a.Required()
 	return a, nil
 }
 
-// Start fetches the provider's discovery document and keys now, so that a wrong
-// configuration shows when the program starts. It fails when the provider is
-// down, is another than Config.Issuer or publishes no usable key; the program
-// may go on regardless, since everything is fetched again when it is needed.
+// Start fetches the provider's discovery document and keys now, and with a
+// [Broker] opens the store and reads the signing keys (or makes the first), so
+// that a wrong configuration shows when the program starts. It fails when the
+// provider or the store is down ([ErrUnavailable]), the provider is another than
+// Config.Issuer or publishes no usable key ([ErrProvider]), or the store holds
+// records that no secret of Config.Secrets opens; then nothing in the store was
+// changed. The program may go on regardless, since everything is tried again
+// when it is needed.
 func (a *Auth) Start(ctx context.Context) error {
+	// The store comes first: it is the application's own, and what is wrong with
+	// it should show even while the provider is down.
+	if a.broker != nil {
+		if err := a.broker.start(ctx); err != nil {
+			return err
+		}
+	}
 	if _, err := a.provider.metadata.get(ctx); err != nil {
 		return err
 	}
@@ -68,8 +88,10 @@ func (a *Auth) Start(ctx context.Context) error {
 	return err
 }
 
-// Close ends what runs in the background and waits for it. Guards go on
-// verifying with the keys that are known.
+// Close ends what runs in the background and waits for it: for a refresh that is
+// under way until its outcome is saved, or half a minute at the worst. Guards go
+// on verifying with the keys that are known. A Store stays open; close it
+// afterwards.
 func (a *Auth) Close() error {
 	a.life.end()
 	a.provider.http.Close()

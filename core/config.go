@@ -91,14 +91,22 @@ type Config struct {
 	// origin, letter by letter.
 	PostLogoutURIs []string
 
-	// Secrets seal login states. Each is base64 of 32 random bytes or more
+	// Secrets seal login states and, with a Broker, all that its store keeps,
+	// and authenticate refresh tokens. Each is base64 of 32 random bytes or more
 	// (openssl rand -base64 32). The first seals, all open: give every
-	// replica the new one last, then move it first everywhere. nil: a random
-	// one serves this process, so that a login that began before a restart, or
-	// at another replica, can't be finished.
+	// replica the new one last, then move it first everywhere; see [Auth.Reseal]
+	// before the old one is taken away. nil: a random one serves this process,
+	// so that a login or session that began before a restart, or at another
+	// replica, can't go on.
 	Secrets []string
 
-	// Audiences are the values of which an access token's aud must hold one.
+	// Broker gives the application tokens and sessions of its own. nil:
+	// passthrough mode, in which clients have the provider's tokens.
+	Broker *Broker
+
+	// Audiences are the values of which the aud of the provider's access tokens
+	// must hold one. With a Broker that concerns the tokens that are exchanged;
+	// guards there go by Broker.Audiences.
 	// nil: tokens must be meant for ClientID, by aud or, where a provider
 	// leaves aud out, by azp or client_id.
 	Audiences []string
@@ -117,7 +125,7 @@ type Config struct {
 
 	// Leeway is how far clocks may be apart. 0: 30 s; negative: none.
 	Leeway time.Duration
-	// Timeout is how long one call to the provider may take. 0: 10 s.
+	// Timeout is how long one call to the provider or the store may take. 0: 10 s.
 	Timeout time.Duration
 
 	// HTTPClient makes the calls to the provider, with its transport and
@@ -144,6 +152,12 @@ type Routes struct {
 	Device   string // /auth/v2/device
 	Logout   string // /auth/v2/logout
 	Userinfo string // /auth/v2/userinfo
+
+	// With a Broker only:
+
+	JWKS                string // /auth/v2/.well-known/jwks.json
+	OpenIDConfiguration string // /.well-known/openid-configuration
+	AuthorizationServer string // /.well-known/oauth-authorization-server
 }
 
 // withDefaults gives a copy that shares nothing with c and has every default
@@ -157,6 +171,10 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Routes.Device, "/auth/v2/device")
 	setDefault(&c.Routes.Logout, "/auth/v2/logout")
 	setDefault(&c.Routes.Userinfo, "/auth/v2/userinfo")
+	setDefault(&c.Routes.JWKS, "/auth/v2/.well-known/jwks.json")
+	setDefault(&c.Routes.OpenIDConfiguration, wellKnown[0])
+	setDefault(&c.Routes.AuthorizationServer, wellKnown[1])
+	c.Broker = c.Broker.withDefaults(c.PublicURL)
 	setDefault(&c.Leeway, DefaultLeeway)
 	c.Leeway = max(c.Leeway, 0)
 	setDefault(&c.Timeout, DefaultTimeout)
@@ -276,6 +294,9 @@ func (c Config) check() error {
 			wrong("Require", "holds a constraint that can't work: %w", err)
 		}
 	}
+	if c.Broker != nil {
+		problems = append(problems, c.Broker.check(c)...)
+	}
 	if c.Timeout < 0 {
 		wrong("Timeout", "is negative: calls without a time limit are not offered")
 	}
@@ -344,6 +365,7 @@ func validPath(path string) bool {
 func (r Routes) all() []struct{ field, path string } {
 	return []struct{ field, path string }{
 		{"Login", r.Login}, {"Callback", r.Callback}, {"Token", r.Token},
-		{"Device", r.Device}, {"Logout", r.Logout}, {"Userinfo", r.Userinfo},
+		{"Device", r.Device}, {"Logout", r.Logout}, {"Userinfo", r.Userinfo}, {"JWKS", r.JWKS},
+		{"OpenIDConfiguration", r.OpenIDConfiguration}, {"AuthorizationServer", r.AuthorizationServer},
 	}
 }

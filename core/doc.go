@@ -30,6 +30,17 @@
 // loopback there is no cookie: there, a sealed state together with its code is
 // enough to redeem it, and PKCE of the client's own closes that gap.
 //
+// # Tokens of the application's own
+//
+// Without more, clients have the provider's tokens in their hands (passthrough
+// mode). With a [Broker] in its Config the application is an issuer itself: after
+// the provider's login it mints short-lived access tokens of its own, publishes
+// the keys to verify them with, and keeps the provider's refresh token sealed in
+// a [Store]. Clients refresh with an opaque token that changes with each use, and
+// of which a copy in the wrong hands gives itself away. Stores are memory (of
+// this process), databases in modules of their own, or whatever implements the
+// interface and passes the tests of core/storetest.
+//
 // # Errors
 //
 // Every failure is an [Error], answered as JSON with error, error_description
@@ -39,7 +50,7 @@
 // # What it needs
 //
 // Nothing is called when an Auth is made. The provider's discovery document and
-// keys are fetched at first use, one fetch at a time, and stay in use for a day
-// while the provider is down: known keys go on verifying. Until keys are known
-// the guards answer 503.
+// keys are fetched, and the store is opened, at first use or by [Auth.Start]; each
+// by one call at a time. Documents stay in use for a day while the provider is
+// down: known keys go on verifying. Until keys are known the guards answer 503.
 package core

@@ -5,16 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
 )
 
-// Time limits of documents that are fetched from the provider.
+// Time limits of documents that are fetched.
 const (
 	firstBackOff = time.Second      // after the first failure; then twice that, and so on
-	maxBackOff   = 30 * time.Second // between two tries while the provider is down
+	maxBackOff   = 30 * time.Second // between two tries while the source is down
 	coolDown     = 10 * time.Second // between two fetches for something that the document lacks
 	keepFor      = 24 * time.Hour   // a document that can't be refreshed stays in use
 )
@@ -27,6 +28,7 @@ const (
 // and longer.
 type document[T any] struct {
 	name    string // for people
+	down    *Error // what callers are told while it can't be had
 	refresh time.Duration
 	load    func(context.Context) (T, error)
 	now     func() time.Time
@@ -132,13 +134,6 @@ func (d *document[T]) start(fetches int) <-chan singleflight.Result {
 
 		var value T
 		err := d.life.do(func(ctx context.Context) (err error) {
-			// A panic in what a document is parsed or fetched with would end the
-			// process: nobody recovers it on this goroutine.
-			defer func() {
-				if cause := recover(); cause != nil {
-					err = fmt.Errorf("panic: %v", cause)
-				}
-			}()
 			value, err = d.load(ctx)
 			return err
 		})
@@ -150,7 +145,7 @@ func (d *document[T]) start(fetches int) <-chan singleflight.Result {
 // settle keeps the outcome of a fetch.
 func (d *document[T]) settle(value T, err error) {
 	if err != nil && d.life.ctx.Err() == nil {
-		d.logger.Warn("fetching from the provider failed", "document", d.name, "error", err)
+		d.logger.Warn("a document could not be fetched", "document", d.name, "error", err)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -180,17 +175,18 @@ func (d *document[T]) wait(ctx context.Context, flight <-chan singleflight.Resul
 	}
 }
 
-// unavailable keeps apart a provider that can't be reached, which is worth
+// unavailable keeps apart a source that can't be reached, which is worth
 // another try, and one that answers nonsense.
 func (d *document[T]) unavailable(cause error, retry time.Duration) error {
+	unavailable := d.down
 	var e *Error
 	if errors.As(cause, &e) {
 		if !errors.Is(e, ErrUnavailable) {
 			return e
 		}
-		cause = e.cause
+		unavailable, cause = e, e.cause
 	}
-	unavailable := ErrUnavailable.because("The provider can't be reached at the moment.").from(fmt.Errorf("%s: %w", d.name, cause))
+	unavailable = unavailable.from(fmt.Errorf("%s: %w", d.name, cause))
 	unavailable.RetryAfter = retry
 	return unavailable
 }
@@ -199,21 +195,24 @@ func (d *document[T]) unavailable(cause error, retry time.Duration) error {
 type life struct {
 	ctx    context.Context
 	cancel context.CancelFunc
+	logger *slog.Logger
 
 	mu    sync.Mutex
 	ended bool
 	tasks sync.WaitGroup
 }
 
-func newLife() *life {
+func newLife(logger *slog.Logger) *life {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &life{ctx: ctx, cancel: cancel}
+	return &life{ctx: ctx, cancel: cancel, logger: logger}
 }
 
 var errClosed = errors.New("this Auth was closed")
 
-// do runs a task, unless the end has come.
-func (l *life) do(task func(context.Context) error) error {
+// do runs a task, unless the end has come. A panic in it, of the application's
+// store for example, becomes an error: nobody else recovers it on these
+// goroutines, and it would end the process.
+func (l *life) do(task func(context.Context) error) (err error) {
 	l.mu.Lock()
 	if l.ended {
 		l.mu.Unlock()
@@ -222,6 +221,12 @@ func (l *life) do(task func(context.Context) error) error {
 	l.tasks.Add(1)
 	l.mu.Unlock()
 	defer l.tasks.Done()
+	defer func() {
+		if cause := recover(); cause != nil {
+			l.logger.Error("panic", "cause", cause, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", cause)
+		}
+	}()
 	return task(l.ctx)
 }
 

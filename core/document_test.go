@@ -13,7 +13,7 @@ import (
 // somebody else may end; its outcome serves both.
 func TestWhoComesTooLateToJoinAFetchGetsItsOutcome(t *testing.T) {
 	loads := 0
-	life := newLife()
+	life := newLife(slog.New(slog.DiscardHandler))
 	defer life.end()
 	d := &document[int]{
 		name: "test", refresh: time.Hour, now: time.Now, life: life, logger: slog.New(slog.DiscardHandler),

@@ -10,7 +10,7 @@ import (
 // prefix that PublicURL names.
 type Endpoint struct {
 	// Name is the route's name in the documentation: login, callback, token,
-	// device, logout, userinfo.
+	// device, logout, userinfo, jwks, metadata.
 	Name string
 	// Path begins with a slash and has no pattern in it.
 	Path string
@@ -36,7 +36,24 @@ func (a *Auth) Endpoints() []Endpoint {
 		a.endpoint("logout", routes.Logout, a.serveLogout, http.MethodGet, http.MethodPost),
 		a.endpoint("userinfo", routes.Userinfo, a.serveUserinfo, http.MethodGet, http.MethodHead),
 	}
+	if b := a.broker; b != nil {
+		all = append(all, a.endpoint("jwks", routes.JWKS, b.serveJWKS, http.MethodGet, http.MethodHead))
+	}
+	all = append(all, a.metadataEndpoints()...)
 	return slices.DeleteFunc(all, func(e Endpoint) bool { return e.Path == Off })
+}
+
+// metadataEndpoints are one document in two places, since each kind of client
+// looks in one of them.
+func (a *Auth) metadataEndpoints() []Endpoint {
+	b := a.broker
+	if b == nil {
+		return nil
+	}
+	return []Endpoint{
+		a.endpoint("metadata", a.config.Routes.OpenIDConfiguration, b.serveMetadata, http.MethodGet, http.MethodHead),
+		a.endpoint("metadata", a.config.Routes.AuthorizationServer, b.serveMetadata, http.MethodGet, http.MethodHead),
+	}
 }
 
 // endpoint wraps what a route does in what all routes do.

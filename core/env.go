@@ -13,7 +13,7 @@ import (
 
 // ConfigFromEnv reads a Config from environment variables, and reports every
 // one that can't be read. What a Config can't have from text (HTTPClient,
-// Logger, Observe, Require) is left for the program to set. Lists are separated
+// Logger, Observe, Require, what else a Broker has) is left for the program to set. Lists are separated
 // by spaces or commas, durations are Go's (30s); an empty variable counts as
 // not set.
 //
@@ -31,13 +31,14 @@ import (
 //	OIDC_REDIRECT_URIS     RedirectURIs
 //	OIDC_POST_LOGOUT_URIS  PostLogoutURIs
 //	OIDC_SECRETS           Secrets
+//	OIDC_STORE             Broker, with the Store that OpenStore gives for this URL
 //	OIDC_AUDIENCES         Audiences
 //	OIDC_PROFILE_PATHS     ProfilePaths
 //	OIDC_LEEWAY            Leeway
 //	OIDC_TIMEOUT           Timeout
 //
-// OIDC_CLIENT_SECRET_FILE and OIDC_SECRETS_FILE name files to read instead, as
-// container platforms mount secrets. The switches that begin with Insecure have
+// OIDC_CLIENT_SECRET_FILE, OIDC_SECRETS_FILE and OIDC_STORE_FILE name files to
+// read instead, as container platforms mount secrets. The switches that begin with Insecure have
 // no variable: they belong in code that is reviewed.
 func ConfigFromEnv() (Config, error) {
 	var problems []error
@@ -93,6 +94,14 @@ func ConfigFromEnv() (Config, error) {
 			}
 			return nil
 		})
+	}
+	// The URL may have a password in it, and then belongs in a file.
+	if location := secret("OIDC_STORE"); location != "" {
+		store, err := OpenStore(location)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("OIDC_STORE: %w", err))
+		}
+		config.Broker = &Broker{Store: store}
 	}
 	return config, errors.Join(problems...)
 }

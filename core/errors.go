@@ -57,6 +57,9 @@ var (
 	ErrInvalidGrant = &Error{Status: http.StatusBadRequest, Code: "invalid_grant", Description: "The grant is wrong, expired, used or revoked."}
 	// ErrInvalidScope: a scope is malformed or wider than Config.AllowedScopes.
 	ErrInvalidScope = &Error{Status: http.StatusBadRequest, Code: "invalid_scope", Description: "The scope is not allowed."}
+	// ErrInvalidTarget: a token exchange asks for an audience or resource that
+	// is not the broker's (RFC 8693 2.2.2).
+	ErrInvalidTarget = &Error{Status: http.StatusBadRequest, Code: "invalid_target", Description: "The audience is not one that this service issues tokens for."}
 	// ErrInvalidClient: client credentials were sent and are wrong.
 	ErrInvalidClient = &Error{Status: http.StatusUnauthorized, Code: "invalid_client", Description: "The client credentials are wrong."}
 	// ErrUnsupportedGrant: the grant type is unknown or switched off.
@@ -83,6 +86,9 @@ var (
 
 // Error gives code and description, and the cause where there is one.
 func (e *Error) Error() string {
+	if e == nil {
+		return "no error"
+	}
 	text := e.Code
 	if e.Description != "" {
 		text += ": " + e.Description
@@ -94,18 +100,30 @@ func (e *Error) Error() string {
 }
 
 // Unwrap gives the cause, which is for logs and never sent.
-func (e *Error) Unwrap() error { return e.cause }
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.cause
+}
 
 // Is reports whether target is an Error with the same code.
 func (e *Error) Is(target error) bool {
 	other, ok := target.(*Error)
-	return ok && other.Code == e.Code
+	return ok && e != nil && other != nil && other.Code == e.Code
 }
 
 // because gives a copy of the error with this sentence.
 func (e *Error) because(description string) *Error {
 	c := *e
 	c.Description = description
+	return &c
+}
+
+// soon gives a copy of the error that asks to be tried again in a second.
+func (e *Error) soon() *Error {
+	c := *e
+	c.RetryAfter = firstBackOff
 	return &c
 }
 

@@ -3,7 +3,10 @@ package core
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"time"
+
+	"github.com/oidcgate/oidcgate/core/internal/session"
 )
 
 // EventKind says what an [Event] is about.
@@ -20,6 +23,30 @@ const (
 	EventToken EventKind = "token"
 	// EventLogout: a user asked to be signed out.
 	EventLogout EventKind = "logout"
+	// EventExchange: a token of the provider was exchanged for one of ours.
+	EventExchange EventKind = "exchange"
+	// EventEnd: a refresh ended a session before its time; Event.Reason says why.
+	EventEnd EventKind = "end"
+)
+
+// Reasons of an [EventEnd].
+const (
+	// ReasonReplayed: a refresh token came again after the grace period. Either
+	// it or its successor is in the wrong hands.
+	ReasonReplayed = string(session.ReasonReplayed)
+	// ReasonForeign: a genuine refresh token came that the store does not know,
+	// as happens when the store was restored to an earlier state.
+	ReasonForeign = string(session.ReasonForeign)
+	// ReasonRefused: the provider has ended its side of the session.
+	ReasonRefused = string(session.ReasonRefused)
+	// ReasonUnknown: an answer of the provider to an earlier refresh was lost,
+	// because the process died, the connection broke or the store failed for too
+	// long, and the provider does not take the token again that it had replaced.
+	ReasonUnknown = string(session.ReasonUnknown)
+	// ReasonSubject: the provider's tokens were suddenly another user's.
+	ReasonSubject = string(session.ReasonSubject)
+	// ReasonDenied: Broker.Identify refused the user.
+	ReasonDenied = string(session.ReasonDenied)
 )
 
 // Event is something that a security log wants to know. It contains no
@@ -29,6 +56,8 @@ type Event struct {
 	Time    time.Time
 	Issuer  string // of the provider
 	Subject string // "" when unknown
+	Session string // the broker's (claim sid), of EventEnd and EventLogout; "" when there is none
+	Reason  string // of EventEnd
 	Error   *Error // nil: it went well
 }
 
@@ -36,14 +65,26 @@ type Event struct {
 // device that still waits are no events; a provider whose ID token can't be
 // accepted is.
 func (a *Auth) observe(ctx context.Context, kind EventKind, subject string, err error) {
-	if a.config.Observe == nil {
-		return
-	}
-	event := Event{Kind: kind, Time: a.now(), Issuer: a.config.Issuer, Subject: subject}
+	event := Event{Kind: kind, Subject: subject}
 	if err != nil {
 		if !errors.As(err, &event.Error) || errors.Is(err, ErrUnavailable) || errors.Is(err, errPending) || errors.Is(err, errSlowDown) {
 			return
 		}
 	}
+	a.emit(ctx, event)
+}
+
+// emit hands an event over. Whatever becomes of it there, the decision that it
+// tells about stands.
+func (a *Auth) emit(ctx context.Context, event Event) {
+	if a.config.Observe == nil {
+		return
+	}
+	defer func() {
+		if cause := recover(); cause != nil {
+			a.config.Logger.ErrorContext(ctx, "Config.Observe panicked", "panic", cause, "stack", string(debug.Stack()))
+		}
+	}()
+	event.Time, event.Issuer = a.now(), a.config.Issuer
 	a.config.Observe(ctx, event)
 }

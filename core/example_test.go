@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"time"
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
@@ -86,6 +88,52 @@ func signIn(loginURL, user string) (accessToken string) {
 		log.Fatal(err)
 	}
 	return tokens.AccessToken
+}
+
+// In broker mode the application mints tokens of its own. Here it takes the
+// user's roles from a place of its own, too.
+func ExampleBroker() {
+	provider, err := oidctest.Start("127.0.0.1:0", oidctest.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer provider.Close()
+	mux := http.NewServeMux()
+	server := httptest.NewServer(mux)
+	defer server.Close()
+
+	roles := map[string][]string{"user-bob": {"editor"}}
+	auth, err := core.New(core.Config{
+		Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret,
+		PublicURL: server.URL + "/api",
+		Secrets:   []string{"bWFrZSBvbmUgd2l0aCBvcGVuc3NsIHJhbmQgLWJhc2U2NA=="},
+		Broker: &core.Broker{
+			Algorithm: "ES256",
+			Identify: func(_ context.Context, who *core.Identity) error {
+				if who.Roles = roles[who.Subject]; who.Roles == nil {
+					return core.Refuse("You have no role here.")
+				}
+				return nil
+			},
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer auth.Close()
+	for _, e := range auth.Endpoints() {
+		mux.Handle("/api"+e.Path, e.Handler)
+	}
+
+	token, err := auth.Verify(context.Background(), signIn(server.URL+"/api/auth/v2/login", "bob"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("ours:", token.Issuer() == server.URL+"/api")
+	fmt.Println(token.Username(), token.Roles(), time.Until(token.Expiry()).Round(time.Minute))
+	// Output:
+	// ours: true
+	// bob [editor] 15m0s
 }
 
 // New reports every mistake of a configuration at once.

@@ -1,7 +1,10 @@
 package core
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +15,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/oidcgate/oidcgate/core/internal/jose"
+	"github.com/oidcgate/oidcgate/core/internal/session"
 )
 
 // offline is a transport to a provider that can't be reached.
@@ -30,19 +35,59 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func fuzzAuth(f *testing.F) *Auth {
-	a, err := New(Config{
+func fuzzAuth(f *testing.F, change ...func(*Config)) *Auth {
+	config := Config{
 		Issuer: "https://id.example.org", ClientID: "app", PublicURL: "https://app.example.org/api",
 		RedirectURIs: []string{"https://app.example.org/done"}, AllowedScopes: []string{"orders"},
 		Secrets: []string{strings.Repeat("A", 43)}, Logger: slog.New(slog.DiscardHandler),
 		HTTPClient: &http.Client{Transport: offline{}},
 		Rand:       zeros{}, Now: func() time.Time { return time.Unix(2000000000, 0) },
-	})
+	}
+	for _, f := range change {
+		f(&config)
+	}
+	a, err := New(config)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Cleanup(func() { _ = a.Close() })
 	return a
+}
+
+// published is a transport to a provider of which the documents can be had and
+// nothing else.
+type published struct{ keys []byte }
+
+func (p published) RoundTrip(r *http.Request) (*http.Response, error) {
+	body := p.keys
+	switch r.URL.Path {
+	case "/keys":
+	case "/.well-known/openid-configuration":
+		body = []byte(`{"issuer":"https://id.example.org","authorization_endpoint":"https://id.example.org/a","token_endpoint":"https://id.example.org/t","jwks_uri":"https://id.example.org/keys"}`)
+	default:
+		return nil, errors.New("offline")
+	}
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(body)), Request: r}, nil
+}
+
+// fuzzBroker is an application in broker mode, and the provider's key.
+func fuzzBroker(f *testing.F) (*Auth, *jose.PrivateKey) {
+	key, err := jose.Generate("ES256")
+	if err != nil {
+		f.Fatal(err)
+	}
+	public, err := key.Public()
+	if err != nil {
+		f.Fatal(err)
+	}
+	a := fuzzAuth(f, func(c *Config) {
+		c.HTTPClient.Transport = published{fmt.Appendf(nil, `{"keys":[%s]}`, public)}
+		c.Broker = &Broker{Algorithm: "ES256", Exchange: true}
+	})
+	if err := a.Start(f.Context()); err != nil {
+		f.Fatal(err)
+	}
+	return a, key
 }
 
 // requireContract fails when an answer is none that the contract knows: a 500,
@@ -140,6 +185,77 @@ func FuzzFormsAreAnsweredByTheContract(f *testing.F) {
 	})
 }
 
+// Nobody gets a token of the broker for what he can make up: a refresh token
+// that the broker did not make, a subject token that the provider did not sign.
+func FuzzTokenRouteOfABrokerIsAnsweredByTheContract(f *testing.F) {
+	a, key := fuzzBroker(f)
+	genuine, err := a.broker.refreshToken(handle{1}, session.Generation{Number: 1, Secret: a.broker.macs.First()})
+	if err != nil {
+		f.Fatal(err)
+	}
+	payload := `{"iss":"https://id.example.org","aud":"app","sub":"alice","exp":2000000600,"preferred_username":"alice","scope":"openid"}`
+	signed, err := key.Sign("JWT", []byte(payload))
+	if err != nil {
+		f.Fatal(err)
+	}
+	unsigned := signed[:strings.LastIndexByte(signed, '.')]
+	const exchange = "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token="
+	for _, seed := range []string{
+		"", "refresh_token=" + genuine, "refresh-token=" + genuine[:len(genuine)-1], "refresh_token=ogr1.", "refresh_token=ogr1." + strings.Repeat("A", 102),
+		"refresh_token=OGR1." + genuine[5:], "refresh_token=" + genuine + "&subject_token=x", "subject_token=x&actor_token=y", exchange, exchange + "x.y.z",
+		exchange + unsigned + ".AAAA", exchange + unsigned + "." + strings.Repeat("A", 86), exchange + "x&audience=a&audience=b&resource=c", exchange + "x&audience=&resource=",
+		exchange + "x&scope=admin&subject_token_type=urn:ietf:params:oauth:token-type:jwt", exchange + "x&requested_token_type=refresh_token", exchange + strings.Repeat("A", 17000),
+	} {
+		f.Add(seed)
+	}
+	route := a.endpoint("token", "/t", a.serveToken, http.MethodPost)
+	ask := func(body string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		route.Handler.ServeHTTP(w, r)
+		return w
+	}
+	if w := ask(exchange + signed); w.Code != http.StatusOK {
+		f.Fatalf("what the provider signed was refused: %s", w.Body)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		w := ask(body)
+		requireContract(t, w)
+		// The signature is random, and nobody else has seen it.
+		if w.Code < 400 {
+			t.Fatalf("%q was answered with %d: %s", body, w.Code, w.Body)
+		}
+	})
+}
+
+func FuzzRefreshTokensHaveOneSpellingAndOneMaker(f *testing.F) {
+	a, _ := fuzzBroker(f)
+	b := a.broker
+	h := handle{15: 7}
+	g := session.Generation{Number: 3, Secret: b.macs.First(), Salt: [16]byte{1}}
+	genuine, err := b.refreshToken(h, g)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{
+		"", "ogr1.", genuine, genuine[:len(genuine)-1], genuine + "A", genuine + "=", " " + genuine, genuine + "\n", strings.ToUpper(genuine), "og1." + genuine[5:],
+		genuine[:20] + "\n" + genuine[20:], genuine[:len(genuine)-1] + "B", "ogr1." + strings.Repeat("A", len(genuine)-5), strings.NewReplacer("-", "+", "_", "/").Replace(genuine),
+		"ogr1.AAAA" + genuine[9:], genuine[:30] + "A" + genuine[31:],
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		gotHandle, gotGeneration, ok := b.parseRefreshToken(raw)
+		if ok != (raw == genuine) {
+			t.Fatalf("%q: %t", raw, ok)
+		}
+		if ok && (gotHandle != h || gotGeneration != g) {
+			t.Fatalf("%q became %v %v", raw, gotHandle, gotGeneration)
+		}
+	})
+}
+
 func FuzzQueriesAreAnsweredByTheContract(f *testing.F) {
 	a := fuzzAuth(f)
 	for _, seed := range []string{
@@ -229,7 +345,7 @@ func FuzzClaims(f *testing.F) {
 		if !jsontext.Value(payload).IsValid() {
 			t.Fatalf("invalid JSON became claims: %q", payload)
 		}
-		token := newToken(c)
+		token := newToken(c, flatRoles)
 		_ = judge(token, constraints)
 		_ = readProfile(c.all(), []string{"a", "a.b"})
 		_ = token.Username() + token.Email() + token.SessionID() + token.ClientID()

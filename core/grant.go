@@ -26,6 +26,12 @@ var grants = map[oidc.GrantType]grant{
 	oidc.GrantTypeCode:         {EventLogin, (*Auth).codeGrant, []string{"code"}},
 	oidc.GrantTypeRefreshToken: {EventRefresh, (*Auth).refreshGrant, []string{"refresh_token", "refresh-token"}},
 	oidc.GrantTypeDeviceCode:   {EventLogin, (*Auth).deviceGrant, []string{"device_code", "device-code"}},
+	// Only where it is switched on; see hasGrant.
+	oidc.GrantTypeTokenExchange: {EventExchange, (*Auth).exchangeGrant, []string{"subject_token"}},
+}
+
+func (a *Auth) hasGrant(name oidc.GrantType) bool {
+	return name != oidc.GrantTypeTokenExchange || a.broker != nil && a.broker.Exchange
 }
 
 // serveToken is the token route (RFC 6749 3.2).
@@ -37,7 +43,7 @@ func (a *Auth) serveToken(w http.ResponseWriter, r *http.Request) error {
 	if err := a.checkClient(r, p); err != nil {
 		return err
 	}
-	grant, err := chooseGrant(p)
+	grant, err := a.chooseGrant(p)
 	if err != nil {
 		return err
 	}
@@ -85,17 +91,20 @@ func (a *Auth) ownCredentials(id, secret string) bool {
 
 // chooseGrant tells the grant from grant_type, or else from the one field that
 // is there.
-func chooseGrant(p params) (grant, error) {
+func (a *Auth) chooseGrant(p params) (grant, error) {
 	if named := p.values.Get("grant_type"); named != "" {
 		found, ok := grants[oidc.GrantType(named)]
-		if !ok {
+		if !ok || !a.hasGrant(oidc.GrantType(named)) {
 			return grant{}, ErrUnsupportedGrant.because("The grant_type is not one that this service has.")
 		}
 		return found, nil
 	}
 	var chosen grant
 	count := 0
-	for _, candidate := range grants {
+	for name, candidate := range grants {
+		if !a.hasGrant(name) {
+			continue
+		}
 		for _, field := range candidate.fields {
 			if p.has(field) {
 				chosen = candidate
@@ -106,6 +115,9 @@ func chooseGrant(p params) (grant, error) {
 	}
 	switch count {
 	case 0:
+		if p.has("subject_token") {
+			return grant{}, ErrUnsupportedGrant.because("Token exchange is not switched on.")
+		}
 		return grant{}, ErrInvalidRequest.because("One of code, refresh_token and device_code is needed.")
 	case 1:
 		return chosen, nil
@@ -228,8 +240,9 @@ func (a *Auth) redeem(ctx context.Context, redemption redemption) (tokenBody, st
 	return a.accept(ctx, answer, redemption.nonce)
 }
 
-// refreshGrant hands a refresh token on (RFC 6749 6). No scope is sent: strict
-// providers refuse the configured ones, and they would widen a narrower grant.
+// refreshGrant refreshes one of the broker's tokens, or hands the provider's on
+// (RFC 6749 6). No scope is sent: strict providers refuse the configured ones,
+// and they would widen a narrower grant.
 func (a *Auth) refreshGrant(_ http.ResponseWriter, r *http.Request, p params) (tokenBody, string, error) {
 	token, err := p.ascii(maxToken, "refresh_token", "refresh-token")
 	if err != nil {
@@ -237,6 +250,9 @@ func (a *Auth) refreshGrant(_ http.ResponseWriter, r *http.Request, p params) (t
 	}
 	if token == "" {
 		return tokenBody{}, "", ErrInvalidRequest.because("The parameter refresh_token is missing.")
+	}
+	if a.broker != nil {
+		return a.broker.refresh(r.Context(), token)
 	}
 	answer, err := a.callToken(r.Context(), rp.RefreshTokenRequest{
 		GrantType: oidc.GrantTypeRefreshToken, RefreshToken: token,
@@ -289,15 +305,19 @@ func pollingError(err error) error {
 }
 
 // accept checks the ID token of an answer, if there is one, and makes the body
-// for our own client.
+// for our own client: with the broker's tokens, or with those of the answer.
 func (a *Auth) accept(ctx context.Context, answer tokenAnswer, nonce func(string) (*int, bool)) (tokenBody, string, error) {
+	var id *claims
 	subject := ""
 	if answer.IDToken != "" {
-		id, err := a.verifier.idToken(ctx, answer.IDToken, idTokenExpectation{accessToken: answer.AccessToken, nonce: nonce})
-		if err != nil {
+		var err error
+		if id, err = a.verifier.idToken(ctx, answer.IDToken, idTokenExpectation{accessToken: answer.AccessToken, nonce: nonce}); err != nil {
 			return tokenBody{}, "", idTokenError(err)
 		}
 		subject = id.Subject
+	}
+	if a.broker != nil {
+		return a.broker.begin(ctx, answer, id)
 	}
 	return a.tokenBody(answer), subject, nil
 }

@@ -122,11 +122,11 @@ func (g *Guard) Handler(next http.Handler) http.Handler {
 // another way than a request's header, over a message queue for example. Its
 // errors are [ErrInvalidToken] and [ErrUnavailable].
 func (a *Auth) Verify(ctx context.Context, raw string) (Token, error) {
-	c, err := a.verifier.accessToken(ctx, raw)
+	c, err := a.guarding.accessToken(ctx, raw)
 	if err != nil {
 		return Token{}, tokenError(err)
 	}
-	return newToken(c), nil
+	return newToken(c, a.guarding.roles), nil
 }
 
 // tokenError is what a caller is told when a token was not accepted. That keys
@@ -139,9 +139,7 @@ func tokenError(err error) error {
 	if errors.Is(e, ErrUnavailable) {
 		return e
 	}
-	unavailable := ErrUnavailable.because("The provider's keys can't be had at the moment.").from(err)
-	unavailable.RetryAfter = firstBackOff
-	return unavailable
+	return ErrUnavailable.because("The keys to verify the token with can't be had at the moment.").from(err).soon()
 }
 
 // sentence makes an error's text a sentence.

@@ -82,6 +82,16 @@ func newApp(t *testing.T, provider *oidctest.Provider, configure ...func(*core.C
 	return a
 }
 
+// brokered puts an application into broker mode.
+func brokered(change ...func(*core.Broker)) func(*core.Config) {
+	return func(c *core.Config) {
+		c.Broker = &core.Broker{Algorithm: "ES256"} // RS256 is slow to make keys for
+		for _, f := range change {
+			f(c.Broker)
+		}
+	}
+}
+
 // answer is what a route answered.
 type answer struct {
 	*http.Response
@@ -101,6 +111,9 @@ func (a *app) do(client *http.Client, req *http.Request) answer {
 	if res.StatusCode >= 400 {
 		// Whatever may not be logged may not be in an error either.
 		a.log.add(got.body + res.Header.Get("WWW-Authenticate"))
+	}
+	if res.StatusCode == http.StatusServiceUnavailable {
+		require.NotEmpty(a.t, res.Header.Get("Retry-After"), "whoever is told to come again is told when: %s", got.body)
 	}
 	return got
 }
@@ -194,6 +207,7 @@ func requireError(t *testing.T, got answer, status int, code string) {
 	require.True(t, strings.HasSuffix(description, ".") || !strings.HasPrefix(description, "The "), "a sentence: %q", description)
 	requireProtected(t, got)
 	require.Equal(t, "application/json", got.Header.Get("Content-Type"))
+	require.Equal(t, status == http.StatusServiceUnavailable, got.Header.Get("Retry-After") != "", "every 503 has Retry-After, and nothing else")
 }
 
 // requireProtected looks for the headers that every answer to one person has.

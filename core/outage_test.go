@@ -74,7 +74,7 @@ func TestAProviderThatIsDownIsLeftAloneForLongerAndLonger(t *testing.T) {
 	provider.Down(false)
 	_, err := a.auth.Verify(t.Context(), good)
 	require.NoError(t, err)
-	require.Equal(t, 75*2, strings.Count(a.log.text.String(), "fetching from the provider failed"), "each failure of each document is logged")
+	require.Equal(t, 75*2, strings.Count(a.log.text.String(), "a document could not be fetched"), "each failure of each document is logged")
 }
 
 func TestTheBackOffBeginsAnewAfterASuccess(t *testing.T) {
@@ -422,7 +422,7 @@ func TestCloseEndsWhatRunsInTheBackground(t *testing.T) {
 	require.NoError(t, a.auth.Close())
 	require.ErrorIs(t, <-done, core.ErrUnavailable)
 	require.NoError(t, a.auth.Close(), "twice is no mistake")
-	require.NotContains(t, a.log.text.String(), "fetching from the provider failed", "nothing to warn of")
+	require.NotContains(t, a.log.text.String(), "a document could not be fetched", "nothing to warn of")
 
 	b := newApp(t, newProvider(t, oidctest.Options{}))
 	good = b.provider.AccessToken(t, "alice")

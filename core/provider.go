@@ -24,6 +24,9 @@ const (
 	refreshKeys     = 15 * time.Minute
 )
 
+// errDown is the error for a provider that can't be reached.
+var errDown = ErrUnavailable.because("The provider can't be reached at the moment.").soon()
+
 // metadata is what is used of the provider's discovery document (OpenID
 // Connect Discovery 3, RFC 9207 3).
 type metadata struct {
@@ -33,6 +36,7 @@ type metadata struct {
 	DeviceEndpoint         string `json:"device_authorization_endpoint"`
 	UserinfoEndpoint       string `json:"userinfo_endpoint"`
 	EndSessionEndpoint     string `json:"end_session_endpoint"`
+	RevocationEndpoint     string `json:"revocation_endpoint"`
 	KeysURL                string `json:"jwks_uri"`
 	PromisesIssuerInAnswer bool   `json:"authorization_response_iss_parameter_supported"`
 }
@@ -48,11 +52,11 @@ type provider struct {
 func newProvider(config Config, life *life) *provider {
 	p := &provider{config: config, http: httpx.New(config.HTTPClient, config.Timeout)}
 	p.metadata = &document[metadata]{
-		name: "discovery document", refresh: refreshMetadata, load: p.loadMetadata,
+		name: "discovery document", down: errDown, refresh: refreshMetadata, load: p.loadMetadata,
 		now: config.Now, life: life, logger: config.Logger,
 	}
 	p.keys = &document[jose.KeySet]{
-		name: "key set", refresh: refreshKeys, load: p.loadKeys,
+		name: "key set", down: errDown, refresh: refreshKeys, load: p.loadKeys,
 		now: config.Now, life: life, logger: config.Logger,
 	}
 	return p
@@ -90,6 +94,7 @@ func parseMetadata(body []byte, config Config) (metadata, error) {
 		{"userinfo_endpoint", &m.UserinfoEndpoint, false},
 		{"device_authorization_endpoint", &m.DeviceEndpoint, false},
 		{"end_session_endpoint", &m.EndSessionEndpoint, false},
+		{"revocation_endpoint", &m.RevocationEndpoint, false},
 	} {
 		err := checkURL(*endpoint.url, config.InsecureProviderHTTP)
 		switch {
@@ -173,6 +178,27 @@ func (p *provider) post(ctx context.Context, endpoint string, request any, sent 
 		append(sent, p.config.ClientSecret, url.QueryEscape(p.config.ClientSecret), basic))
 }
 
+// revokeRequest is the revocation request of RFC 7009 2.1.
+type revokeRequest struct {
+	Token string `schema:"token"`
+	Hint  string `schema:"token_type_hint"`
+}
+
+// revoke gives a refresh token back to the provider, if it takes any back. That
+// is a courtesy: nobody holds the token any more, whatever comes of it.
+func (p *provider) revoke(ctx context.Context, refreshToken string) {
+	if refreshToken == "" {
+		return
+	}
+	m, err := p.metadata.get(ctx)
+	if err == nil && m.RevocationEndpoint != "" {
+		_, err = p.post(ctx, m.RevocationEndpoint, revokeRequest{refreshToken, "refresh_token"}, refreshToken)
+	}
+	if err != nil {
+		p.config.Logger.InfoContext(ctx, "a refresh token could not be revoked at the provider", "error", err)
+	}
+}
+
 // authentication proves who we are to the token endpoint (RFC 6749 2.3.1); a
 // client without a secret only says its name.
 func (p *provider) authentication() any {
@@ -193,9 +219,7 @@ func answerFailed(err error) error {
 	if errors.Is(err, httpx.ErrTooLarge) {
 		return ErrProvider.because("The provider's answer is too large.").from(err)
 	}
-	e := ErrUnavailable.because("The provider can't be reached at the moment.").from(err)
-	e.RetryAfter = firstBackOff
-	return e
+	return errDown.from(err)
 }
 
 // unavailable is the error for a provider that asks for patience.

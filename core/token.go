@@ -27,8 +27,8 @@ type verified struct {
 	roles  func() []string
 }
 
-func newToken(c *claims) Token {
-	return Token{&verified{claims: c, roles: sync.OnceValue(func() []string { return flatRoles(c.all()) })}}
+func newToken(c *claims, roles func(claims map[string]any) []string) Token {
+	return Token{&verified{claims: c, roles: sync.OnceValue(func() []string { return roles(c.all()) })}}
 }
 
 // Valid reports whether there is a verified token: behind Optional it tells a
@@ -112,8 +112,9 @@ func (t Token) HasScope(scope string) bool {
 	return t.Valid() && slices.Contains(t.verified.claims.scopes(), scope)
 }
 
-// Roles are the flat roles, a sorted copy: realm_access.roles, every
-// resource_access.*.roles, groups and roles.
+// Roles are the flat roles, a sorted copy: of a token of the provider's,
+// realm_access.roles, every resource_access.*.roles, groups and roles; of a token
+// that the broker has minted, roles alone.
 func (t Token) Roles() []string {
 	if !t.Valid() {
 		return nil

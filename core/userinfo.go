@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json"
+	"github.com/oidcgate/oidcgate/core/internal/session"
 )
 
 // The names by which providers know a user, the first match wins. Each may also
@@ -34,24 +35,65 @@ func (a *Auth) serveUserinfo(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	profile := readProfile(token.verified.claims.all(), a.config.ProfilePaths)
-	if profile.Username == "" {
-		raw, err := bearer(r.Header["Authorization"])
-		if err != nil {
-			return err
-		}
-		claims, err := a.provider.userinfo(r.Context(), raw, token.Subject())
-		if err != nil {
-			return err
-		}
-		profile = readProfile(claims, a.config.ProfilePaths)
+	var profile userinfoBody
+	if a.broker != nil {
+		profile, err = a.broker.profile(r.Context(), token)
+	} else {
+		profile, err = a.passthroughProfile(r, token)
+	}
+	if err != nil {
+		return err
 	}
 	if profile.Username == "" {
 		return ErrNotFound.because("The provider tells no username for this token.")
 	}
 	profile.Subject = token.Subject()
+	profile.PWName = profile.Username
 	writeJSON(w, http.StatusOK, profile)
 	return nil
+}
+
+// passthroughProfile is what the provider's token says, or the provider itself.
+func (a *Auth) passthroughProfile(r *http.Request, token Token) (userinfoBody, error) {
+	profile := readProfile(token.verified.claims.all(), a.config.ProfilePaths)
+	if profile.Username != "" {
+		return profile, nil
+	}
+	raw, err := bearer(r.Header["Authorization"])
+	if err != nil {
+		return userinfoBody{}, err
+	}
+	claims, err := a.provider.userinfo(r.Context(), raw, token.Subject())
+	if err != nil {
+		return userinfoBody{}, err
+	}
+	return readProfile(claims, a.config.ProfilePaths), nil
+}
+
+// profile is what the session remembers; the provider would not take a token of
+// ours. A token that has no session says itself what there is to say.
+func (b *broker) profile(ctx context.Context, token Token) (userinfoBody, error) {
+	id := token.SessionID()
+	if id == "" {
+		return readProfile(token.verified.claims.all(), nil), nil
+	}
+	s := storedSession{b: b, id: id}
+	state, _, err := s.Load(ctx)
+	if errors.Is(err, session.ErrGone) {
+		return userinfoBody{}, ErrInvalidToken.because("The session has ended.")
+	}
+	if err != nil {
+		return userinfoBody{}, err
+	}
+	who, err := recall(state)
+	if err != nil {
+		return userinfoBody{}, err
+	}
+	profile := userinfoBody{Username: who.Username, FirstName: who.FirstName, LastName: who.LastName}
+	if who.Email != "" {
+		profile.Email = &who.Email
+	}
+	return profile, nil
 }
 
 // readProfile finds a user's names at the top level of the claims, then at the
@@ -75,7 +117,6 @@ func readProfile(claims map[string]any, paths []string) userinfoBody {
 	profile := userinfoBody{
 		Username: find(usernameClaims), FirstName: find(firstNameClaims), LastName: find(lastNameClaims),
 	}
-	profile.PWName = profile.Username
 	if email := find(emailClaims); email != "" {
 		profile.Email = &email
 	}
@@ -98,6 +139,9 @@ func firstText(claims map[string]any, names []string) string {
 	}
 	return ""
 }
+
+// errOtherSubject is the cause when userinfo tells about somebody else.
+var errOtherSubject = errors.New("it is about another subject")
 
 // userinfo asks the provider who a token stands for (OpenID Connect Core 5.3).
 // The answer must be about the token's subject, or it is somebody else's
@@ -127,8 +171,11 @@ func (p *provider) userinfo(ctx context.Context, raw, subject string) (map[strin
 	if json.Unmarshal(res.Body, &claims) != nil {
 		return nil, nonsense.from(errors.New("it is not a JSON object; a signed or encrypted one is not supported"))
 	}
-	if claims["sub"] != subject {
-		return nil, nonsense.from(errors.New("it is about another subject"))
+	// Nonsense about nobody is not yet about somebody else.
+	if about, _ := claims["sub"].(string); about == "" {
+		return nil, nonsense.from(errors.New("it has no subject"))
+	} else if about != subject {
+		return nil, nonsense.from(errOtherSubject)
 	}
 	return claims, nil
 }

@@ -22,18 +22,34 @@ type candidate struct {
 // the caller is told.
 type check func(*candidate) error
 
-// verifier decides whether a token of the provider is good: signature by the
-// provider's key, issuer and times for all tokens, and then what makes an
-// access token or an ID token.
+// verifier decides whether a token of one issuer is good: signature by that
+// issuer's key, issuer and times for all tokens, and then what makes an access
+// token or an ID token.
 type verifier struct {
-	config Config
-	keys   *document[jose.KeySet]
+	config   Config
+	issuer   string
+	keys     keySource
+	audience check // of access tokens
+	roles    func(claims map[string]any) []string
+}
+
+// keySource gives an issuer's keys; see [document].
+type keySource interface {
+	get(ctx context.Context) (jose.KeySet, error)
+	renew(ctx context.Context, must bool) (jose.KeySet, error)
+}
+
+// providerVerifier checks the provider's tokens.
+func providerVerifier(config Config, keys keySource) *verifier {
+	v := &verifier{config: config, issuer: config.Issuer, keys: keys, roles: flatRoles}
+	v.audience = v.meantForUs
+	return v
 }
 
 // accessToken verifies an access token for the guards.
 func (v *verifier) accessToken(ctx context.Context, raw string) (*claims, error) {
 	c, err := v.verify(ctx, raw, stranger, maxToken,
-		v.issuer, v.times, headerType, noOtherToken, v.audience)
+		v.ofIssuer, v.times, headerType, noOtherToken, v.audience)
 	if err != nil {
 		return nil, err
 	}
@@ -58,11 +74,51 @@ var (
 // idToken verifies an ID token by OpenID Connect Core 3.1.3.7.
 func (v *verifier) idToken(ctx context.Context, raw string, expected idTokenExpectation) (*claims, error) {
 	c, err := v.verify(ctx, raw, fromProvider, maxBody,
-		v.issuer, v.times, v.issuedForUs, expected.checkNonce, expected.checkHash, v.age)
+		v.ofIssuer, v.times, v.issuedForUs, expected.checkNonce, expected.checkHash, v.age)
 	if err != nil {
 		return nil, err
 	}
 	return c.claims, nil
+}
+
+// ownToken verifies a token of ours by everything but its times: who has it may
+// end its session, expired or not.
+func (v *verifier) ownToken(ctx context.Context, raw string) (*claims, error) {
+	c, err := v.verify(ctx, raw, stranger, maxToken, v.ofIssuer, headerType, noOtherToken, v.audience)
+	if err != nil {
+		return nil, err
+	}
+	return c.claims, nil
+}
+
+// readable verifies an access token that the provider has just given us, for
+// what it says about the user. It need not be meant for us. It gives nil for one
+// that can't be read, as many can't. Beside an ID token, whose keys have been
+// found, a key that can't be had is no reason to fail.
+func (v *verifier) readable(ctx context.Context, raw string, besideIDToken bool) (*claims, error) {
+	from := fromProvider
+	if besideIDToken {
+		from = stranger
+	}
+	c, err := v.verify(ctx, raw, from, maxBody, v.ofIssuer, v.times)
+	var e *Error
+	switch {
+	case err == nil:
+		return c.claims, nil
+	case errors.As(err, &e) && !besideIDToken:
+		return nil, err
+	}
+	return nil, nil
+}
+
+// knows reports whether a token can be verified without a fetch.
+func (v *verifier) knows(ctx context.Context, raw string) bool {
+	token, err := jose.Cut(raw)
+	if err != nil {
+		return true // it is no JWT
+	}
+	keys, err := v.keys.get(ctx)
+	return err == nil && len(keys.Find(token.Header.KeyID, token.Header.Algorithm)) > 0
 }
 
 // verify takes a token apart, applies the checks and, at last, the signature:
@@ -126,8 +182,8 @@ func (v *verifier) signature(ctx context.Context, token jose.Token, from sender)
 	return err
 }
 
-func (v *verifier) issuer(c *candidate) error {
-	if c.claims.Issuer != v.config.Issuer {
+func (v *verifier) ofIssuer(c *candidate) error {
+	if c.claims.Issuer != v.issuer {
 		return errors.New("the token is of another issuer")
 	}
 	return nil
@@ -171,8 +227,8 @@ func noOtherToken(c *candidate) error {
 	return nil
 }
 
-// audience makes sure that an access token is meant for us.
-func (v *verifier) audience(c *candidate) error {
+// meantForUs makes sure that the provider's access token is meant for us.
+func (v *verifier) meantForUs(c *candidate) error {
 	ours := func(audience string) bool { return slices.Contains(v.config.Audiences, audience) }
 	if len(v.config.Audiences) == 0 {
 		ours = func(audience string) bool { return audience == v.config.ClientID }

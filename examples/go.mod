@@ -8,6 +8,7 @@ require (
 	github.com/oidcgate/oidcgate/chiauth v0.1.0
 	github.com/oidcgate/oidcgate/core v0.1.0
 	github.com/oidcgate/oidcgate/stdauth v0.1.0
+	github.com/oidcgate/oidcgate/store/memory v0.1.0
 	github.com/stretchr/testify v1.12.1
 	golang.org/x/oauth2 v0.37.0
 )
@@ -50,4 +51,5 @@ replace (
 	github.com/oidcgate/oidcgate/chiauth => ../chiauth
 	github.com/oidcgate/oidcgate/core => ../core
 	github.com/oidcgate/oidcgate/stdauth => ../stdauth
+	github.com/oidcgate/oidcgate/store/memory => ../store/memory
 )

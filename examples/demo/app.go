@@ -38,6 +38,26 @@ var routes = []route{
 	{Path: "/audit", Who: "admin in the claim realm_access.roles", needs: []core.Constraint{core.Claim("realm_access.roles", "admin")}, serve: audit},
 }
 
+// newBroker makes the application an issuer of its own. Everything lives
+// briefly, so that one can watch it end.
+func newBroker() *core.Broker {
+	return &core.Broker{
+		TokenLifetime: 2 * time.Minute,
+		RefreshGrace:  20 * time.Second,
+		Exchange:      true,
+		Identify:      identify,
+	}
+}
+
+// identify puts a claim of the provider's into the tokens as it is, because one
+// of the routes asks for it. Flat roles they have anyway.
+func identify(_ context.Context, who *core.Identity) error {
+	if access, ok := who.Claims["realm_access"]; ok {
+		who.Extra["realm_access"] = access
+	}
+	return nil
+}
+
 // routers make the application, by the name of its router.
 var routers = map[string]func(auth *core.Auth, prefix string, page http.Handler) http.Handler{
 	"chi": chiRouter,
@@ -55,6 +75,9 @@ func chiRouter(auth *core.Auth, prefix string, page http.Handler) http.Handler {
 	}
 	root := chi.NewRouter()
 	root.Mount(prefix, api)
+	for _, e := range auth.RootEndpoints() {
+		root.Handle(e.Path, e.Handler)
+	}
 	root.Handle("/*", page)
 	return root
 }
@@ -68,6 +91,10 @@ func stdRouter(auth *core.Auth, prefix string, page http.Handler) http.Handler {
 			guard = stdauth.Optional
 		}
 		mux.Handle("GET "+prefix+r.Path, guard(auth, r.needs...)(r.serve))
+	}
+	// With its method: a pattern that has none panics beside "GET /".
+	for _, e := range auth.RootEndpoints() {
+		mux.Handle("GET "+e.Path, e.Handler)
 	}
 	mux.Handle("GET /", page)
 	return mux
@@ -124,6 +151,7 @@ func writeJSON(w http.ResponseWriter, body any) {
 type application struct {
 	origin    string // http://localhost:8080
 	publicURL string // http://localhost:8080/api
+	local     string // the same without what may be in front of it
 	auth      *core.Auth
 	server    *http.Server
 	failed    chan error
@@ -148,17 +176,19 @@ func startApplication(addr, router string, config core.Config, people []person) 
 }
 
 func (app *application) configure(bound net.Addr, addr, router string, config core.Config, people []person) (http.Handler, error) {
-	config.PublicURL = cmp.Or(config.PublicURL, "http://"+reachable(addr, bound)+"/api")
+	local := "http://" + reachable(addr, bound)
+	config.PublicURL = cmp.Or(config.PublicURL, local+"/api")
 	public, err := url.Parse(config.PublicURL)
 	if err != nil || public.Path == "" {
 		return nil, fmt.Errorf("the public URL %q needs a path, such as /api", config.PublicURL)
 	}
-	app.publicURL, app.origin = config.PublicURL, public.Scheme+"://"+public.Host
+	app.publicURL, app.origin, app.local = config.PublicURL, public.Scheme+"://"+public.Host, local+public.Path
 	if app.auth, err = core.New(config); err != nil {
 		return nil, err
 	}
 	page, err := newPage(pageData{
-		Origin: app.origin, API: public.Path, Issuer: config.Issuer, Router: router, People: people, Routes: routes,
+		Origin: app.origin, API: public.Path, Issuer: config.Issuer, Broker: config.Broker,
+		Router: router, People: people, Routes: routes,
 	})
 	if err != nil {
 		return nil, err

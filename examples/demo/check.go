@@ -24,7 +24,15 @@ type step struct {
 	run  func(*check, context.Context) error
 }
 
-var steps = slices.Concat(loginSteps, guardSteps, tokenSteps, deviceSteps, logoutSteps, outageSteps)
+// stepsOf are the steps that a mode has to pass: those that concern any client,
+// and those that are about whose tokens a client has.
+func stepsOf(passthrough bool) []step {
+	steps := slices.Concat(loginSteps, guardSteps, tokenSteps, deviceSteps, logoutSteps, outageSteps)
+	if passthrough {
+		return slices.Concat(steps, passthroughSteps)
+	}
+	return slices.Concat(steps, brokerSteps, sessionSteps)
+}
 
 // errCheckFailed is told by the exit code alone: the steps have said why.
 var errCheckFailed = errors.New("a step of the check failed")
@@ -32,14 +40,15 @@ var errCheckFailed = errors.New("a step of the check failed")
 // check is an application with a provider of its own, and the client that tries
 // them.
 type check struct {
-	router   string
-	provider *oidctest.Provider
-	app      *application
-	http     *http.Client // does not follow redirects, and has no cookies
+	router      string
+	passthrough bool
+	provider    *oidctest.Provider
+	app         *application
+	http        *http.Client // does not follow redirects, and has no cookies
 }
 
 // runCheck goes through all the steps, says how each went, and fails if any did.
-func runCheck(ctx context.Context, router string, out io.Writer) error {
+func runCheck(ctx context.Context, router string, passthrough bool, out io.Writer) error {
 	passed, failed := 0, 0
 	report := func(name string, err error) {
 		if err != nil {
@@ -50,12 +59,12 @@ func runCheck(ctx context.Context, router string, out io.Writer) error {
 		passed++
 		fmt.Fprintf(out, "ok %s\n", name)
 	}
-	c, err := newCheck(router)
+	c, err := newCheck(router, passthrough)
 	if err != nil {
 		report("start", err)
 	} else {
 		defer c.close()
-		for _, s := range steps {
+		for _, s := range stepsOf(passthrough) {
 			report(s.name, c.try(ctx, s))
 		}
 	}
@@ -66,32 +75,58 @@ func runCheck(ctx context.Context, router string, out io.Writer) error {
 	return nil
 }
 
-func newCheck(router string) (*check, error) {
+func newCheck(router string, passthrough bool) (*check, error) {
 	provider, err := oidctest.Start("127.0.0.1:0", oidctest.Options{
 		// Announces one second, the shortest interval there is, and lets the steps
 		// that poll by themselves poll as often as they like.
 		DeviceInterval: -1,
+		// A broker must not use any of the provider's refresh tokens twice.
+		// Clients do, in a step of passthrough mode.
+		StrictRefresh: !passthrough,
 	})
 	if err != nil {
 		return nil, err
 	}
-	c := &check{router: router, provider: provider, http: &http.Client{
+	c := &check{router: router, passthrough: passthrough, provider: provider, http: &http.Client{
 		Transport:     &http.Transport{},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
-	if c.app, err = c.newApp(); err != nil {
+	if c.app, err = c.newApp(c.config()); err != nil {
 		provider.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
-// newApp starts the application on a free port.
-func (c *check) newApp() (*application, error) {
-	return startApplication("127.0.0.1:0", c.router, core.Config{
+func (c *check) config() core.Config {
+	config := core.Config{
 		Issuer: c.provider.Issuer, ClientID: c.provider.ClientID, ClientSecret: c.provider.ClientSecret,
 		Logger: slog.New(slog.DiscardHandler), // most steps provoke what an operator should know
-	}, nil)
+	}
+	if !c.passthrough {
+		config.Broker = newBroker()
+		config.Broker.Algorithm = "ES256" // whose keys are made in no time
+	}
+	return config
+}
+
+// newApp starts an application on a free port.
+func (c *check) newApp(config core.Config) (*application, error) {
+	return startApplication("127.0.0.1:0", c.router, config, nil)
+}
+
+// another starts a second application at the same provider, and gives a check of
+// that one. Only its application is to be closed.
+func (c *check) another(change func(*core.Config)) (*check, error) {
+	config := c.config()
+	change(&config)
+	app, err := c.newApp(config)
+	if err != nil {
+		return nil, err
+	}
+	second := *c
+	second.app = app
+	return &second, nil
 }
 
 func (c *check) close() {

@@ -60,13 +60,21 @@ func (c *check) guardBad(ctx context.Context) error {
 	}
 	end := strings.LastIndex(tokens.AccessToken, ".") + 1
 	signed, signature := tokens.AccessToken[:end], tokens.AccessToken[end:]
-	id, _ := tokens.Extra("id_token").(string)
-	for what, bad := range map[string]string{
+	theirs, err := c.signInAtProvider(ctx, bob)
+	if err != nil {
+		return err
+	}
+	id, _ := theirs.Extra("id_token").(string)
+	all := map[string]string{
 		"nonsense":          "nonsense",
 		"no signature":      signed,
 		"another signature": signed + strings.Repeat("A", len(signature)),
 		"an ID token":       id,
-	} {
+	}
+	if !c.passthrough {
+		all["an access token of the provider"] = theirs.AccessToken
+	}
+	for what, bad := range all {
 		if err := c.get(ctx, "/me", bad).refused(http.StatusUnauthorized, "invalid_token", `error="invalid_token"`); err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}

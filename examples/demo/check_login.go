@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,7 +14,6 @@ import (
 
 var loginSteps = []step{
 	{"discovery", (*check).discovery},
-	{"login with x/oauth2 and its own PKCE, ID token verified by go-oidc", (*check).loginOwnPKCE},
 	{"login with another login's verifier is refused", (*check).loginWrongVerifier},
 	{"login with our sealed state, as the Python client does it", (*check).loginSealedState},
 	{"login through the callback, with its cookie", (*check).loginCallback},
@@ -38,29 +36,6 @@ func (c *check) discovery(ctx context.Context) error {
 		return err
 	}
 	return a.has("Location", provider.Endpoint().AuthURL+"?")
-}
-
-func (c *check) loginOwnPKCE(ctx context.Context) error {
-	tokens, err := c.signIn(ctx, alice, "openid", "profile", "email")
-	if err != nil {
-		return err
-	}
-	provider, err := oidc.NewProvider(c.withClient(ctx), c.provider.Issuer)
-	if err != nil {
-		return err
-	}
-	raw, _ := tokens.Extra("id_token").(string)
-	verifier := provider.VerifierContext(c.withClient(ctx), &oidc.Config{ClientID: c.provider.ClientID})
-	id, err := verifier.Verify(ctx, raw)
-	switch {
-	case err != nil:
-		return err
-	case id.Subject != "user-alice":
-		return fmt.Errorf("the ID token is about %q", id.Subject)
-	case tokens.RefreshToken == "" || tokens.Expiry.IsZero():
-		return errors.New("there is no refresh token, or no expiry")
-	}
-	return id.VerifyAccessToken(tokens.AccessToken)
 }
 
 // loginWrongVerifier: a code that was stolen is worth nothing.

@@ -2,56 +2,19 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
-	"time"
 
 	"golang.org/x/oauth2"
 )
 
 var outageSteps = []step{
-	{"application that starts before its provider", (*check).startsFirst},
 	{"provider that goes down and comes back", (*check).goesDown},
 }
 
-// startsFirst: without the provider's keys nobody can be told apart, and the
-// guard asks for patience instead of refusing.
-func (c *check) startsFirst(ctx context.Context) error {
-	tokens, err := c.signIn(ctx, alice)
-	if err != nil {
-		return err
-	}
-	c.provider.Down(true)
-	defer c.provider.Down(false)
-	early, err := c.newApp()
-	if err != nil {
-		return err
-	}
-	defer early.close()
-	second := &check{app: early, http: c.http}
-
-	a := second.get(ctx, "/me", tokens.AccessToken)
-	if err := a.is(http.StatusServiceUnavailable, "temporarily_unavailable"); err != nil {
-		return err
-	}
-	c.provider.Down(false)
-	for a.status == http.StatusServiceUnavailable {
-		seconds, err := strconv.Atoi(a.header.Get("Retry-After"))
-		if err != nil || seconds < 1 {
-			return fmt.Errorf("Retry-After is %q", a.header.Get("Retry-After"))
-		}
-		if err := pause(ctx, time.Duration(seconds)*time.Second); err != nil {
-			return err
-		}
-		a = second.get(ctx, "/me", tokens.AccessToken)
-	}
-	return a.is(http.StatusOK, "")
-}
-
 // goesDown: tokens are verified on with the keys that are known; what needs the
-// provider says so, and works again as soon as it is back.
+// provider says so, and works again as soon as it is back, with the same refresh
+// token.
 func (c *check) goesDown(ctx context.Context) error {
 	tokens, err := c.signIn(ctx, alice)
 	if err != nil {
@@ -66,9 +29,7 @@ func (c *check) goesDown(ctx context.Context) error {
 	}
 	c.provider.Down(true)
 	defer c.provider.Down(false)
-	refresh := func() answer {
-		return c.post(ctx, "/auth/v2/token", url.Values{"refresh_token": {tokens.RefreshToken}})
-	}
+	refresh := func() answer { return c.refreshBy(ctx, tokens.RefreshToken) }
 	return inOrder(
 		func() error { return c.get(ctx, "/me", tokens.AccessToken).is(http.StatusOK, "") },
 		func() error {

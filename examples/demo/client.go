@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 )
 
@@ -37,9 +38,25 @@ func (c *check) withClient(ctx context.Context) context.Context {
 	return context.WithValue(ctx, oauth2.HTTPClient, c.http)
 }
 
-// signIn signs somebody in with x/oauth2 and its own PKCE.
+// signIn signs somebody in to the application.
 func (c *check) signIn(ctx context.Context, who person, scopes ...string) (*oauth2.Token, error) {
-	client := c.client()
+	return c.signInBy(ctx, c.client(), who, scopes)
+}
+
+// signInAtProvider signs somebody in at the provider itself, for its own tokens.
+func (c *check) signInAtProvider(ctx context.Context, who person) (*oauth2.Token, error) {
+	provider, err := oidc.NewProvider(c.withClient(ctx), c.provider.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	return c.signInBy(ctx, &oauth2.Config{
+		ClientID: c.provider.ClientID, ClientSecret: c.provider.ClientSecret,
+		RedirectURL: afterLogin, Endpoint: provider.Endpoint(),
+	}, who, []string{"openid", "profile", "email"})
+}
+
+// signInBy signs somebody in with x/oauth2 and its own PKCE.
+func (c *check) signInBy(ctx context.Context, client *oauth2.Config, who person, scopes []string) (*oauth2.Token, error) {
 	client.Scopes = scopes
 	verifier := oauth2.GenerateVerifier()
 	back, err := newBrowser().signIn(ctx, client.AuthCodeURL("my state", oauth2.S256ChallengeOption(verifier)), who)
@@ -62,7 +79,7 @@ type answer struct {
 
 // get requests one of the application's routes, with a token if there is one.
 func (c *check) get(ctx context.Context, path, token string) answer {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.app.publicURL+path, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.app.local+path, nil)
 	if err != nil {
 		return answer{err: err}
 	}
@@ -74,12 +91,17 @@ func (c *check) get(ctx context.Context, path, token string) answer {
 
 // post sends a form to one of the application's routes.
 func (c *check) post(ctx context.Context, path string, form url.Values) answer {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.app.publicURL+path, strings.NewReader(form.Encode()))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.app.local+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		return answer{err: err}
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	return read(c.http.Do(request))
+}
+
+// refreshBy redeems a refresh token.
+func (c *check) refreshBy(ctx context.Context, token string) answer {
+	return c.post(ctx, "/auth/v2/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}})
 }
 
 func read(response *http.Response, err error) answer {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -15,29 +16,38 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestCheck holds that every step of the check passes with both routers.
+// TestCheck holds that every step of the check passes, with both routers and in
+// both modes.
 func TestCheck(t *testing.T) {
 	for router := range routers {
-		t.Run(router, func(t *testing.T) {
-			t.Parallel()
-			var out bytes.Buffer
-			err := run(t.Context(), []string{"-check", "-router", router}, &out)
-			t.Log(out.String())
-			require.NoError(t, err)
-			require.True(t, strings.HasSuffix(out.String(), fmt.Sprintf("\n%d passed, 0 failed\n", len(steps))))
-		})
+		for _, passthrough := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/passthrough=%t", router, passthrough), func(t *testing.T) {
+				t.Parallel()
+				var out bytes.Buffer
+				err := run(t.Context(), []string{"-check", "-router", router, fmt.Sprintf("-passthrough=%t", passthrough)}, &out)
+				t.Log(out.String())
+				require.NoError(t, err)
+				require.True(t, strings.HasSuffix(out.String(), fmt.Sprintf("\n%d passed, 0 failed\n", len(stepsOf(passthrough)))))
+			})
+		}
 	}
 }
 
 // TestDemo starts the program as a person would, looks at the page, and ends it.
 func TestDemo(t *testing.T) {
-	t.Setenv("OIDC_ISSUER", "")
+	for mode, args := range map[string][]string{"broker": nil, "passthrough": {"-passthrough"}} {
+		t.Run(mode, func(t *testing.T) { lookAt(t, mode, args...) })
+	}
+}
+
+func lookAt(t *testing.T, mode string, args ...string) {
+	withoutEnvironment(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	reader, out := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		err := run(ctx, []string{"-addr", "127.0.0.1:0"}, out)
+		err := run(ctx, append(args, "-addr", "127.0.0.1:0"), out)
 		out.CloseWithError(err)
 		ended <- err
 	}()
@@ -59,9 +69,14 @@ func TestDemo(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, response.Body.Close())
 		require.Equal(t, http.StatusOK, response.StatusCode, file)
-		require.Equal(t, policy, response.Header.Get("Content-Security-Policy"))
+		require.Regexp(t, `^default-src 'none'; .* form-action 'self' http://127\.0\.0\.1:\d+; frame-ancestors 'none'$`,
+			response.Header.Get("Content-Security-Policy"))
 		// The policy would keep these from working.
 		require.NotRegexp(t, `(?i)<script>|<style|\sstyle=|\son[a-z]+=|innerHTML`, string(body), file)
+		if file == "/" {
+			require.Contains(t, string(body), "<b>"+mode+" mode</b>")
+			require.Equal(t, mode == "broker", strings.Contains(string(body), `id="reuse"`))
+		}
 	}
 
 	cancel()
@@ -75,7 +90,7 @@ func TestDemo(t *testing.T) {
 
 // TestMistakes holds that what cannot work is explained.
 func TestMistakes(t *testing.T) {
-	t.Setenv("OIDC_ISSUER", "")
+	withoutEnvironment(t)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
@@ -88,5 +103,21 @@ func TestMistakes(t *testing.T) {
 		{`unexpected argument "chi"`, []string{"chi"}},
 	} {
 		require.ErrorContains(t, run(t.Context(), mistake.args, io.Discard), mistake.explained)
+	}
+}
+
+// TestMistakenStore holds that a store which can't be had is not passed over.
+func TestMistakenStore(t *testing.T) {
+	withoutEnvironment(t)
+	t.Setenv("OIDC_STORE", "nonsense")
+	require.ErrorContains(t, run(t.Context(), nil, io.Discard), "OIDC_STORE: the store's URL has no scheme")
+}
+
+// withoutEnvironment keeps what is set where the test runs out of it.
+func withoutEnvironment(t *testing.T) {
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "OIDC_") {
+			t.Setenv(name, "")
+		}
 	}
 }

@@ -3,7 +3,12 @@
 //
 //	go run ./examples/demo
 //	go run ./examples/demo -router std
+//	go run ./examples/demo -passthrough
 //	go run ./examples/demo -check
+//
+// The application is a broker: it mints tokens of its own, and keeps the
+// provider's in a store, that of OIDC_STORE or else its memory. With -passthrough
+// its clients have the provider's tokens instead.
 //
 // The provider is one for tests, started along with the application. With
 // OIDC_ISSUER, OIDC_CLIENT_ID and, for a confidential client, OIDC_CLIENT_SECRET
@@ -28,6 +33,7 @@ import (
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
+	_ "github.com/oidcgate/oidcgate/store/memory" // OIDC_STORE=memory:
 )
 
 func main() {
@@ -48,6 +54,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	addr := flags.String("addr", "localhost:8080", "where the application listens; port 0 takes a free one")
 	router := flags.String("router", "chi", "the application's router: chi or std (net/http)")
+	passthrough := flags.Bool("passthrough", false, "give clients the provider's tokens, instead of minting the application's own")
 	check := flags.Bool("check", false, "go through every flow without a person, on free ports, with a provider of its own")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -58,9 +65,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	case routers[*router] == nil:
 		return fmt.Errorf("there is no router %q: choose chi or std", *router)
 	case *check:
-		return runCheck(ctx, *router, out)
+		return runCheck(ctx, *router, *passthrough, out)
 	}
-	return demonstrate(ctx, *addr, *router, out)
+	return demonstrate(ctx, *addr, *router, *passthrough, out)
 }
 
 // person is somebody who can sign in at the demonstration's own provider.
@@ -73,7 +80,7 @@ var (
 )
 
 // demonstrate serves the application until ctx ends.
-func demonstrate(ctx context.Context, addr, router string, out io.Writer) error {
+func demonstrate(ctx context.Context, addr, router string, passthrough bool, out io.Writer) error {
 	config, err := core.ConfigFromEnv()
 	if err != nil {
 		return err
@@ -92,9 +99,18 @@ func demonstrate(ctx context.Context, addr, router string, out io.Writer) error 
 		config.Issuer, config.ClientID, config.ClientSecret = provider.Issuer, provider.ClientID, provider.ClientSecret
 		people = []person{alice, bob}
 		// No login outlives this provider, and so no secret has to.
-		secret := make([]byte, 32)
-		_, _ = rand.Read(secret) // documented never to fail
-		config.Secrets = []string{base64.StdEncoding.EncodeToString(secret)}
+		if config.Secrets == nil {
+			config.Secrets = []string{newSecret()}
+		}
+	}
+	if passthrough {
+		config.Broker = nil
+	} else {
+		broker := newBroker()
+		if config.Broker != nil {
+			broker.Store = config.Broker.Store // of OIDC_STORE
+		}
+		config.Broker = broker
 	}
 	config.Observe = logEvent
 
@@ -104,13 +120,13 @@ func demonstrate(ctx context.Context, addr, router string, out io.Writer) error 
 	}
 	defer app.close()
 
-	// A provider that is down may come back, and is asked again when it is
-	// needed; anything else is a mistake in the configuration.
+	// A provider or a store that is down may come back, and is asked again when
+	// it is needed; anything else is a mistake in the configuration.
 	if err := app.auth.Start(ctx); err != nil && ctx.Err() == nil {
 		if !errors.Is(err, core.ErrUnavailable) {
 			return err
 		}
-		slog.Warn("going on without the provider", "error", err)
+		slog.Warn("going on, and trying again when it is needed", "error", err)
 	}
 	announce(out, app, config, people)
 
@@ -122,8 +138,21 @@ func demonstrate(ctx context.Context, addr, router string, out io.Writer) error 
 	}
 }
 
+// newSecret makes a secret as "openssl rand -base64 32" does.
+func newSecret() string {
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret) // documented never to fail
+	return base64.StdEncoding.EncodeToString(secret)
+}
+
 func announce(out io.Writer, app *application, config core.Config, people []person) {
-	fmt.Fprintf(out, "\n  The application   %s\n  Its provider      %s\n\n", app.origin, config.Issuer)
+	fmt.Fprintf(out, "\n  The application   %s\n  Its provider      %s\n", app.origin, config.Issuer)
+	if config.Broker == nil {
+		fmt.Fprint(out, "  Its own tokens    none: clients have the provider's (-passthrough)\n\n")
+	} else {
+		fmt.Fprintf(out, "  Its own tokens    %s, the issuer\n", app.publicURL)
+		fmt.Fprintf(out, "                    %s/.well-known/openid-configuration\n\n", app.publicURL)
+	}
 	for _, p := range people {
 		fmt.Fprintf(out, "  Sign in as %-5s  with the password %s\n", p.Name, p.Password)
 	}
@@ -136,6 +165,12 @@ func announce(out io.Writer, app *application, config core.Config, people []pers
 // logEvent shows what a security log would be told.
 func logEvent(ctx context.Context, event core.Event) {
 	attrs := []any{"kind", event.Kind, "subject", event.Subject}
+	if event.Session != "" {
+		attrs = append(attrs, "session", event.Session)
+	}
+	if event.Reason != "" {
+		attrs = append(attrs, "reason", event.Reason)
+	}
 	if event.Error != nil {
 		attrs = append(attrs, "error", event.Error)
 	}

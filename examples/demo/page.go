@@ -3,9 +3,13 @@ package main
 import (
 	"bytes"
 	"embed"
+	"fmt"
 	"html/template"
 	"io/fs"
 	"net/http"
+	"net/url"
+
+	"github.com/oidcgate/oidcgate/core"
 )
 
 //go:embed web
@@ -16,6 +20,7 @@ type pageData struct {
 	Origin string // where the page lives
 	API    string // the path of the routes
 	Issuer string
+	Broker *core.Broker // nil: passthrough mode
 	Router string
 	People []person
 	Routes []route
@@ -23,9 +28,10 @@ type pageData struct {
 
 // policy allows the page its own files and nothing else: no inline script, no
 // other origin, no frame around it. A page that holds tokens needs one, for any
-// script that runs on it can read them.
+// script that runs on it can read them. Its one form signs the user out; browsers
+// want what a form leads to in the policy as well, which is the provider.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	"base-uri 'none'; form-action 'self' %s; frame-ancestors 'none'"
 
 // newPage serves the page and its files.
 func newPage(data pageData) (http.Handler, error) {
@@ -41,10 +47,15 @@ func newPage(data pageData) (http.Handler, error) {
 	if err := index.Execute(&html, data); err != nil {
 		return nil, err
 	}
+	provider, err := url.Parse(data.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	allowed := fmt.Sprintf(policy, provider.Scheme+"://"+provider.Host)
 	static := http.FileServerFS(files)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
-		header.Set("Content-Security-Policy", policy)
+		header.Set("Content-Security-Policy", allowed)
 		header.Set("X-Content-Type-Options", "nosniff")
 		// The page's URL has a code in it for a moment, after a login.
 		header.Set("Referrer-Policy", "no-referrer")

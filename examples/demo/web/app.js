@@ -5,6 +5,7 @@ import * as oidc from "./oidc.js";
 
 const $ = (id) => document.getElementById(id);
 const { origin } = document.documentElement.dataset;
+const broker = $("session") !== null; // the application has sessions of its own
 
 function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);
@@ -52,6 +53,7 @@ async function show() {
   const tokens = oidc.tokens.get();
   $("signed-out").hidden = $("token-none").hidden = Boolean(tokens);
   $("signed-in").hidden = $("token").hidden = !tokens;
+  if (broker) $("session").hidden = !tokens;
   if (!tokens) return;
   showClaims();
   tick();
@@ -62,7 +64,7 @@ async function show() {
     // The token may be of an application or a provider that has been restarted.
     if (problem.status !== 401 || tokens.refresh_token === "") return forget(problem);
     try {
-      await oidc.refresh();
+      await refresh();
       showClaims();
       tick();
       showProfile(await oidc.userinfo());
@@ -74,8 +76,7 @@ async function show() {
 
 function forget(problem) {
   if (problem.status === 400 || problem.status === 401) {
-    oidc.tokens.clear();
-    show();
+    signedOut();
     notice("The login has come to its end. Sign in again.");
   } else {
     showProfile({});
@@ -108,11 +109,52 @@ function showFacts(list, facts) {
   }));
 }
 
-// The countdown, once a second.
+// The refresh token. In broker mode each refresh gives another.
+
+let used = null; // the one that the last refresh used up, and when
+
+async function refresh() {
+  const { refresh_token } = oidc.tokens.get();
+  await oidc.refresh();
+  used = { token: refresh_token, at: Date.now() };
+}
+
+// reuse does what a client does that did not receive an answer, or a thief.
+async function reuse() {
+  const { refresh_token } = oidc.tokens.get();
+  try {
+    await oidc.refresh(used.token);
+  } catch (problem) {
+    if (problem.code === "invalid_grant") signedOut();
+    throw problem;
+  }
+  if (oidc.tokens.get().refresh_token !== refresh_token) throw new Error("The answer has another successor than the first.");
+  await show();
+  notice("Forgiven: the answer has the same successor, which the page had already, and a new access token.");
+}
+
+function signedOut() {
+  oidc.tokens.clear();
+  used = null;
+  show();
+}
+
+function showRefreshTokens({ refresh_token }) {
+  // Their beginnings are the same, since they name the session.
+  const end = (token) => (token ? `…${token.slice(-8)}` : "none");
+  showFacts($("refresh-tokens"), {
+    current: end(refresh_token),
+    before: used ? `${end(used.token)}, used ${Math.round((Date.now() - used.at) / 1000)} s ago` : undefined,
+  });
+  $("reuse").disabled = !used;
+}
+
+// The countdowns, once a second.
 
 function tick() {
   const tokens = oidc.tokens.get();
   if (!tokens) return;
+  if (broker) showRefreshTokens(tokens);
   const left = Math.max(0, Math.ceil(tokens.expires - Date.now() / 1000));
   $("remaining").max = Math.max(tokens.expires_in, 1);
   $("remaining").value = left;
@@ -174,6 +216,7 @@ async function device() {
     $("device-start").hidden = true;
     $("device-state").textContent = "Waiting for you …";
     await oidc.pollDevice(started, waiting.signal);
+    used = null; // of another session
     $("device-state").textContent = "Approved. The page has the device’s tokens now.";
     await show();
   } catch (error) {
@@ -193,17 +236,21 @@ function scope() {
 onClick($("sign-in"), () => oidc.login(scope()));
 onClick($("sign-out"), () => oidc.logout());
 onClick($("refresh"), async () => {
-  await oidc.refresh();
+  await refresh();
   await show();
-  notice("The page has a new access token.");
+  notice(broker ? "The page has a new access token, and another refresh token." : "The page has a new access token.");
 });
 onClick($("device-start"), device);
 $("device-stop").addEventListener("click", () => waiting.abort());
 for (const button of document.querySelectorAll("[data-path]")) onClick(button, () => call(button));
-onChoose({ "show-access": "access_token", "show-id": "id_token" }, (token) => {
-  shownToken = token;
-  showClaims();
-});
+if (broker) {
+  onClick($("reuse"), reuse);
+} else {
+  onChoose({ "show-access": "access_token", "show-id": "id_token" }, (token) => {
+    shownToken = token;
+    showClaims();
+  });
+}
 onChoose({ "with-mine": "mine", "with-none": "none", "with-bad": "bad" }, (choice) => { sent = choice; });
 
 // Coming back by the browser's back button, the page may be as it was left.

@@ -5,7 +5,8 @@
 // shared with other tabs, and, unlike a cookie, are never sent by themselves, so
 // that no foreign page can act with them. Every script of this origin can read
 // them, though; that is why the application sends a Content-Security-Policy that
-// lets no foreign script in.
+// lets no foreign script in. A duplicated tab has a copy of them: once both have
+// refreshed, a broker must think that one of the two is a thief.
 
 const { api, issuer } = document.documentElement.dataset;
 
@@ -112,20 +113,28 @@ export function userinfo() {
   return demand("/auth/v2/userinfo", { token: tokens.get().access_token });
 }
 
-export async function refresh() {
+// refresh redeems the refresh token that the page holds, or another one.
+export async function refresh(refresh_token = tokens.get().refresh_token) {
   const old = tokens.get();
-  const fresh = await demand("/auth/v2/token", {
-    form: { grant_type: "refresh_token", refresh_token: old.refresh_token },
-  });
-  // A provider need not send a new ID token with a refresh.
+  const fresh = await demand("/auth/v2/token", { form: { grant_type: "refresh_token", refresh_token } });
+  // A provider need not send a new ID token with a refresh; a broker has none.
   tokens.set({ ...fresh, id_token: fresh.id_token ?? old.id_token });
 }
 
 // logout forgets the tokens here and leads to the provider, to be signed out
-// there as well.
+// there as well. On the way a broker ends the session that the refresh token is
+// of: it goes in a form, since URLs end up in logs.
 export function logout() {
+  const { refresh_token } = tokens.get();
   tokens.clear();
-  location.assign(`${api}/auth/v2/logout?` + new URLSearchParams({ post_logout_redirect_uri: redirectURI }));
+  const form = document.createElement("form");
+  form.method = "post";
+  form.action = `${api}/auth/v2/logout`;
+  for (const [name, value] of Object.entries({ refresh_token, post_logout_redirect_uri: redirectURI })) {
+    form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
+  }
+  document.body.append(form);
+  form.submit();
 }
 
 export function startDevice(scope) {

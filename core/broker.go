@@ -1,0 +1,248 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/oidcgate/oidcgate/core/internal/jose"
+	"github.com/oidcgate/oidcgate/core/internal/seal"
+	"github.com/oidcgate/oidcgate/core/internal/session"
+	"golang.org/x/sync/singleflight"
+)
+
+// Defaults of a [Broker].
+const (
+	DefaultAlgorithm       = "RS256"
+	DefaultTokenLifetime   = 15 * time.Minute
+	DefaultSessionLifetime = 90 * 24 * time.Hour
+	DefaultSessionIdle     = 30 * 24 * time.Hour
+	DefaultRefreshGrace    = 45 * time.Second
+)
+
+// Limits of a [Broker].
+const (
+	minRefreshGrace  = 2 * time.Second // longer than it takes a client to try again
+	maxRefreshGrace  = time.Hour
+	maxTokenLifetime = 24 * time.Hour
+)
+
+// Broker, in a [Config], makes the application an issuer of its own: after the
+// provider's login it mints its own access tokens, keeps the provider's refresh
+// token sealed in a store, and hands out a refresh token of its own in its place.
+// Its guards take its own tokens and not the provider's. Its issuer is
+// Config.PublicURL. The zero Broker is safe and complete.
+type Broker struct {
+	// Store keeps the sessions and the signing keys, for all replicas. It stays
+	// its owner's: [Auth.Close] does not close it. nil: in memory, for one
+	// process that may forget everybody when it ends. A store that outlives the
+	// process needs Config.Secrets.
+	Store Store
+	// Audiences are the aud of minted tokens; a guard takes a token that has one
+	// of them. nil: PublicURL.
+	Audiences []string
+	// Algorithm signs the tokens: RS256, ES256, PS256 or EdDSA (RFC 7518 3.1,
+	// RFC 8037 3.1). "": RS256, which every verifier knows. ES256 and EdDSA are
+	// some 25 times faster to sign with.
+	Algorithm string
+
+	// TokenLifetime is how long an access token is good. It can't be called
+	// back, so keep it short. 0: 15 minutes; at most a day.
+	TokenLifetime time.Duration
+	// SessionLifetime is when a user has to sign in again in any case.
+	// 0: 90 days.
+	SessionLifetime time.Duration
+	// SessionIdle is when a session ends that nobody refreshes. 0: 30 days.
+	SessionIdle time.Duration
+	// RefreshGrace is how long a refresh token that was just used gives the same
+	// successor again, to a client that did not receive the answer. Later it is
+	// a replay, and ends the session. Clocks of replicas that are apart add to
+	// it or take away. 0: 45 seconds; at least 2, at most an hour.
+	RefreshGrace time.Duration
+	// InsecureTolerateReplay refuses a replayed refresh token without ending its
+	// session: then whoever stole it and was first can go on, and the
+	// user notices nothing.
+	InsecureTolerateReplay bool
+
+	// Exchange switches token exchange on (RFC 8693): whoever brings an access
+	// token of the provider that is meant for this application gets one of ours.
+	Exchange bool
+	// SubjectIsUsername makes sub the username, as py-oidc-auth has it, in the
+	// place of the provider's subject. Usernames are given to others after a
+	// while; subjects never.
+	SubjectIsUsername bool
+	// Identify is called at each login, refresh and exchange, before tokens are
+	// minted. It may change what they will say about the user, or refuse: see
+	// [Identity]. Its context ends after Config.Timeout, and it must return then.
+	// It must be safe for concurrent use. nil: tokens say what the provider said.
+	Identify func(context.Context, *Identity) error
+}
+
+// withDefaults gives a copy with every default filled in.
+func (b *Broker) withDefaults(publicURL string) *Broker {
+	if b == nil {
+		return nil
+	}
+	c := *b
+	setDefault(&c.Algorithm, DefaultAlgorithm)
+	setDefault(&c.TokenLifetime, DefaultTokenLifetime)
+	setDefault(&c.SessionLifetime, DefaultSessionLifetime)
+	setDefault(&c.SessionIdle, DefaultSessionIdle)
+	setDefault(&c.RefreshGrace, DefaultRefreshGrace)
+	if c.Audiences = slices.Clone(c.Audiences); c.Audiences == nil {
+		c.Audiences = []string{publicURL}
+	}
+	if c.Store == nil {
+		c.Store = NewMemoryStore()
+	}
+	return &c
+}
+
+// check reports what is wrong with a broker's configuration, defaults filled in.
+func (b *Broker) check(c Config) []error {
+	var problems []error
+	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf("Config."+format, args...)) }
+	if c.PublicURL == "" {
+		wrong("PublicURL is missing: in broker mode it is the issuer of the tokens")
+	}
+	if c.Routes.Token == Off {
+		wrong("Routes.Token is off: in broker mode clients get and refresh their tokens there; leave Broker nil, or leave the route on")
+	}
+	if !slices.Contains(jose.SigningAlgorithms, b.Algorithm) {
+		wrong("Broker.Algorithm %q is none to sign with: use %s", b.Algorithm, strings.Join(jose.SigningAlgorithms, ", "))
+	}
+	if c.PublicURL != "" && c.PublicURL == c.Issuer {
+		wrong("PublicURL is the provider's issuer: it is where this application's own routes are mounted")
+	}
+	if c.PublicURL != "" && slices.Contains(b.Audiences, "") || len(b.Audiences) == 0 {
+		wrong("Broker.Audiences is empty or holds an empty value: leave it nil for PublicURL")
+	}
+	for name, d := range map[string]time.Duration{"TokenLifetime": b.TokenLifetime, "SessionLifetime": b.SessionLifetime, "SessionIdle": b.SessionIdle} {
+		if d < time.Second {
+			wrong("Broker.%s is %s: nothing would live long enough to be used", name, d)
+		}
+	}
+	if b.TokenLifetime > maxTokenLifetime {
+		wrong("Broker.TokenLifetime is %s: access tokens can't be called back, so that %s is the most", b.TokenLifetime, maxTokenLifetime)
+	}
+	switch {
+	case b.RefreshGrace < minRefreshGrace:
+		wrong("Broker.RefreshGrace is %s: it needs %s or more, or clients that try again lose their sessions", b.RefreshGrace, minRefreshGrace)
+	case b.RefreshGrace > maxRefreshGrace:
+		wrong("Broker.RefreshGrace is %s: a stolen token would be good for as long, so that %s is the most", b.RefreshGrace, maxRefreshGrace)
+	}
+	if _, inMemory := b.Store.(*memoryStore); !inMemory && len(c.Secrets) == 0 {
+		wrong("Secrets is missing: what a store keeps is sealed, and without a secret nobody could open it after a restart; make one with: openssl rand -base64 32")
+	}
+	return problems
+}
+
+// broker is the part of an Auth that has tokens and sessions of its own.
+type broker struct {
+	*Broker
+	auth     *Auth
+	config   Config
+	records  *records
+	macs     *seal.Keys // of refresh tokens
+	keys     *document[keyring]
+	policy   session.Policy
+	holder   string             // the name of this instance in leases
+	patience time.Duration      // how long a request waits for its session
+	flights  singleflight.Group // refreshes, by their token
+}
+
+// leaseMargin is how far the clocks of replicas may be apart.
+const leaseMargin = 5 * time.Second
+
+func newBroker(a *Auth, secrets [][]byte) (*broker, error) {
+	c := a.config
+	b := &broker{Broker: c.Broker, auth: a, config: c, patience: 2 * c.Timeout}
+	var err error
+	if b.holder, err = a.random(); err != nil {
+		return nil, err
+	}
+	// Applications with the same secrets have nothing in common for that: not
+	// records, if they are different clients, and not refresh tokens, if they are
+	// one client at different places.
+	client := fmt.Sprintf(" of %q at %q", c.ClientID, c.Issuer)
+	b.macs = seal.New(fmt.Sprintf("refresh token%s for %q", client, c.PublicURL), secrets)
+	b.records = &records{
+		store: c.Broker.Store, seals: seal.New("record"+client, secrets),
+		random: c.Rand, timeout: c.Timeout, now: c.Now, life: a.life,
+	}
+	b.keys = &document[keyring]{
+		name: "signing keys", down: errStore, refresh: refreshKeys, load: b.loadKeys,
+		now: c.Now, life: a.life, logger: c.Logger,
+	}
+	b.policy = session.Policy{
+		Lifetime: b.SessionLifetime, Idle: b.SessionIdle, Grace: b.RefreshGrace,
+		// The provider's answer, as long again for saving it, and the clocks.
+		Lease:          2*c.Timeout + leaseMargin,
+		TolerateReplay: b.InsecureTolerateReplay,
+	}
+	return b, nil
+}
+
+// verifier checks the broker's own tokens.
+func (b *broker) verifier() *verifier {
+	return &verifier{
+		config: b.config, issuer: b.config.PublicURL, keys: publicKeys{b.keys},
+		audience: func(c *candidate) error {
+			if slices.ContainsFunc(c.claims.Audience, func(audience string) bool { return slices.Contains(b.Audiences, audience) }) {
+				return nil
+			}
+			return errors.New("the token is meant for another audience")
+		},
+		// Where else a provider may have its roles, Identify may have put anything.
+		roles: func(claims map[string]any) []string { return texts(claims["roles"]) },
+	}
+}
+
+// start opens the store and reads the keys, or makes the first.
+func (b *broker) start(ctx context.Context) error {
+	_, err := b.keys.get(ctx)
+	var e *Error
+	if errors.As(err, &e) && (errors.Is(err, seal.ErrUnknownSecret) || errors.Is(err, seal.ErrOpen)) {
+		// To a request that is an outage, which another replica may not have. To a
+		// program that starts it is a mistake, and waiting won't mend it.
+		return fmt.Errorf("the store can't be used: %w", e.cause)
+	}
+	if err != nil {
+		return err
+	}
+	unknown, err := b.unknownSessions(ctx)
+	if unknown > 0 {
+		b.config.Logger.WarnContext(ctx, "the store holds sessions that no secret of Config.Secrets opens: their users must sign in again, unless the secret comes back", "of the first", page, "sessions", unknown)
+	}
+	return err
+}
+
+// unknownSessions counts, among the first page of sessions that have not
+// expired, those that no secret opens.
+func (b *broker) unknownSessions(ctx context.Context) (int, error) {
+	sessions, err := b.records.some(ctx, kindSession, "")
+	count := 0
+	for _, record := range sessions {
+		if b.auth.now().Before(record.Expires) && b.records.unseal(&record) != nil {
+			count++
+		}
+	}
+	return count, err
+}
+
+// Reseal seals every record of the store anew that an older one of
+// Config.Secrets has sealed, so that the older secret can be taken away, and
+// tells how many those were. It may run while the application does, at several
+// replicas too, and be run again after an error. What it can't open it leaves as
+// it is, goes on, and tells in the error. Without a [Broker] there is nothing to
+// do. Sessions go on; the refresh tokens that clients hold were made
+// with the older secret all the same, and are good only as long as it is there.
+func (a *Auth) Reseal(ctx context.Context) (int, error) {
+	if a.broker == nil {
+		return 0, nil
+	}
+	return a.broker.records.reseal(ctx)
+}

@@ -1,0 +1,145 @@
+package core
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/oidcgate/oidcgate/core/internal/jose"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+)
+
+// exchangeGrant gives a token of ours for one of the provider's (RFC 8693). The
+// new token has no more scopes, lives no longer, has no session, and can't be
+// refreshed.
+func (a *Auth) exchangeGrant(_ http.ResponseWriter, r *http.Request, p params) (tokenBody, string, error) {
+	b := a.broker
+	audiences, err := b.checkExchange(p)
+	if err != nil {
+		return tokenBody{}, "", err
+	}
+	raw, err := p.ascii(maxToken, "subject_token")
+	if err != nil {
+		return tokenBody{}, "", err
+	}
+	if raw == "" {
+		return tokenBody{}, "", ErrInvalidRequest.because("The parameter subject_token is missing.")
+	}
+	subject, err := a.verifier.accessToken(r.Context(), raw)
+	if err != nil {
+		return tokenBody{}, "", subjectTokenError(err)
+	}
+	if err := a.checkSubject(subject, raw); err != nil {
+		return tokenBody{}, "", err
+	}
+	scope, err := exchangeScope(p, subject)
+	if err != nil {
+		return tokenBody{}, subject.Subject, err
+	}
+	keys, err := b.keys.get(r.Context())
+	if err != nil {
+		return tokenBody{}, subject.Subject, err
+	}
+	who, err := b.identify(r.Context(), evidence{subject: subject.Subject, access: subject, granted: scope, raw: raw}, func() error { return nil })
+	if err != nil {
+		return tokenBody{}, subject.Subject, err
+	}
+	expires := a.now().Add(b.TokenLifetime)
+	if subject.Expires.Before(expires) {
+		expires = subject.Expires.Time
+	}
+	minted, err := b.mint(keys, minting{who: who, subject: subject.Subject, audiences: audiences, expires: expires})
+	if err != nil {
+		return tokenBody{}, subject.Subject, err
+	}
+	body := a.tokenBody(tokenAnswer{AccessToken: minted, Scope: strings.Join(who.Scopes, " "), expires: expires.Truncate(time.Second)})
+	body.IssuedTokenType = string(oidc.AccessTokenType)
+	return body, subject.Subject, nil
+}
+
+// checkSubject refuses good tokens that must not become one of ours.
+func (a *Auth) checkSubject(subject *claims, raw string) error {
+	refuse := ErrInvalidRequest.because
+	if usableSubject(subject.Subject) != nil {
+		return refuse("The subject_token has no subject: it stands for no user.")
+	}
+	if _, bound := subject.all()["cnf"]; bound {
+		return refuse("The subject_token is bound to a key of its sender, and ours would not be.")
+	}
+	// ID tokens go through browsers and logs, and are meant for our client id as
+	// well. Where that is all we go by, something must say that this is none.
+	token, err := jose.Cut(raw)
+	if err != nil {
+		return refuse("The subject_token is not good.")
+	}
+	isAccessToken := strings.HasSuffix(strings.ToLower(token.Header.Type), "at+jwt") ||
+		subject.Type == "Bearer" || len(subject.scopes()) > 0
+	if len(a.config.Audiences) == 0 && !isAccessToken {
+		return refuse("The subject_token might be an ID token: it has neither a scope nor the type of an access token.")
+	}
+	return nil
+}
+
+// checkExchange reads what kind of token is wanted, and for whom (RFC 8693 2.1).
+func (b *broker) checkExchange(p params) (audiences []string, err error) {
+	for _, name := range []string{"subject_token_type", "requested_token_type"} {
+		kind, err := p.ascii(maxOther, name)
+		if err != nil {
+			return nil, err
+		}
+		if kind != "" && kind != string(oidc.AccessTokenType) && kind != string(oidc.JWTTokenType) {
+			return nil, ErrInvalidRequest.because("The " + name + " must be " + string(oidc.AccessTokenType) + "; leave it out.")
+		}
+	}
+	if p.has("actor_token") {
+		return nil, ErrInvalidRequest.because("An actor_token is not supported.")
+	}
+	for _, name := range []string{"audience", "resource"} {
+		for _, wanted := range p.values[name] {
+			if wanted == "" {
+				continue // without a value it counts as not sent
+			}
+			if !slices.Contains(b.Audiences, wanted) {
+				return nil, ErrInvalidTarget.because("The " + name + " is not one that this service issues tokens for.")
+			}
+			if !slices.Contains(audiences, wanted) {
+				audiences = append(audiences, wanted)
+			}
+		}
+	}
+	if audiences == nil {
+		return b.Audiences, nil
+	}
+	return audiences, nil
+}
+
+// exchangeScope is the scope of the new token: as asked, but no more than the
+// subject token has.
+func exchangeScope(p params, subject *claims) (string, error) {
+	named, err := p.text("scope", maxRedirect)
+	if err != nil {
+		return "", err
+	}
+	if strings.TrimSpace(named) == "" {
+		return strings.Join(subject.scopes(), " "), nil
+	}
+	for scope := range strings.FieldsSeq(named) {
+		if !slices.Contains(subject.scopes(), scope) {
+			return "", ErrInvalidScope.because("The scope is wider than that of the subject_token.")
+		}
+	}
+	return strings.Join(strings.Fields(named), " "), nil
+}
+
+// subjectTokenError is tokenError for a token that came as a parameter
+// (RFC 8693 2.2.2).
+func subjectTokenError(err error) error {
+	err = tokenError(err)
+	var e *Error
+	if errors.Is(err, ErrInvalidToken) && errors.As(err, &e) {
+		return ErrInvalidRequest.because("The subject_token is not good: " + strings.ToLower(e.Description[:1]) + e.Description[1:])
+	}
+	return err
+}

@@ -1,0 +1,327 @@
+package core_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	exchangeType    = "urn:ietf:params:oauth:grant-type:token-exchange"
+	accessTokenType = "urn:ietf:params:oauth:token-type:access_token"
+)
+
+// exchanging switches token exchange on.
+func exchanging(b *core.Broker) { b.Exchange = true }
+
+// subjectToken is an access token of the provider for alice, with some claims
+// changed, that is good for ten minutes.
+func (a *app) subjectToken(claims map[string]any) string {
+	all := map[string]any{"exp": a.clock.Now().Add(10 * time.Minute).Unix()}
+	for name, value := range claims {
+		all[name] = value
+	}
+	return a.provider.Sign(a.t, nil, a.provider.Claims("alice", all))
+}
+
+func TestTokenExchangeIsOffUntilItIsSwitchedOn(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	for name, mode := range map[string]func(*core.Config){
+		"passthrough": func(*core.Config) {}, "broker": brokered(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newApp(t, provider, mode)
+			raw := provider.AccessToken(t, "alice")
+			requireError(t, a.exchange(raw), http.StatusBadRequest, "unsupported_grant_type")
+			requireError(t, a.post(browser(), tokenRoute, "subject_token", raw), http.StatusBadRequest, "unsupported_grant_type")
+		})
+	}
+}
+
+func TestTokenExchangeIsGolden(t *testing.T) {
+	store := newSpyStore()
+	a := newApp(t, newProvider(t, oidctest.Options{}), brokered(exchanging), func(c *core.Config) { c.Broker.Store = store })
+	require.NoError(t, a.auth.Start(t.Context()))
+	var got answer
+	calls := store.during(func() { got = a.exchange(a.subjectToken(nil), "subject_token_type", accessTokenType) })
+	require.Empty(t, calls, "there is no session to keep")
+	requireGolden(t, "exchange_token_body.json", a.goldenTokens(got))
+
+	raw := a.tokens(got).AccessToken
+	header, payload := jwtParts(t, raw)
+	requireGolden(t, "exchange_minted.json", `{"header":`+header+`,"claims":`+sinceNow(a.clock.Now(), payload)+`}`,
+		a.api, "<public URL>", a.provider.Issuer, "<issuer>", a.keyID(), "<kid>", claimsOf(t, raw)["jti"].(string), "<jti>")
+	require.Len(t, store.all(t), 1, "the key")
+	require.Equal(t, "user-alice", me(a.auth, raw).body)
+	info := a.get(browser(), userinfoRoute, bearer(raw))
+	require.Equal(t, http.StatusOK, info.StatusCode, info.body)
+	require.Equal(t, "user-alice", info.json["sub"])
+	require.Equal(t, "alice", info.json["username"])
+	require.Equal(t, "alice@example.com", info.json["email"])
+
+	event := a.log.last(t)
+	require.Equal(t, core.EventExchange, event.Kind)
+	require.Equal(t, "user-alice", event.Subject)
+	require.Nil(t, event.Error)
+
+	a.tokens(a.post(browser(), tokenRoute, "subject_token", a.subjectToken(nil))) // told from its field
+}
+
+func TestAnExchangedTokenNeverOutlivesTheSubjectToken(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), brokered(exchanging))
+	for name, row := range map[string]struct{ left, want time.Duration }{
+		"a minute":          {time.Minute, time.Minute},
+		"an hour":           {time.Hour, 15 * time.Minute},
+		"29 s ago, leeway ": {-29 * time.Second, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			exp := a.clock.Now().Add(row.left).Unix()
+			got := a.tokens(a.exchange(a.subjectToken(map[string]any{"exp": exp})))
+			require.EqualValues(t, row.want.Seconds(), got.ExpiresIn)
+			require.LessOrEqual(t, got.Expires, exp)
+			require.EqualValues(t, got.Expires, claimsOf(t, got.AccessToken)["exp"])
+			require.Equal(t, got.Expires, got.RefreshExpires)
+			require.Empty(t, got.RefreshToken)
+		})
+	}
+}
+
+// Every single thing that can be wrong with a subject token.
+func TestTokenExchangeRefusesASubjectTokenThatIsNotGood(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	other := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider, brokered(exchanging))
+	stranger := newApp(t, provider, brokered(exchanging))
+	last := a.overhear(nil)
+	own := a.signIn("alice")
+	id := last["id_token"].(string)
+	good := a.subjectToken(nil)
+	in := func(d time.Duration) int64 { return a.clock.Now().Add(d).Unix() }
+	claims := provider.Claims("alice", nil)
+	is := func(name string, value any) string { return a.subjectToken(map[string]any{name: value}) }
+	for name, raw := range map[string]string{
+		"expired":                            is("exp", in(-31*time.Second)),
+		"without an expiry":                  is("exp", nil),
+		"not valid yet":                      is("nbf", in(32*time.Second)),
+		"issued in the future":               is("iat", in(32*time.Second)),
+		"of another audience":                is("aud", "somebody"),
+		"meant for the broker's tokens":      is("aud", a.api),
+		"of another issuer":                  is("iss", other.Issuer),
+		"of our own issuer":                  is("iss", a.api),
+		"without a subject":                  is("sub", nil),
+		"of an empty subject":                is("sub", ""),
+		"of a subject that can't be used":    is("sub", "user\nalice"),
+		"of a subject that is too long":      is("sub", strings.Repeat("s", 1025)),
+		"a logout token":                     is("events", map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}),
+		"an ID token by its type":            is("typ", "ID"),
+		"an ID token":                        id,
+		"of another type":                    provider.Sign(t, map[string]any{"typ": "logout+jwt"}, claims),
+		"by no algorithm":                    provider.Sign(t, map[string]any{"alg": "none"}, claims) + "AA",
+		"without a signature":                provider.Sign(t, map[string]any{"alg": "none"}, claims),
+		"by the public key as a secret":      provider.Sign(t, map[string]any{"alg": "HS256"}, claims),
+		"with a bad signature":               good[:len(good)-8] + "AAAAAAAA",
+		"of another key by our key's name":   other.Sign(t, map[string]any{"kid": provider.KeyID(t)}, claims),
+		"of another key by its own name":     other.Sign(t, nil, claims),
+		"opaque":                             "an-opaque-access-token",
+		"truncated":                          good[:len(good)/2],
+		"cut at its signature":               good[:strings.LastIndexByte(good, '.')+1],
+		"with something behind it":           good + ".x",
+		"too long":                           good + strings.Repeat("A", 16<<10+1-len(good)),
+		"with other characters":              good + "ä",
+		"our own access token":               own.AccessToken,
+		"our own refresh token":              own.RefreshToken,
+		"an access token of another broker":  stranger.signIn("alice").AccessToken,
+		"a refresh token of another broker":  stranger.signIn("alice").RefreshToken,
+		"a refresh token of the provider":    last["refresh_token"].(string),
+		"the access token of an older login": resign(t, other, good, nil, nil),
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := a.exchange(raw)
+			requireError(t, got, http.StatusBadRequest, "invalid_request")
+			require.Empty(t, got.Header.Get("WWW-Authenticate"))
+			require.NotNil(t, a.log.last(t).Error)
+			for part := range strings.SplitSeq(raw, ".") {
+				if len(part) > 8 {
+					require.NotContains(t, got.body, part)
+				}
+			}
+		})
+	}
+	requireError(t, a.exchange(""), http.StatusBadRequest, "invalid_request")
+	requireError(t, a.exchange(good, "subject_token", good), http.StatusBadRequest, "invalid_request")
+	requireError(t, a.post(browser(), tokenRoute, "grant_type", exchangeType), http.StatusBadRequest, "invalid_request")
+	requireError(t, a.post(browser(), tokenRoute, "subject_token", good, "refresh_token", own.RefreshToken), http.StatusBadRequest, "invalid_request")
+	a.tokens(a.exchange(good))
+}
+
+func TestTokenExchangeReadsWhatIsAskedFor(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), brokered(exchanging))
+	const of = "urn:ietf:params:oauth:token-type:"
+	for name, row := range map[string]struct {
+		fields []string
+		code   string // "" good
+	}{
+		"an access token":                  {[]string{"subject_token_type", of + "access_token"}, ""},
+		"a JWT":                            {[]string{"subject_token_type", of + "jwt"}, ""},
+		"an access token is wanted":        {[]string{"requested_token_type", of + "access_token"}, ""},
+		"a JWT is wanted":                  {[]string{"requested_token_type", of + "jwt"}, ""},
+		"types without a value":            {[]string{"subject_token_type", "", "requested_token_type", "", "actor_token", ""}, ""},
+		"an ID token":                      {[]string{"subject_token_type", of + "id_token"}, "invalid_request"},
+		"a refresh token":                  {[]string{"subject_token_type", of + "refresh_token"}, "invalid_request"},
+		"a short name":                     {[]string{"subject_token_type", "access_token"}, "invalid_request"},
+		"a refresh token is wanted":        {[]string{"requested_token_type", of + "refresh_token"}, "invalid_request"},
+		"an ID token is wanted":            {[]string{"requested_token_type", of + "id_token"}, "invalid_request"},
+		"a type twice":                     {[]string{"subject_token_type", of + "jwt", "subject_token_type", of + "jwt"}, "invalid_request"},
+		"an actor":                         {[]string{"actor_token", "x"}, "invalid_request"},
+		"an actor and its type":            {[]string{"actor_token", "x", "actor_token_type", of + "access_token"}, "invalid_request"},
+		"another client":                   {[]string{"client_id", "other"}, "invalid_client"},
+		"a parameter that nobody knows of": {[]string{"colour", "red"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := a.exchange(a.subjectToken(nil), row.fields...)
+			switch row.code {
+			case "":
+				a.tokens(got)
+				require.Equal(t, accessTokenType, got.json["issued_token_type"])
+			case "invalid_client":
+				requireError(t, got, http.StatusUnauthorized, row.code)
+			default:
+				requireError(t, got, http.StatusBadRequest, row.code)
+			}
+		})
+	}
+}
+
+func TestTokenExchangeNarrowsTheAudience(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), brokered(exchanging, func(b *core.Broker) { b.Audiences = []string{"orders", "stock"} }))
+	for name, row := range map[string]struct {
+		fields []string
+		want   any // nil: invalid_target
+	}{
+		"none":                          {nil, []any{"orders", "stock"}},
+		"one":                           {[]string{"audience", "stock"}, "stock"},
+		"both":                          {[]string{"audience", "stock", "audience", "orders"}, []any{"stock", "orders"}},
+		"one twice":                     {[]string{"audience", "stock", "audience", "stock"}, "stock"},
+		"a resource":                    {[]string{"resource", "orders"}, "orders"},
+		"a resource and an audience":    {[]string{"resource", "orders", "audience", "stock"}, []any{"stock", "orders"}},
+		"the same as resource":          {[]string{"resource", "orders", "audience", "orders"}, "orders"},
+		"without a value":               {[]string{"audience", "", "resource", ""}, []any{"orders", "stock"}},
+		"without a value, and one":      {[]string{"audience", "", "audience", "stock"}, "stock"},
+		"another":                       {[]string{"audience", "billing"}, nil},
+		"one of ours and another":       {[]string{"audience", "orders", "audience", "billing"}, nil},
+		"another resource":              {[]string{"resource", "https://billing.example.org"}, nil},
+		"ours, and another resource":    {[]string{"audience", "orders", "resource", "https://billing.example.org"}, nil},
+		"the issuer, which is not one":  {[]string{"audience", a.api}, nil},
+		"ours with a space":             {[]string{"audience", "orders "}, nil},
+		"ours in one, as a list":        {[]string{"audience", "orders stock"}, nil},
+		"the provider's own, of course": {[]string{"audience", "app"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := a.exchange(a.subjectToken(nil), row.fields...)
+			if row.want == nil {
+				requireError(t, got, http.StatusBadRequest, "invalid_target")
+				return
+			}
+			require.Equal(t, row.want, claimsOf(t, a.tokens(got).AccessToken)["aud"])
+		})
+	}
+}
+
+func TestTokenExchangeNarrowsTheScope(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), brokered(exchanging))
+	for name, row := range map[string]struct {
+		has    any
+		fields []string
+		want   string // or an error's code
+	}{
+		"nothing asked for":               {"openid orders", nil, "openid orders"},
+		"less":                            {"openid orders", []string{"scope", "orders"}, "orders"},
+		"all, in another order":           {"openid orders", []string{"scope", " orders  openid "}, "orders openid"},
+		"without a value":                 {"openid orders", []string{"scope", ""}, "openid orders"},
+		"spaces":                          {"openid orders", []string{"scope", "  "}, "openid orders"},
+		"more":                            {"openid orders", []string{"scope", "openid admin"}, "invalid_scope"},
+		"another":                         {"openid orders", []string{"scope", "admin"}, "invalid_scope"},
+		"in another case":                 {"openid orders", []string{"scope", "Orders"}, "invalid_scope"},
+		"of a token that has none":        {nil, []string{"scope", "openid"}, "invalid_scope"},
+		"nothing, of a token without one": {nil, nil, ""},
+		"of a token that has a list":      {[]string{"openid", "orders"}, []string{"scope", "orders"}, "orders"},
+		"twice":                           {"openid orders", []string{"scope", "openid", "scope", "orders"}, "invalid_request"},
+		"no text":                         {"openid orders", []string{"scope", "orders\x00"}, "invalid_request"},
+		"too long":                        {"openid orders", []string{"scope", strings.Repeat("orders ", 300)}, "invalid_request"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := a.exchange(a.subjectToken(map[string]any{"scope": row.has}), row.fields...)
+			if strings.HasPrefix(row.want, "invalid") {
+				requireError(t, got, http.StatusBadRequest, row.want)
+				return
+			}
+			body := a.tokens(got)
+			require.Equal(t, row.want, body.Scope)
+			require.Equal(t, row.want, claimsOf(t, body.AccessToken)["scope"])
+		})
+	}
+}
+
+func TestTokenExchangeTakesWhatIsMeantForTheApplication(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	named := newApp(t, provider, brokered(exchanging), func(c *core.Config) { c.Audiences = []string{"orders"} })
+	named.tokens(named.exchange(named.subjectToken(map[string]any{"aud": "orders"})))
+	requireError(t, named.exchange(named.subjectToken(map[string]any{"aud": "app"})), http.StatusBadRequest, "invalid_request")
+	a := newApp(t, provider, brokered(exchanging))
+	a.tokens(a.exchange(a.subjectToken(map[string]any{"aud": "account", "azp": "app"})))
+}
+
+func TestTokenExchangeReadsTheFormAlone(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), brokered(exchanging))
+	raw := a.subjectToken(nil)
+	a.log.keep(raw)
+	query := "?" + form("grant_type", exchangeType, "subject_token", raw).Encode()
+	requireError(t, a.post(browser(), tokenRoute+query), http.StatusBadRequest, "invalid_request")
+	requireError(t, a.post(browser(), tokenRoute+query, "grant_type", exchangeType), http.StatusBadRequest, "invalid_request")
+	got := a.tokens(a.post(browser(), tokenRoute+"?audience=billing&scope=admin", "subject_token", raw))
+	require.Equal(t, a.api, claimsOf(t, got.AccessToken)["aud"])
+}
+
+func TestTokenExchangeAsksUserinfoForWhatTheTokenLeavesOut(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider, brokered(exchanging))
+	raw := a.bare("alice")
+	require.Equal(t, "alice", claimsOf(t, a.tokens(a.exchange(raw)).AccessToken)["preferred_username"])
+	require.Equal(t, 1, provider.Requests(oidctest.UserinfoPath))
+	fail(provider, oidctest.UserinfoPath, http.StatusServiceUnavailable, "")
+	requireError(t, a.exchange(raw), http.StatusServiceUnavailable, "temporarily_unavailable")
+	fail(provider, oidctest.UserinfoPath, http.StatusOK, `{"sub":"user-bob","preferred_username":"bob"}`)
+	requireError(t, a.exchange(raw), http.StatusBadGateway, "server_error")
+}
+
+func TestTokenExchangeWithoutKeysIsAnOutage(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	store := newSpyStore()
+	a := newApp(t, provider, brokered(exchanging), func(c *core.Config) { c.Broker.Store = store })
+	raw := a.subjectToken(nil)
+	for name, row := range map[string]struct{ begin, end func() }{
+		"the provider's": {func() { provider.Down(true) }, func() { provider.Down(false) }},
+		"our own": {
+			func() {
+				store.fail(func(context.Context, string, bool) error { return errors.New("unplugged") })
+			}, func() { store.fail(nil) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fresh := a.replica(store, func(c *core.Config) { exchanging(c.Broker) })
+			row.begin()
+			got := fresh.exchange(raw)
+			row.end()
+			requireError(t, got, http.StatusServiceUnavailable, "temporarily_unavailable")
+			require.NotEmpty(t, got.Header.Get("Retry-After"))
+			fresh.clock.Add(2 * time.Second)
+			fresh.tokens(fresh.exchange(raw))
+		})
+	}
+}

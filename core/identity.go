@@ -1,0 +1,290 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Identity is who a login, refresh or exchange is about, for Broker.Identify to
+// look at and to change before tokens are minted:
+//
+//	Identify: func(ctx context.Context, who *core.Identity) error {
+//		if !strings.HasSuffix(who.Email, "@example.org") {
+//			return core.Refuse("Only our staff may sign in.")
+//		}
+//		who.Roles = roles.Of(who.Subject)
+//		who.Extra["department"] = who.Claims["department"]
+//		return nil
+//	}
+//
+// [Refuse], or another error that is [ErrAccessDenied] to errors.Is, refuses: a
+// login or exchange with 403, a refresh by ending the session. Any other error
+// refuses a login and an exchange too, without telling the caller why; but at a
+// refresh, and everywhere if it is [ErrUnavailable], it means that nobody could
+// tell at the moment: 503, and the session stays as it is.
+//
+// Each call begins with what the provider says at that time; nothing that an
+// earlier call has changed is in it.
+type Identity struct {
+	// Issuer and Subject are the provider's name for the user; changing them
+	// changes nothing.
+	Issuer  string
+	Subject string
+	// Claims are all that the provider said about the user, in its ID token,
+	// userinfo answer and access token, the latter before the former. They are
+	// for reading.
+	Claims map[string]any
+
+	// Username, names and address are what userinfo answers and tokens say.
+	Username  string
+	FirstName string
+	LastName  string
+	Name      string
+	Email     string
+	// EmailVerified is about the Email that the provider told: clear it when you
+	// put another in its place.
+	EmailVerified bool
+	// Roles are the flat roles (see [Token.Roles]): those of the provider's
+	// access token if it is a JWT, else those of the ID token and of userinfo.
+	Roles []string
+	// Scopes are what the provider granted.
+	Scopes []string
+	// Extra are further claims of the minted tokens. It is never nil. Claims
+	// that the broker itself sets can't be among them. None of them is a role:
+	// guards find those of our own tokens in the claim roles alone.
+	Extra map[string]any
+}
+
+// Refuse gives the error by which Broker.Identify refuses a user. why is a
+// sentence for the user, with nothing secret in it.
+func Refuse(why string) error { return ErrAccessDenied.because(why) }
+
+// remembered is what a session keeps of a user and his login: what tokens are
+// minted from, and what a refresh is held against.
+type remembered struct {
+	Username      string   `json:"username,omitzero"`
+	FirstName     string   `json:"first_name,omitzero"`
+	LastName      string   `json:"last_name,omitzero"`
+	Name          string   `json:"name,omitzero"`
+	Email         string   `json:"email,omitzero"`
+	EmailVerified bool     `json:"email_verified,omitzero"`
+	Roles         []string `json:"roles,omitzero"`
+	Scopes        []string `json:"scopes,omitzero"`
+	// Extra is kept as it was written: numbers would come back with fewer digits.
+	Extra    jsontext.Value `json:"extra,omitzero"`
+	AuthTime int64          `json:"auth_time,omitzero"`
+	ACR      string         `json:"acr,omitzero"`
+	AMR      []string       `json:"amr,omitzero"`
+
+	Granted string `json:"granted,omitzero"`  // the scope, as the provider has it
+	IDToken string `json:"id_token,omitzero"` // the last one that was verified
+	Nonce   string `json:"nonce,omitzero"`    // of the login
+}
+
+// evidence is what the provider has told about a user, all of it verified.
+type evidence struct {
+	subject string
+	id      *claims // nil: no ID token
+	idToken string
+	access  *claims // nil: its access token is not a JWT that we can read
+	raw     string  // the access token, to ask userinfo with
+	granted string  // the scope
+	nonce   string
+	refresh bool // of a session that is there already
+}
+
+// identify finds out what tokens will say about a user. Before it asks anybody
+// else, it calls save, which may fail.
+func (b *broker) identify(ctx context.Context, e evidence, save func() error) (remembered, error) {
+	var access, id, told map[string]any
+	if e.id != nil {
+		id = e.id.all()
+	}
+	if e.access != nil {
+		access = e.access.all()
+	}
+	all := merge(id, access)
+	if e.access == nil || readProfile(all, b.config.ProfilePaths).Username == "" {
+		if err := save(); err != nil {
+			return remembered{}, err
+		}
+		var err error
+		told, err = b.auth.provider.userinfo(ctx, e.raw, e.subject)
+		// A token that userinfo doesn't take (it lacks the scope openid, say) is
+		// good for all the rest.
+		if err != nil && !errors.Is(err, ErrInvalidToken) && !errors.Is(err, ErrInsufficientScope) {
+			return remembered{}, err
+		}
+		all = merge(id, told, access)
+	}
+	// What a user may do is said by one source, the one meant for that. Were
+	// they mixed, a role that the access token has lost would live on in an ID
+	// token of the first day.
+	authority := access
+	if e.access == nil {
+		authority = merge(id, told)
+	}
+	who := newIdentity(all, b.config.ProfilePaths)
+	who.Issuer, who.Subject = b.config.Issuer, e.subject
+	who.Roles = flatRoles(authority)
+	who.Scopes = strings.Fields(e.granted)
+	who.Email, who.EmailVerified = address(b.config.ProfilePaths, access, told, id)
+	if b.Identify != nil {
+		if err := save(); err != nil {
+			return remembered{}, err
+		}
+		if err := b.callIdentify(ctx, &who, e.refresh); err != nil {
+			return remembered{}, err
+		}
+	}
+	return b.remember(e, who)
+}
+
+// merge gives the claims of all the sources, those of later ones first.
+func merge(sources ...map[string]any) map[string]any {
+	all := map[string]any{}
+	for _, source := range sources {
+		maps.Copy(all, source)
+	}
+	return all
+}
+
+// newIdentity reads a provider's claims.
+func newIdentity(all map[string]any, paths []string) Identity {
+	profile := readProfile(all, paths)
+	name, _ := all["name"].(string)
+	return Identity{
+		Claims: all, Extra: map[string]any{}, Name: name,
+		Username: profile.Username, FirstName: profile.FirstName, LastName: profile.LastName,
+	}
+}
+
+// address finds the user's e-mail address in the first source that has one, and
+// whether that same source vouches for it: a word about one address is none
+// about another.
+func address(paths []string, sources ...map[string]any) (email string, verified bool) {
+	for _, source := range sources {
+		if found := readProfile(source, paths).Email; found != nil {
+			vouched := source["email_verified"] == true || source["email_verified"] == "true" // some spell it as a text
+			return *found, vouched && source["email"] == *found
+		}
+	}
+	return "", false
+}
+
+// remember makes what the session keeps of an identity that Identify has seen.
+func (b *broker) remember(e evidence, who Identity) (remembered, error) {
+	for name := range who.Extra {
+		// Many a JSON decoder takes names for the same that differ in case.
+		if slices.ContainsFunc(brokerClaims, func(own string) bool { return strings.EqualFold(own, name) }) {
+			return remembered{}, identityError(fmt.Errorf("it set the claim %q in Extra, which the broker itself sets", name))
+		}
+	}
+	if b.SubjectIsUsername && who.Username == "" {
+		if e.refresh { // it knew one at the login
+			return remembered{}, ErrUnavailable.because("The provider tells no username at the moment.").soon()
+		}
+		return remembered{}, ErrAccessDenied.because("The provider tells no username for this user.")
+	}
+	known := remembered{
+		Username: who.Username, FirstName: who.FirstName, LastName: who.LastName, Name: who.Name,
+		Email: who.Email, EmailVerified: who.EmailVerified,
+		Roles:   slices.Clone(who.Roles), // which may be a list of the application's own
+		Scopes:  slices.Clone(who.Scopes),
+		Granted: e.granted, IDToken: e.idToken, Nonce: e.nonce,
+	}
+	slices.Sort(known.Roles)
+	known.Roles = slices.Compact(known.Roles)
+	if len(who.Extra) > 0 {
+		var err error
+		if known.Extra, err = json.Marshal(who.Extra, json.Deterministic(true)); err != nil {
+			return remembered{}, identityError(err)
+		}
+	}
+	for _, c := range []*claims{e.id, e.access} {
+		if c == nil {
+			continue
+		}
+		if c.AuthTime != nil {
+			known.AuthTime = c.AuthTime.Unix()
+		}
+		if acr := c.text("acr"); acr != "" {
+			known.ACR = acr
+		}
+		if amr := texts(c.all()["amr"]); amr != nil {
+			known.AMR = amr
+		}
+	}
+	return known, nil
+}
+
+// callIdentify asks the application. A panic of its code must not end the
+// process: a refresh runs on a goroutine that nobody else guards.
+func (b *broker) callIdentify(ctx context.Context, who *Identity, refresh bool) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, b.config.Timeout)
+	defer cancel()
+	err = func() (err error) {
+		defer func() {
+			if cause := recover(); cause != nil {
+				b.config.Logger.ErrorContext(ctx, "Broker.Identify panicked", "panic", cause, "stack", string(debug.Stack()))
+				err = fmt.Errorf("panic: %v", cause)
+			}
+		}()
+		return b.Identify(ctx, who)
+	}()
+	var e *Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &e) && e != nil && e.Code == ErrAccessDenied.Code:
+		return ErrAccessDenied.because(e.Description).from(err)
+	case errors.Is(err, ErrAccessDenied):
+		return ErrAccessDenied.from(err)
+	}
+	b.config.Logger.WarnContext(ctx, "Broker.Identify failed; to refuse a user for good, let it return core.Refuse", "error", err)
+	if refresh || errors.Is(err, ErrUnavailable) {
+		return ErrUnavailable.because("The application can't tell at the moment whether this user may go on.").from(err).soon()
+	}
+	return ErrAccessDenied.because("The application does not let this user in.").from(err)
+}
+
+// identityError is for an identity that no token can be made of, which the
+// application mends in its Identify.
+func identityError(cause error) error {
+	e := &Error{Status: http.StatusInternalServerError, Code: ErrProvider.Code, Description: "No token can be made for this user; the application's operator knows more."}
+	return e.from(fmt.Errorf("see Broker.Identify: %w", cause))
+}
+
+// texts gives the strings of a list, nil when it is none.
+func texts(value any) []string {
+	list, _ := value.([]any)
+	var found []string
+	for _, entry := range list {
+		if text, ok := entry.(string); ok {
+			found = append(found, text)
+		}
+	}
+	return found
+}
+
+// maxSubject is the limit of OpenID Connect Core 2 for sub, in bytes, with room
+// for providers that don't keep it.
+const maxSubject = 1 << 10
+
+// usableSubject keeps out what a store can't look a session up by.
+func usableSubject(subject string) error {
+	if subject == "" || len(subject) > maxSubject || strings.ContainsFunc(subject, unicode.IsControl) {
+		return ErrProvider.because("The provider gave a subject that can't be used.")
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package core
+
+import (
+	"encoding/base64"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// tokenType is the typ of minted tokens (RFC 9068 2.1).
+const tokenType = "at+jwt"
+
+// mintedClaims are the claims of an access token of ours (RFC 9068 2.2).
+type mintedClaims struct {
+	Issuer         string   `json:"iss"`
+	Subject        string   `json:"sub"`
+	Audience       any      `json:"aud"` // one text, or several
+	Expires        int64    `json:"exp"`
+	IssuedAt       int64    `json:"iat"`
+	ID             string   `json:"jti"`
+	Session        string   `json:"sid,omitzero"` // none after a token exchange
+	ClientID       string   `json:"client_id"`
+	ProviderIssuer string   `json:"idp_iss"`
+	AuthTime       int64    `json:"auth_time,omitzero"`
+	ACR            string   `json:"acr,omitzero"`
+	AMR            []string `json:"amr,omitzero"`
+	Username       string   `json:"preferred_username,omitzero"`
+	Name           string   `json:"name,omitzero"`
+	Email          string   `json:"email,omitzero"`
+	EmailVerified  *bool    `json:"email_verified,omitzero"`
+	Roles          []string `json:"roles"`
+	Scope          string   `json:"scope"`
+
+	Extra jsontext.Value `json:",embed"`
+}
+
+// brokerClaims are the claims that Identify can't set in Extra: those above, and
+// those that would make the token look like another kind of token.
+var brokerClaims = []string{
+	"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "client_id", "azp", "idp_iss", "auth_time", "acr", "amr",
+	"preferred_username", "name", "email", "email_verified", "roles", "scope", "scp",
+	"typ", "nonce", "at_hash", "c_hash", "events", "act", "cnf",
+}
+
+// minting is what an access token is made of.
+type minting struct {
+	who       remembered
+	subject   string
+	audiences []string
+	session   string
+	expires   time.Time
+}
+
+// mint makes an access token.
+func (b *broker) mint(key keyring, m minting) (string, error) {
+	payload, err := b.payload(m)
+	if err != nil {
+		return "", err
+	}
+	return key.signing.Sign(tokenType, payload)
+}
+
+// payload makes the claims of an access token, and refuses those of a token that
+// would be too large for the guards.
+func (b *broker) payload(m minting) ([]byte, error) {
+	id, err := b.auth.random()
+	if err != nil {
+		return nil, err
+	}
+	who := m.who
+	c := mintedClaims{
+		Issuer: b.config.PublicURL, Subject: m.subject, Audience: m.audiences,
+		Expires: m.expires.Unix(), IssuedAt: b.auth.now().Unix(), ID: id[:22],
+		Session: m.session, ClientID: b.config.ClientID, ProviderIssuer: b.config.Issuer,
+		AuthTime: who.AuthTime, ACR: who.ACR, AMR: who.AMR,
+		Username: who.Username, Name: who.Name, Email: who.Email,
+		Roles: who.Roles, Scope: strings.Join(who.Scopes, " "),
+		Extra: who.Extra,
+	}
+	if b.SubjectIsUsername {
+		c.Subject = who.Username
+	}
+	if len(m.audiences) == 1 {
+		c.Audience = m.audiences[0] // what the most verifiers understand
+	}
+	if who.Email != "" {
+		c.EmailVerified = &who.EmailVerified
+	}
+	payload, err := json.Marshal(c)
+	if err == nil && base64.RawURLEncoding.EncodedLen(len(payload)) > maxToken-maxEnvelope {
+		return nil, identityError(errors.New("the access token would be larger than the 16 KiB that guards accept: leave some roles or claims out"))
+	}
+	return payload, err
+}
+
+// maxEnvelope is what header and signature add to a token at most, in bytes.
+const maxEnvelope = 512

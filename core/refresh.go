@@ -1,0 +1,256 @@
+package core
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/oidcgate/oidcgate/core/internal/jose"
+	"github.com/oidcgate/oidcgate/core/internal/session"
+	"github.com/zitadel/oidc/v3/pkg/client/rp"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+)
+
+// pollInterval is how often one waiter in a process looks whether somebody
+// else's refresh is done.
+const pollInterval = 50 * time.Millisecond
+
+// refresh exchanges one of our refresh tokens for the next. However many come
+// with the same token, one of them does it; a caller who goes away, or waits too
+// long, changes nothing for the others.
+func (b *broker) refresh(ctx context.Context, raw string) (tokenBody, string, error) {
+	h, generation, ok := b.parseRefreshToken(raw)
+	if !ok {
+		return tokenBody{}, "", ErrInvalidGrant.because("The refresh token is not one of this service.")
+	}
+	flight := b.flights.DoChan(raw, func() (any, error) {
+		var state session.State
+		err := b.auth.life.do(func(ctx context.Context) (err error) {
+			state, err = b.refreshOnce(ctx, h, generation)
+			return err
+		})
+		return state, err
+	})
+	ctx, cancel := context.WithTimeout(ctx, b.patience)
+	defer cancel()
+	select {
+	case result := <-flight:
+		state := result.Val.(session.State)
+		if result.Err != nil {
+			return tokenBody{}, state.Subject, refreshError(result.Err)
+		}
+		body, err := b.body(ctx, h, state)
+		return body, state.Subject, err
+	case <-ctx.Done():
+		return tokenBody{}, "", refreshError(ctx.Err())
+	}
+}
+
+// refreshOnce is the refresh that all who come with one token wait for.
+func (b *broker) refreshOnce(ctx context.Context, h handle, generation session.Generation) (state session.State, err error) {
+	ctx, cancel := context.WithTimeout(ctx, b.patience)
+	defer cancel()
+	w := &refreshWorld{storedSession: storedSession{b: b, id: h.sessionID()}}
+	state, err = session.Refresh(ctx, w, generation, b.policy)
+
+	var ended *session.Ended
+	switch {
+	case errors.As(err, &ended):
+		state = ended.Last
+		b.auth.emit(ctx, Event{Kind: EventEnd, Subject: state.Subject, Session: w.id, Reason: string(ended.Reason)})
+	case errors.Is(err, session.ErrGone):
+		// Somebody logged out meanwhile, and gave back what was then the last.
+		b.auth.provider.revoke(context.WithoutCancel(ctx), w.received)
+	}
+	return state, err
+}
+
+// refreshError is what a caller is told when a refresh failed.
+func refreshError(err error) error {
+	var ended *session.Ended
+	var e *Error
+	switch {
+	case errors.As(err, &ended):
+		why := endedBecause[ended.Reason]
+		if ended.Reason == session.ReasonDenied && errors.As(ended.Cause, &e) {
+			why = e.Description // in the application's own words
+		}
+		return ErrInvalidGrant.because(why).from(err)
+	case errors.Is(err, session.ErrGone):
+		return ErrInvalidGrant.because("The session has ended. Sign in again.")
+	case errors.Is(err, session.ErrReplayed):
+		return ErrInvalidGrant.because("The refresh token was used before.")
+	case errors.As(err, &e):
+		return e
+	}
+	return ErrUnavailable.because("The session can't be refreshed at the moment. Try again.").from(err).soon()
+}
+
+var endedBecause = map[session.Reason]string{
+	session.ReasonReplayed: "The refresh token was used before, and somebody may have stolen it: the session was ended. Sign in again.",
+	session.ReasonForeign:  "The refresh token is not known any more: the session was ended. Sign in again.",
+	session.ReasonRefused:  "The provider has ended the session. Sign in again.",
+	session.ReasonUnknown:  "The provider has ended the session, since an earlier answer of it was lost. Sign in again.",
+	session.ReasonSubject:  "The provider gave tokens of another user: the session was ended. Sign in again.",
+}
+
+// refreshWorld is what a refresh does outside the state machine.
+type refreshWorld struct {
+	storedSession
+	received string // the refresh token that the provider gave
+}
+
+func (w *refreshWorld) Holder() string { return w.b.holder }
+
+func (w *refreshWorld) Now() time.Time { return w.b.auth.now().UTC().Round(0) }
+
+func (w *refreshWorld) Next(number int64) (session.Generation, error) {
+	return w.b.generation(number)
+}
+
+func (w *refreshWorld) Pause(ctx context.Context) error { return pause(ctx) }
+
+// pause waits for the time between two looks at a store, or until ctx ends.
+func pause(ctx context.Context) error {
+	timer := time.NewTimer(pollInterval)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Ask implements session.World. What the provider says clearly is one thing;
+// after any other failure nobody knows whether it has used the token up.
+func (w *refreshWorld) Ask(ctx context.Context, state session.State) (session.Answer, error) {
+	a := w.b.auth
+	// The lease counts on it that all of this takes no longer than one call.
+	ctx, cancel := context.WithTimeout(ctx, w.b.config.Timeout)
+	defer cancel()
+	endpoint, err := a.readyForTokens(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := a.askToken(ctx, endpoint, rp.RefreshTokenRequest{
+		GrantType: oidc.GrantTypeRefreshToken, RefreshToken: state.RefreshToken,
+	}, state.RefreshToken)
+	switch {
+	case err == nil:
+		w.received = answer.RefreshToken
+		return &refreshAnswer{b: w.b, state: state, answer: answer}, nil
+	case errors.Is(err, ErrInvalidGrant):
+		return nil, &session.Ended{Reason: session.ReasonRefused, Cause: err}
+	case statusOf(err) < http.StatusInternalServerError:
+		return nil, err
+	}
+	return nil, &session.Unsure{Cause: err}
+}
+
+// refreshAnswer is the provider's answer to a refresh.
+type refreshAnswer struct {
+	b      *broker
+	state  session.State
+	answer tokenAnswer
+}
+
+func (r *refreshAnswer) Tokens() session.Tokens {
+	return session.Tokens{RefreshToken: r.answer.RefreshToken, RefreshExpires: r.answer.refreshExpires}
+}
+
+// Judge implements session.Answer.
+func (r *refreshAnswer) Judge(ctx context.Context, save func() error) (jsontext.Value, error) {
+	b, saved := r.b, false
+	once := func() error {
+		if saved {
+			return nil
+		}
+		saved = true
+		return save()
+	}
+	before, err := recall(r.state)
+	if err != nil {
+		return nil, err
+	}
+	if v := b.auth.verifier; !v.knows(ctx, r.answer.IDToken) || !v.knows(ctx, r.answer.AccessToken) {
+		if err := once(); err != nil { // the provider's keys must be fetched
+			return nil, err
+		}
+	}
+	e, err := r.evidence(ctx, before)
+	if err != nil {
+		return nil, err
+	}
+	who, err := b.identify(ctx, e, once)
+	switch {
+	case errors.Is(err, errOtherSubject), err == nil && b.SubjectIsUsername && who.Username != before.Username:
+		return nil, &session.Ended{Reason: session.ReasonSubject, Cause: err}
+	case errors.Is(err, ErrAccessDenied):
+		return nil, &session.Ended{Reason: session.ReasonDenied, Cause: err}
+	case err != nil:
+		return nil, err
+	}
+	// A refresh that no token can be minted for must not use the client's up.
+	if _, err := b.payload(minting{who: who, subject: e.subject, audiences: b.Audiences, session: strings.Repeat("-", 22)}); err != nil {
+		return nil, err
+	}
+	content, err := json.Marshal(who, json.Deterministic(true))
+	if err != nil {
+		return nil, identityError(err)
+	}
+	return content, nil
+}
+
+// evidence verifies what the provider has answered. The user can't have become
+// another one. What it leaves out stays as it was: the scope (RFC 6749 6), and
+// the ID token (OpenID Connect Core 12.2).
+func (r *refreshAnswer) evidence(ctx context.Context, before remembered) (e evidence, err error) {
+	v, answer := r.b.auth.verifier, r.answer
+	e = evidence{
+		subject: r.state.Subject, raw: answer.AccessToken, refresh: true, nonce: before.Nonce,
+		idToken: cmp.Or(answer.IDToken, before.IDToken),
+		granted: cmp.Or(answer.Scope, before.Granted),
+	}
+	if answer.IDToken == "" {
+		e.id, err = verifiedBefore(before.IDToken)
+	} else if e.id, err = v.idToken(ctx, answer.IDToken, idTokenExpectation{accessToken: answer.AccessToken}); err != nil {
+		err = idTokenError(err)
+	} else if e.id.Nonce != nil && *e.id.Nonce != before.Nonce {
+		// Some providers leave the nonce out here, others repeat the first one.
+		err = idTokenError(errors.New("the ID token has the nonce of another login"))
+	}
+	if err != nil {
+		return evidence{}, err
+	}
+	if e.access, err = v.readable(ctx, answer.AccessToken, answer.IDToken != ""); err != nil {
+		return evidence{}, err
+	}
+	// An access token may name its subject otherwise, for another audience; then
+	// it never told who the user is, and userinfo will.
+	changed := e.id != nil && e.id.Subject != e.subject ||
+		e.id == nil && e.access != nil && e.access.Subject != e.subject
+	if changed {
+		return evidence{}, &session.Ended{Reason: session.ReasonSubject}
+	}
+	e.dropForeignAccess()
+	return e, nil
+}
+
+// verifiedBefore are the claims of an ID token that was verified when it came,
+// nil for none.
+func verifiedBefore(raw string) (*claims, error) {
+	if raw == "" {
+		return nil, nil
+	}
+	token, err := jose.Cut(raw)
+	if err != nil {
+		return nil, err
+	}
+	return parseClaims(token.Payload)
+}

@@ -1,0 +1,236 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/oidcgate/oidcgate/core/internal/session"
+)
+
+// storedSession is one session's record, as the state machine sees it.
+type storedSession struct {
+	b  *broker
+	id string
+	// keys are what the record is found by.
+	keys [2]string
+}
+
+// Load implements session.Records.
+func (s *storedSession) Load(ctx context.Context) (session.State, int64, error) {
+	var state session.State
+	record, err := s.b.records.get(ctx, kindSession, s.id, &state)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return session.State{}, 0, session.ErrGone
+	case err != nil:
+		return session.State{}, 0, err
+	case !s.b.auth.now().Before(record.Expires):
+		return session.State{}, 0, session.ErrGone
+	}
+	s.keys = record.Keys
+	return state, record.Version, nil
+}
+
+// Save implements session.Records. Version 0 inserts.
+func (s *storedSession) Save(ctx context.Context, state session.State, version int64) (int64, error) {
+	version, err := s.b.records.put(ctx, Record{
+		Kind: kindSession, ID: s.id, Version: version, Keys: s.keys, Expires: s.b.recordEnd(state),
+	}, state)
+	return version, conflict(err)
+}
+
+// Delete implements session.Records.
+func (s *storedSession) Delete(ctx context.Context, version int64) error {
+	return conflict(s.b.records.delete(ctx, kindSession, s.id, version))
+}
+
+func conflict(err error) error {
+	if errors.Is(err, ErrConflict) {
+		return session.ErrConflict
+	}
+	return err
+}
+
+// recordEnd is when a session's record is of no more use. One that can't be
+// refreshed is kept for as long as its access token is good.
+func (b *broker) recordEnd(state session.State) time.Time {
+	end := state.End(b.policy)
+	if state.RefreshToken == "" {
+		end = b.accessEnd(state).Add(b.config.Leeway)
+	}
+	return end.Truncate(time.Millisecond)
+}
+
+// accessEnd is when an access token ends that is minted for the session now; no
+// token outlives its session.
+func (b *broker) accessEnd(state session.State) time.Time {
+	end := b.auth.now().Add(b.TokenLifetime)
+	if last := state.End(b.policy); last.Before(end) {
+		return last
+	}
+	return end
+}
+
+// begin makes a session of a login, and its first tokens.
+func (b *broker) begin(ctx context.Context, answer tokenAnswer, id *claims) (body tokenBody, subject string, err error) {
+	e := evidence{id: id, idToken: answer.IDToken, raw: answer.AccessToken, granted: answer.Scope}
+	if e.access, err = b.auth.verifier.readable(ctx, answer.AccessToken, id != nil); err != nil {
+		return tokenBody{}, "", err
+	}
+	switch {
+	case id != nil:
+		e.subject = id.Subject
+		if id.Nonce != nil {
+			e.nonce = *id.Nonce
+		}
+	case e.access != nil:
+		e.subject = e.access.Subject
+	default:
+		return tokenBody{}, "", ErrProvider.because("The provider gave no ID token.")
+	}
+	if err := usableSubject(e.subject); err != nil {
+		return tokenBody{}, "", err
+	}
+	e.dropForeignAccess()
+	if e.granted == "" && e.access != nil {
+		e.granted = strings.Join(e.access.scopes(), " ")
+	}
+	who, err := b.identify(ctx, e, func() error { return nil })
+	if err != nil {
+		return tokenBody{}, e.subject, err
+	}
+	h, state, err := b.newSession(answer, e.subject, who)
+	if err != nil {
+		return tokenBody{}, e.subject, err
+	}
+	// Minted before it is saved: a session that no token can be made for is none.
+	if body, err = b.body(ctx, h, state); err != nil {
+		return tokenBody{}, e.subject, err
+	}
+	s := &storedSession{b: b, id: h.sessionID(), keys: [2]string{e.subject, e.providerSession()}}
+	if err := s.insert(ctx, state); err != nil {
+		return tokenBody{}, e.subject, err
+	}
+	b.records.purgeSoon()
+	return body, e.subject, nil
+}
+
+func (b *broker) newSession(answer tokenAnswer, subject string, who remembered) (handle, session.State, error) {
+	var h handle
+	if _, err := io.ReadFull(b.config.Rand, h[:]); err != nil {
+		return h, session.State{}, err
+	}
+	first, err := b.generation(1)
+	if err != nil {
+		return h, session.State{}, err
+	}
+	content, err := json.Marshal(who, json.Deterministic(true))
+	if err != nil {
+		return h, session.State{}, identityError(err)
+	}
+	now := b.auth.now().UTC().Round(0)
+	return h, session.State{
+		Created: now, Used: now, Current: first, Subject: subject, Content: content,
+		Tokens: session.Tokens{RefreshToken: answer.RefreshToken, RefreshExpires: answer.refreshExpires},
+	}, nil
+}
+
+// insert keeps a new session. The code that its login took is used up, and so
+// a store that is down is asked again for a while.
+func (s *storedSession) insert(ctx context.Context, state session.State) error {
+	ctx, cancel := context.WithTimeout(ctx, s.b.patience)
+	defer cancel()
+	for {
+		_, err := s.Save(ctx, state, 0)
+		switch {
+		case err == nil, errors.Is(err, session.ErrConflict):
+			// A conflict is our own record, of which the first answer got lost:
+			// nobody else has this id.
+			return nil
+		case !errors.Is(err, ErrUnavailable), pause(ctx) != nil:
+			return err
+		}
+	}
+}
+
+// dropForeignAccess leaves an access token aside that is about somebody else than
+// the ID token.
+func (e *evidence) dropForeignAccess() {
+	if e.access != nil && e.access.Subject != e.subject {
+		e.access = nil
+	}
+}
+
+// providerSession is the provider's name for the session, by which it will
+// tell us that it has ended (OpenID Connect Back-Channel Logout 1.0, 2.4).
+func (e *evidence) providerSession() string {
+	if e.id == nil {
+		return ""
+	}
+	sid := e.id.text("sid")
+	if usableSubject(sid) != nil {
+		return ""
+	}
+	return sid
+}
+
+// recall gives what a session remembers.
+func recall(state session.State) (remembered, error) {
+	var who remembered
+	if err := json.Unmarshal(state.Content, &who); err != nil {
+		return remembered{}, errSealed.from(errors.New("store: a session is of another version of this program"))
+	}
+	return who, nil
+}
+
+// body is the answer for a session: a new access token, and the refresh token
+// of its current generation.
+func (b *broker) body(ctx context.Context, h handle, state session.State) (tokenBody, error) {
+	keys, err := b.keys.get(ctx)
+	if err != nil {
+		return tokenBody{}, err
+	}
+	who, err := recall(state)
+	if err != nil {
+		return tokenBody{}, err
+	}
+	expires := b.accessEnd(state)
+	raw, err := b.mint(keys, minting{
+		who: who, subject: state.Subject, audiences: b.Audiences, session: h.sessionID(), expires: expires,
+	})
+	if err != nil {
+		return tokenBody{}, err
+	}
+	answer := tokenAnswer{AccessToken: raw, Scope: strings.Join(who.Scopes, " "), expires: expires}
+	if state.RefreshToken != "" {
+		if answer.RefreshToken, err = b.refreshToken(h, state.Current); err != nil {
+			return tokenBody{}, err
+		}
+		answer.refreshExpires = state.End(b.policy)
+		if known := state.RefreshExpires; !known.IsZero() && known.Before(answer.refreshExpires) {
+			answer.refreshExpires = known
+		}
+	}
+	return b.auth.tokenBody(answer), nil
+}
+
+// end ends a session, and gives it as it was: the zero State when it had ended
+// before. Its refresh token goes back to the provider afterwards; the session is
+// over even if that fails.
+func (b *broker) end(ctx context.Context, id string) (session.State, error) {
+	if id == "" {
+		return session.State{}, nil // of a token exchange
+	}
+	state, err := session.End(ctx, &storedSession{b: b, id: id})
+	if errors.Is(err, session.ErrGone) {
+		return session.State{}, nil
+	}
+	if err == nil {
+		b.auth.provider.revoke(context.WithoutCancel(ctx), state.RefreshToken)
+	}
+	return state, err
+}

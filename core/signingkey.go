@@ -1,0 +1,130 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/oidcgate/oidcgate/core/internal/jose"
+	"github.com/oidcgate/oidcgate/core/internal/seal"
+)
+
+// keyring is the broker's signing keys, as the store has them.
+type keyring struct {
+	signing  *jose.PrivateKey
+	public   jose.KeySet
+	document []byte // the JWK Set (RFC 7517 5) that is published
+}
+
+// storedKey is the data of a signing key's record.
+type storedKey struct {
+	JWK jsontext.Value `json:"jwk"` // private
+}
+
+// loadKeys reads the signing keys, and makes the first one where there is none.
+// A key that can't be opened is an error, and never replaced: whoever verifies
+// our tokens may know it already.
+func (b *broker) loadKeys(ctx context.Context) (keyring, error) {
+	var ring keyring
+	var keys []*jose.PrivateKey
+	err := b.records.each(ctx, kindSigningKey, func(record Record) error {
+		key, err := b.openKey(&record)
+		if err == nil {
+			keys = append(keys, key)
+		}
+		return err
+	})
+	if err != nil {
+		return keyring{}, err
+	}
+	for _, key := range keys {
+		if key.Algorithm == b.Algorithm {
+			ring.signing = key
+		}
+	}
+	if ring.signing == nil {
+		if ring.signing, err = b.firstKey(ctx); err != nil {
+			return keyring{}, err
+		}
+		keys = append(keys, ring.signing)
+	}
+	return ring, ring.publish(keys)
+}
+
+func (b *broker) openKey(record *Record) (*jose.PrivateKey, error) {
+	var stored storedKey
+	if err := b.records.decode(record, &stored); err != nil {
+		return nil, err
+	}
+	key, err := jose.ParsePrivateKey(stored.JWK)
+	if err != nil {
+		return nil, errSealed.from(fmt.Errorf("store: the signing key %s: %w", record.ID, err))
+	}
+	return key, nil
+}
+
+// firstKey makes the first key of the algorithm. Its id is fixed, so that of
+// many instances that start at once one inserts it and all use it.
+func (b *broker) firstKey(ctx context.Context) (*jose.PrivateKey, error) {
+	// Sessions without a key mean that something is amiss with the store. If they
+	// can't be opened either, it is the secrets, and a new key would begin a second
+	// kind of records beside them.
+	if unknown, err := b.unknownSessions(ctx); err != nil {
+		return nil, err
+	} else if unknown > 0 {
+		return nil, errSealed.from(fmt.Errorf("store: %w, and there is no signing key: see Config.Secrets", seal.ErrUnknownSecret))
+	}
+	key, err := jose.Generate(b.Algorithm)
+	if err != nil {
+		return nil, err
+	}
+	private, err := key.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	id := b.Algorithm + ".1"
+	_, err = b.records.put(ctx, Record{Kind: kindSigningKey, ID: id}, storedKey{private})
+	if !errors.Is(err, ErrConflict) {
+		return key, err
+	}
+	var stored storedKey
+	if _, err := b.records.get(ctx, kindSigningKey, id, &stored); err != nil {
+		return nil, err
+	}
+	return jose.ParsePrivateKey(stored.JWK)
+}
+
+// publish makes the document that others verify our tokens by.
+func (r *keyring) publish(keys []*jose.PrivateKey) error {
+	set := struct {
+		Keys []jsontext.Value `json:"keys"`
+	}{}
+	for _, key := range keys {
+		public, err := key.Public()
+		if err != nil {
+			return err
+		}
+		set.Keys = append(set.Keys, public)
+	}
+	var err error
+	if r.document, err = json.Marshal(set); err != nil {
+		return err
+	}
+	r.public, err = jose.ParseKeySet(r.document)
+	return err
+}
+
+// publicKeys are the keys as the verifier asks for them.
+type publicKeys struct{ *document[keyring] }
+
+func (k publicKeys) get(ctx context.Context) (jose.KeySet, error) {
+	ring, err := k.document.get(ctx)
+	return ring.public, err
+}
+
+func (k publicKeys) renew(ctx context.Context, must bool) (jose.KeySet, error) {
+	ring, err := k.document.renew(ctx, must)
+	return ring.public, err
+}

@@ -1,0 +1,318 @@
+package core_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/stretchr/testify/require"
+)
+
+// The ways in which one call to a store goes wrong.
+var storeTroubles = map[string]func(ctx context.Context, done bool) error{
+	"fails": func(_ context.Context, done bool) error {
+		if !done {
+			return errors.New("unplugged")
+		}
+		return nil
+	},
+	"is done and its answer is lost": func(_ context.Context, done bool) error {
+		if done {
+			return errors.New("unplugged")
+		}
+		return nil
+	},
+	"hangs": func(ctx context.Context, done bool) error {
+		if done {
+			return nil
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	},
+	"is done and then hangs": func(ctx context.Context, done bool) error {
+		if !done {
+			return nil
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	},
+	"conflicts": func(_ context.Context, done bool) error {
+		if !done {
+			return core.ErrConflict
+		}
+		return nil
+	},
+}
+
+// failAt makes a store's nth call, from now on, go wrong.
+func (s *spyStore) failAt(n int, trouble func(ctx context.Context, done bool) error) {
+	var mu sync.Mutex
+	count := 0
+	s.fail(func(ctx context.Context, _ string, done bool) error {
+		mu.Lock()
+		if !done {
+			count++
+		}
+		hit := count == n
+		mu.Unlock()
+		if hit {
+			return trouble(ctx, done)
+		}
+		return nil
+	})
+}
+
+func TestAStoreThatFailsAtAnyCallOfARefreshCostsNoSession(t *testing.T) {
+	for name, trouble := range storeTroubles {
+		for call := 1; call <= 3; call++ {
+			for _, strict := range []bool{true, false} {
+				if name == "conflicts" && call == 1 {
+					continue // nothing to conflict with in a Get
+				}
+				t.Run(fmt.Sprintf("call %d %s, strict %t", call, name, strict), func(t *testing.T) {
+					t.Parallel()
+					store := newSpyStore()
+					a := newApp(t, newProvider(t, oidctest.Options{StrictRefresh: strict}), stored(store), quick)
+					token := a.signIn("alice").RefreshToken
+					store.failAt(call, trouble)
+					got := a.refresh(token)
+					store.fail(nil)
+					if got.StatusCode != http.StatusOK {
+						requireError(t, got, 503, "temporarily_unavailable")
+						require.NotEmpty(t, got.Header.Get("Retry-After"))
+						require.Less(t, call, 3, "a commit is tried again")
+					}
+					next := a.tokens(a.refresh(token))
+					if got.StatusCode == http.StatusOK {
+						require.Equal(t, a.tokens(got).RefreshToken, next.RefreshToken)
+					}
+					a.tokens(a.refresh(next.RefreshToken))
+					require.Empty(t, a.log.ends())
+				})
+			}
+		}
+	}
+}
+
+func TestAStoreThatFailsOnceCostsNoLogin(t *testing.T) {
+	for name, trouble := range storeTroubles {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := newSpyStore()
+			a := newApp(t, newProvider(t, oidctest.Options{}), stored(store), quick)
+			require.NoError(t, a.auth.Start(t.Context()))
+			store.failAt(1, trouble)
+			token := a.signIn("alice").RefreshToken
+			if name == "conflicts" {
+				return // a lie that no store tells: the record isn't there
+			}
+			store.fail(nil)
+			a.tokens(a.refresh(token))
+			require.Len(t, store.all(t), 2, "one session and one key")
+		})
+	}
+}
+
+func TestAStoreThatIsDownIsSaidToBeDown(t *testing.T) {
+	store := newSpyStore()
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider, stored(store), quick)
+	a.guarded("/me", a.auth.Required())
+	token := a.signIn("alice")
+	store.fail(func(context.Context, string, bool) error { return errors.New("password=hunter22 unplugged") })
+	bearer := "Authorization: Bearer " + token.AccessToken
+	require.Equal(t, 200, a.get(http.DefaultClient, "/me", bearer).StatusCode, "guards know the keys")
+	requireError(t, a.get(http.DefaultClient, "/auth/v2/userinfo", bearer), 503, "temporarily_unavailable")
+	requireError(t, a.refresh(token.RefreshToken), 503, "temporarily_unavailable")
+	requireError(t, a.get(browser(), "/auth/v2/logout", bearer), 503, "temporarily_unavailable")
+	requireError(t, a.post(browser(), "/auth/v2/logout", "refresh_token", token.RefreshToken), 503, "temporarily_unavailable")
+	client := browser()
+	code, state := a.authorize(client, "alice", "redirect_uri", native)
+	requireError(t, a.post(client, "/auth/v2/token", "code", code, "redirect_uri", native, "code_verifier", state), 503, "temporarily_unavailable")
+	require.Zero(t, a.revoked())
+	store.fail(nil)
+	require.Equal(t, 200, a.get(http.DefaultClient, "/auth/v2/userinfo", bearer).StatusCode)
+	a.tokens(a.refresh(token.RefreshToken))
+
+	// One that starts now has no keys, and says so before it asks the provider.
+	b := a.replica(store, quick)
+	b.guarded("/me", b.auth.Required())
+	store.fail(func(context.Context, string, bool) error { return errors.New("unplugged") })
+	requireError(t, b.get(http.DefaultClient, "/me", bearer), 503, "temporarily_unavailable")
+	require.ErrorIs(t, b.auth.Start(t.Context()), core.ErrUnavailable)
+}
+
+// eavesdropper keeps the secrets that the provider hands out.
+type eavesdropper struct {
+	http.RoundTripper
+	mu      sync.Mutex
+	secrets []string
+}
+
+func (e *eavesdropper) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := e.RoundTripper.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(res.Body)
+	res.Body = io.NopCloser(bytes.NewReader(body))
+	var answer map[string]any
+	if json.Unmarshal(body, &answer) == nil {
+		e.mu.Lock()
+		for _, name := range []string{"access_token", "refresh_token", "id_token"} {
+			if secret, ok := answer[name].(string); ok {
+				e.secrets = append(e.secrets, secret)
+			}
+		}
+		e.mu.Unlock()
+	}
+	return res, err
+}
+
+func TestNoSecretReachesTheStoreInClear(t *testing.T) {
+	store := newSpyStore()
+	provider := newProvider(t, oidctest.Options{StrictRefresh: true})
+	ears := &eavesdropper{RoundTripper: http.DefaultTransport}
+	a := newApp(t, provider, brokered(func(b *core.Broker) { b.Store, b.Exchange = store, true }), func(c *core.Config) {
+		c.HTTPClient = &http.Client{Transport: ears}
+	})
+	var ours []tokens
+	for range 3 {
+		got := a.signIn("alice")
+		ours = append(ours, got)
+		for range 3 {
+			got = a.tokens(a.refresh(got.RefreshToken))
+			ours = append(ours, got)
+		}
+	}
+	a.clock.Add(day)
+	requireError(t, a.refresh(ours[0].RefreshToken), 400, "invalid_grant")
+	provider.EndSessions()
+	requireError(t, a.refresh(ours[len(ours)-1].RefreshToken), 400, "invalid_grant")
+	a.post(browser(), "/auth/v2/logout", "refresh_token", ours[5].RefreshToken)
+	requireError(t, a.refresh("ogr1."+strings.Repeat("A", 102)), 400, "invalid_grant")
+
+	secrets := ears.secrets
+	require.Greater(t, len(secrets), 12, "the provider has handed out tokens")
+	for _, t := range ours {
+		secrets = append(secrets, t.AccessToken, t.RefreshToken)
+	}
+	require.NotEmpty(t, store.seen.String())
+	for _, secret := range append(secrets, provider.ClientSecret, `"d":`, `"refresh_token"`, "alice@example.com") {
+		require.NotContains(t, store.seen.String(), secret)
+		require.NotContains(t, store.seen.String(), base64.StdEncoding.EncodeToString([]byte(secret)))
+		if part := strings.Split(secret, "."); len(part) > 1 {
+			require.NotContains(t, store.seen.String(), part[1])
+		}
+	}
+	// A refresh token's handle, which is not the session's id.
+	for _, token := range ours {
+		raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(token.RefreshToken, "ogr1."))
+		require.NoError(t, err)
+		require.NotContains(t, store.seen.String(), string(raw[4:20]))
+		require.NotContains(t, store.seen.String(), base64.RawURLEncoding.EncodeToString(raw[4:20]))
+	}
+	a.log.keep(secrets...) // and no log line, event or error has any
+}
+
+var secretB = base64.StdEncoding.EncodeToString([]byte("secret two for tests only, 32 b!!"))
+
+func secrets(list ...string) func(*core.Config) {
+	return func(c *core.Config) { c.Secrets = list }
+}
+
+func TestSecretsAreRolledOverWithoutLosingASession(t *testing.T) {
+	const secretA = "c2VjcmV0IG9uZSBmb3IgdGVzdHMgb25seSwgMzIgYnl0ZXMh"
+	store := newSpyStore()
+	a := newApp(t, newProvider(t, oidctest.Options{}), stored(store), secrets(secretA))
+	old := a.signIn("alice")
+	both := a.replica(store, secrets(secretA, secretB)) // step 1: the new one opens
+	first := both.tokens(both.refresh(old.RefreshToken))
+	moved := a.replica(store, secrets(secretB, secretA)) // step 2: the new one seals
+	second := moved.tokens(moved.refresh(first.RefreshToken))
+	// Replicas at step 1 take what those at step 2 made, and the other way round.
+	require.Equal(t, second.RefreshToken, both.tokens(both.refresh(first.RefreshToken)).RefreshToken)
+	other := both.signIn("bob")
+
+	n, err := moved.auth.Reseal(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 2, n, "the key, and bob's session; alice's was sealed anew by its refresh")
+	n, err = moved.auth.Reseal(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, n)
+	last := a.replica(store, secrets(secretB)) // step 3: the old one is gone
+	last.guarded("/me", last.auth.Required())
+	require.NoError(t, last.auth.Start(t.Context()))
+	require.Equal(t, 200, last.get(http.DefaultClient, "/me", "Authorization: Bearer "+old.AccessToken).StatusCode, "the signing key is the same")
+	third := last.tokens(last.refresh(second.RefreshToken))
+	require.NotEmpty(t, third.RefreshToken)
+	requireError(t, last.refresh(other.RefreshToken), 400, "invalid_grant") // its token was made with the old secret
+	require.Empty(t, last.log.ends())
+}
+
+func TestStartRefusesAStoreThatItsSecretsDoNotOpenAndChangesNothing(t *testing.T) {
+	for name, remove := range map[string]string{"sessions and keys": "", "sessions only": "signing-key", "keys only": "session"} {
+		t.Run(name, func(t *testing.T) {
+			store := newSpyStore()
+			a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
+			token := a.signIn("alice").RefreshToken
+			for _, record := range store.all(t) {
+				if record.Kind == remove {
+					require.NoError(t, store.Delete(t.Context(), record.Kind, record.ID, record.Version))
+				}
+			}
+			before := store.all(t)
+			b := a.replica(store, secrets(secretB))
+			err := b.auth.Start(t.Context())
+			require.ErrorContains(t, err, "Config.Secrets")
+			requireError(t, b.get(http.DefaultClient, "/auth/v2/userinfo", "Authorization: Bearer x.y.z"), 401, "invalid_token")
+			if remove != "signing-key" {
+				requireError(t, b.get(http.DefaultClient, "/auth/v2/.well-known/jwks.json"), 503, "temporarily_unavailable")
+				require.Equal(t, before, store.all(t))
+			}
+			if remove == "" {
+				a.tokens(a.refresh(token))
+			}
+		})
+	}
+}
+
+// Data that was tampered with, or moved from one record to another, is not
+// believed.
+func TestATamperedRecordIsNotBelieved(t *testing.T) {
+	for name, tamper := range map[string]func(mine *core.Record, other core.Record){
+		"a flipped bit":                 func(mine *core.Record, _ core.Record) { mine.Data[len(mine.Data)/2] ^= 1 },
+		"another session's data":        func(mine *core.Record, other core.Record) { mine.Data = other.Data },
+		"another user's key to find it": func(mine *core.Record, other core.Record) { mine.Keys = other.Keys },
+		"no data":                       func(mine *core.Record, _ core.Record) { mine.Data = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := newSpyStore()
+			a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
+			alice, bob := a.signIn("alice"), a.signIn("bob")
+			find := func(subject string) core.Record {
+				found, err := store.Find(t.Context(), "session", subject, "", 10)
+				require.NoError(t, err)
+				require.Len(t, found, 1)
+				return found[0]
+			}
+			mine := find("user-alice")
+			tamper(&mine, find("user-bob"))
+			_, err := store.Put(t.Context(), mine)
+			require.NoError(t, err)
+			requireError(t, a.refresh(alice.RefreshToken), 503, "temporarily_unavailable")
+			requireError(t, a.get(http.DefaultClient, "/auth/v2/userinfo", "Authorization: Bearer "+alice.AccessToken), 503, "temporarily_unavailable")
+			a.tokens(a.refresh(bob.RefreshToken))
+		})
+	}
+}
