@@ -3,6 +3,7 @@ package core_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -276,6 +277,76 @@ func TestTokenExchangeTakesWhatIsMeantForTheApplication(t *testing.T) {
 	requireError(t, named.exchange(named.subjectToken(map[string]any{"aud": "app"})), http.StatusBadRequest, "invalid_request")
 	a := newApp(t, provider, brokered(exchanging))
 	a.tokens(a.exchange(a.subjectToken(map[string]any{"aud": "account", "azp": "app"})))
+}
+
+// Some ID tokens say neither what they are nor whose login they are of. Where
+// the client id is all that a token must be meant for, something must tell that
+// it is an access token.
+func TestTokenExchangeTakesNoTokenThatMightBeAnIDToken(t *testing.T) {
+	type entries = map[string]any
+	provider := newProvider(t, oidctest.Options{})
+	anybody := newApp(t, provider, brokered(exchanging))
+	named := newApp(t, provider, brokered(exchanging), func(c *core.Config) { c.Audiences = []string{"app"} })
+	for name, row := range map[string]struct {
+		header, claims entries
+		good           bool
+	}{
+		"a scope":                    {nil, entries{"scope": "openid"}, true},
+		"a scope, spelled scp":       {nil, entries{"scp": []string{"openid"}}, true},
+		"the type Bearer":            {nil, entries{"typ": "Bearer"}, true},
+		"the header at+jwt":          {entries{"typ": "at+jwt"}, nil, true},
+		"the header at+jwt in full":  {entries{"typ": "application/at+jwt"}, nil, true},
+		"the header AT+JWT":          {entries{"typ": "AT+JWT"}, nil, true},
+		"nothing":                    {nil, nil, false},
+		"no header of a type either": {entries{"typ": nil}, nil, false},
+		"an empty scope":             {nil, entries{"scope": ""}, false},
+		"another type":               {nil, entries{"typ": "bearer"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, a := range []*app{anybody, named} {
+				claims := provider.Claims("alice", entries{"scope": nil, "typ": nil})
+				maps.Copy(claims, row.claims)
+				claims["exp"] = a.clock.Now().Add(time.Minute).Unix()
+				got := a.exchange(provider.Sign(t, row.header, claims))
+				if row.good || a == named {
+					a.tokens(got)
+					continue
+				}
+				requireError(t, got, http.StatusBadRequest, "invalid_request")
+				require.Contains(t, got.json["detail"], "might be an ID token")
+			}
+		})
+	}
+	t.Run("a logout's hint", func(t *testing.T) {
+		a := newApp(t, provider, brokered(exchanging))
+		defer provider.Answer(oidctest.TokenPath, nil)
+		token := a.signIn("alice").RefreshToken
+		a.overhear(func(body map[string]any) { a.resigned(body, nil, map[string]any{"nonce": nil}) }) // as Entra does
+		hint := a.hint(a.logoutWith(a.tokens(a.refresh(token)).AccessToken))
+		require.NotEmpty(t, hint)
+		requireError(t, a.exchange(hint), http.StatusBadRequest, "invalid_request")
+	})
+}
+
+// Ours would be good for whoever has it (RFC 7800, RFC 8705, RFC 9449).
+func TestTokenExchangeTakesNoTokenThatIsBoundToAKey(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider, brokered(exchanging))
+	named := newApp(t, provider, brokered(exchanging), func(c *core.Config) { c.Audiences = []string{"app"} })
+	for name, cnf := range map[string]any{
+		"DPoP":    map[string]any{"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"},
+		"mTLS":    map[string]any{"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"},
+		"unknown": "x",
+		"empty":   map[string]any{},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, a := range []*app{a, named} {
+				got := a.exchange(a.subjectToken(map[string]any{"cnf": cnf}))
+				requireError(t, got, http.StatusBadRequest, "invalid_request")
+				require.Contains(t, got.json["detail"], "bound to a key")
+			}
+		})
+	}
 }
 
 func TestTokenExchangeReadsTheFormAlone(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -328,6 +329,137 @@ func TestALogoutDuringARefreshWins(t *testing.T) {
 	provider.Answer(oidctest.TokenPath, nil)
 	requireError(t, a.refresh(got.RefreshToken), http.StatusBadRequest, "invalid_grant")
 	requireError(t, a.get(browser(), userinfoRoute, bearer(got.AccessToken)), http.StatusUnauthorized, "invalid_token")
+}
+
+// At Keycloak a revocation ends all sessions of the user with the client. Only
+// who asks to be signed out may cause that.
+func TestOnlyALogoutRevokesAtTheProvider(t *testing.T) {
+	identify := func(err error) func(*core.Config) {
+		return inBroker(func(b *core.Broker) {
+			var calls atomic.Int32
+			b.Identify = func(context.Context, *core.Identity) error {
+				if calls.Add(1) == 2 { // the first is the other session's
+					return err
+				}
+				return nil
+			}
+		})
+	}
+	refused := func(a *app, _ *spyStore) {
+		requireError(a.t, a.codeLogin("alice"), http.StatusForbidden, "access_denied")
+	}
+	ends := func(reason string, change func(a *app, token string) string) func(*app, *spyStore) {
+		return func(a *app, _ *spyStore) {
+			token := change(a, a.signIn("alice").RefreshToken)
+			requireError(a.t, a.refresh(token), http.StatusBadRequest, "invalid_grant")
+			require.Equal(a.t, []string{reason}, a.log.ends())
+		}
+	}
+	for name, row := range map[string]struct {
+		configure func(*core.Config)
+		happens   func(a *app, store *spyStore)
+	}{
+		"not when Identify refuses a login": {identify(core.ErrAccessDenied), refused},
+		"not when Identify fails at one":    {identify(errors.New("out of order")), refused},
+		"not when Identify can't tell": {identify(core.ErrUnavailable), func(a *app, _ *spyStore) {
+			requireError(a.t, a.callbackLogin("alice"), http.StatusServiceUnavailable, "temporarily_unavailable")
+		}},
+		"not when a device is refused": {identify(core.ErrAccessDenied), func(a *app, _ *spyStore) {
+			requireError(a.t, a.deviceLogin("alice"), http.StatusBadRequest, "access_denied")
+		}},
+		"not when an ID token is bad": {nil, func(a *app, _ *spyStore) {
+			a.overhear(func(body map[string]any) { body["id_token"] = "x" })
+			requireError(a.t, a.codeLogin("alice"), http.StatusBadGateway, "server_error")
+		}},
+		"not when the store fails": {quick, func(a *app, store *spyStore) {
+			store.fail(func(context.Context, string, bool) error { return errors.New("unplugged") })
+			requireError(a.t, a.codeLogin("alice"), http.StatusServiceUnavailable, "temporarily_unavailable")
+			store.fail(nil)
+		}},
+		"not at a replay": {nil, ends(core.ReasonReplayed, func(a *app, token string) string {
+			a.tokens(a.refresh(token))
+			a.clock.Add(time.Hour)
+			return token
+		})},
+		"not when the subject changes": {nil, ends(core.ReasonSubject, func(a *app, token string) string {
+			a.overhear(func(body map[string]any) { a.resigned(body, nil, map[string]any{"sub": "user-bob"}) })
+			return token
+		})},
+		"not when Identify ends a session": {inBroker(func(b *core.Broker) {
+			var calls atomic.Int32
+			b.Identify = func(context.Context, *core.Identity) error {
+				if calls.Add(1) == 3 {
+					return core.ErrAccessDenied
+				}
+				return nil
+			}
+		}), ends(core.ReasonDenied, func(_ *app, token string) string { return token })},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := newSpyStore()
+			a := newApp(t, newProvider(t, oidctest.Options{}), stored(store), func(c *core.Config) {
+				if row.configure != nil {
+					row.configure(c)
+				}
+			})
+			a.provider.Answer(oidctest.RevokePath, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+				a.provider.EndSessions()
+				real.ServeHTTP(w, r)
+			})
+			phone := a.signIn("alice").RefreshToken
+			row.happens(a, store)
+			a.provider.Answer(oidctest.TokenPath, nil)
+			phone = a.tokens(a.refresh(phone)).RefreshToken
+			require.Zero(t, a.revoked())
+
+			a.logoutWith("", "refresh_token", a.signIn("alice").RefreshToken)
+			require.Equal(t, 1, a.revoked())
+			requireError(t, a.refresh(phone), http.StatusBadRequest, "invalid_grant")
+		})
+	}
+}
+
+func TestALogoutThatOvertakesARefreshGivesBackWhatTheRefreshGot(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), brokered())
+	last := a.overhear(nil)
+	got := a.signIn("alice")
+	old := last["refresh_token"]
+	var revoked []any
+	a.provider.Answer(oidctest.RevokePath, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+		revoked = append(revoked, r.PostFormValue("token"))
+		real.ServeHTTP(w, r)
+	})
+	last = a.overhear(func(body map[string]any) {
+		body["refresh_token"] = "the provider's next refresh token"
+		a.logoutWith(got.AccessToken)
+	})
+	requireError(t, a.refresh(got.RefreshToken), http.StatusBadRequest, "invalid_grant")
+	require.Equal(t, []any{old, last["refresh_token"]}, revoked)
+	require.Empty(t, a.log.ends(), "it had ended before")
+}
+
+// Where to send the browser is one thing, and the session another.
+func TestLogoutEndsTheSessionThoughNothingIsKnownOfTheProvider(t *testing.T) {
+	store := newSpyStore()
+	a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
+	for name, logout := range map[string]func(b *app, got tokens) answer{
+		"by the refresh token": func(b *app, got tokens) answer { return b.logoutWith("", "refresh_token", got.RefreshToken) },
+		"by the access token":  func(b *app, got tokens) answer { return b.logoutWith(got.AccessToken) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := a.signIn("alice")
+			b := a.replica(store) // it has never talked to the provider
+			a.provider.Down(true)
+			answer := logout(b, got)
+			a.provider.Down(false)
+			requireError(t, answer, http.StatusServiceUnavailable, "temporarily_unavailable")
+			requireError(t, a.refresh(got.RefreshToken), http.StatusBadRequest, "invalid_grant")
+			requireError(t, a.get(browser(), userinfoRoute, bearer(got.AccessToken)), http.StatusUnauthorized, "invalid_token")
+			event := b.log.last(t)
+			require.Equal(t, core.EventLogout, event.Kind)
+			require.Equal(t, "user-alice", event.Subject)
+		})
+	}
 }
 
 func TestLogoutWithAnExpiredTokenStillChecksTheRestOfIt(t *testing.T) {

@@ -201,14 +201,17 @@ func TestARefreshOutlivesItsCaller(t *testing.T) {
 	a := newApp(t, provider, brokered())
 	token := a.signIn("alice").RefreshToken
 	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan struct{})
 	provider.Answer(oidctest.TokenPath, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
-		cancel() // the caller has gone before the provider has answered
+		cancel()
+		<-gone // the caller, before the provider has answered
 		real.ServeHTTP(w, r)
 	})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.api+"/auth/v2/token", strings.NewReader(form("refresh_token", token).Encode()))
 	require.NoError(t, err)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	_, err = http.DefaultClient.Do(req)
+	close(gone)
 	require.ErrorIs(t, err, context.Canceled)
 	a.log.keep(token)
 
@@ -404,6 +407,148 @@ func TestABadIDTokenAtARefreshIsRefusedAndTheSessionGoesOn(t *testing.T) {
 			require.Empty(t, a.log.ends())
 		})
 	}
+}
+
+// What was refused once must not be believed later, when a refresh brings no ID
+// token and the session goes by the one that it knows.
+func TestAnIDTokenThatWasRefusedIsNotRemembered(t *testing.T) {
+	root := func(more map[string]any) map[string]any {
+		claims := map[string]any{"at_hash": nil, "groups": []string{"root"}, "preferred_username": "root", "name": "root", "email": "root@example.org", "acr": "root"}
+		for name, value := range more {
+			claims[name] = value
+		}
+		return claims
+	}
+	other := newProvider(t, oidctest.Options{})
+	for name, forge := range map[string]func(p *oidctest.Provider, raw string) string{
+		"of a bad signature": func(p *oidctest.Provider, raw string) string {
+			raw = resign(t, p, raw, nil, root(nil))
+			return raw[:len(raw)-8] + "AAAAAAAA"
+		},
+		"of another key": func(p *oidctest.Provider, raw string) string { return resign(t, other, raw, nil, root(nil)) },
+		"of another audience": func(p *oidctest.Provider, raw string) string {
+			return resign(t, p, raw, nil, root(map[string]any{"aud": "x"}))
+		},
+		"of another login": func(p *oidctest.Provider, raw string) string {
+			return resign(t, p, raw, nil, root(map[string]any{"nonce": "x"}))
+		},
+		"that has expired": func(p *oidctest.Provider, raw string) string {
+			return resign(t, p, raw, nil, root(map[string]any{"exp": 1}))
+		},
+		"that is no JWT": func(*oidctest.Provider, string) string { return "root" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			// Its access tokens say nothing to us, and userinfo takes none of them.
+			provider := newProvider(t, oidctest.Options{OpaqueTokens: true, StrictRefresh: true})
+			fail(provider, oidctest.UserinfoPath, http.StatusUnauthorized, "")
+			a := newApp(t, provider, brokered())
+			last := a.overhear(nil)
+			first := a.signIn("alice")
+			verified := last["id_token"]
+			a.overhear(func(body map[string]any) { body["id_token"] = forge(provider, body["id_token"].(string)) })
+			for range 2 {
+				requireError(t, a.refresh(first.RefreshToken), 502, "server_error")
+			}
+			require.NotContains(t, a.get(http.DefaultClient, userinfoRoute, bearer(first.AccessToken)).body, "root")
+			a.overhear(func(body map[string]any) { delete(body, "id_token") })
+			before, next := claimsOf(t, first.AccessToken), a.tokens(a.refresh(first.RefreshToken))
+			claims := claimsOf(t, next.AccessToken)
+			for _, name := range []string{"roles", "preferred_username", "name", "email", "acr"} {
+				require.Equal(t, before[name], claims[name])
+			}
+			require.Empty(t, a.log.ends())
+			require.Equal(t, verified, a.hint(a.logoutWith(next.AccessToken)))
+		})
+	}
+}
+
+// Some providers leave the nonce out of an ID token at a refresh, others repeat
+// that of the login.
+func TestTheNonceOfALoginIsRememberedHoweverManyRefreshesLeaveItOut(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider, brokered())
+	last := a.overhear(nil)
+	token := a.signIn("alice").RefreshToken
+	nonce := claimsOf(t, last["id_token"].(string))["nonce"]
+	require.NotEmpty(t, nonce)
+	for _, row := range []struct {
+		nonce any
+		good  bool
+	}{{nil, true}, {nonce, true}, {nil, true}, {"another", false}, {"", false}, {nonce, true}} {
+		a.overhear(func(body map[string]any) { a.resigned(body, nil, map[string]any{"nonce": row.nonce}) })
+		got := a.refresh(token)
+		if row.good {
+			token = a.tokens(got).RefreshToken
+		} else {
+			requireError(t, got, 502, "server_error")
+		}
+	}
+	require.Empty(t, a.log.ends())
+}
+
+// A client must not lose its session because its user has come to have too many
+// roles: the operator mends that, and the same token works again.
+func TestARefreshThatNoTokenCanBeMintedForUsesNothingUp(t *testing.T) {
+	for name, size := range map[string]int{"more than guards accept": 16 << 10, "more than a record holds": 2 << 20} {
+		t.Run(name, func(t *testing.T) {
+			size, tooLarge := size, false
+			provider := newProvider(t, oidctest.Options{StrictRefresh: true})
+			a := newApp(t, provider, identifying(func(_ context.Context, who *core.Identity) error {
+				if tooLarge {
+					who.Roles = append(who.Roles, strings.Repeat("r", size))
+				}
+				return nil
+			}))
+			first := a.signIn("alice")
+			last := a.overhear(nil)
+			tooLarge = true
+			for range 2 {
+				requireError(t, a.refresh(first.RefreshToken), 500, "server_error")
+				require.NotEmpty(t, last["refresh_token"], "the provider has rotated its token")
+			}
+			tooLarge = false
+			a.clock.Add(time.Hour) // long after the grace period
+			next := a.tokens(a.refresh(first.RefreshToken))
+			a.tokens(a.refresh(next.RefreshToken))
+			require.Empty(t, a.log.ends())
+		})
+	}
+}
+
+// Strangers who name keys that nobody has use up the fetches that are allowed
+// for those. A token that the provider itself has just given is not one of them.
+func TestStrangersCannotKeepARefreshFromTheProvidersNewKeys(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider, identifying(nil))
+	token := a.signIn("alice").RefreshToken
+	forged := provider.Sign(t, map[string]any{"kid": "x"}, provider.Claims("bob", nil))
+	requireError(t, a.exchange(forged), 400, "invalid_request")
+	fetched := provider.Requests(oidctest.KeysPath)
+	requireError(t, a.exchange(forged), 400, "invalid_request")
+	require.Equal(t, fetched, provider.Requests(oidctest.KeysPath), "the cool-down has begun")
+	provider.RotateKeys()
+	a.overhear(func(body map[string]any) {
+		delete(body, "id_token")
+		body["access_token"] = resign(t, provider, body["access_token"].(string), nil, map[string]any{"groups": []string{"fresh"}, "realm_access": nil})
+	})
+	require.Equal(t, []any{"fresh"}, claimsOf(t, a.tokens(a.refresh(token)).AccessToken)["roles"])
+}
+
+// One client of the provider may serve two applications with one store.
+func TestARefreshTokenIsOfOnePublicURL(t *testing.T) {
+	store := newSpyStore()
+	a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
+	b := newApp(t, a.provider, stored(store)) // on another port
+	require.NoError(t, b.auth.Start(t.Context()))
+	token := a.signIn("alice").RefreshToken
+	calls := store.during(func() {
+		requireError(t, b.refresh(token), 400, "invalid_grant")
+		require.Empty(t, b.hint(b.logoutWith("", "refresh_token", token)))
+	})
+	require.Empty(t, calls)
+	require.Empty(t, b.log.ends())
+	c := a.replica(store) // elsewhere, by the same name
+	c.tokens(c.refresh(token))
 }
 
 func TestWhatAProviderLeavesOutOfARefreshStaysAsItWas(t *testing.T) {

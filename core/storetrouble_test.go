@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
@@ -260,31 +261,163 @@ func TestSecretsAreRolledOverWithoutLosingASession(t *testing.T) {
 	require.Empty(t, last.log.ends())
 }
 
+// remove takes all records of a kind away.
+func (s *spyStore) remove(t *testing.T, kind string) {
+	t.Helper()
+	for _, record := range s.all(t) {
+		if record.Kind == kind {
+			require.NoError(t, s.Delete(t.Context(), record.Kind, record.ID, record.Version))
+		}
+	}
+}
+
+// spoil changes the data of the record of a subject, or of the first of a kind.
+func (s *spyStore) spoil(t *testing.T, kind, subject string) {
+	t.Helper()
+	found, err := s.Store.Find(t.Context(), kind, subject, "", 1)
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	found[0].Data[len(found[0].Data)/2] ^= 1
+	_, err = s.Put(t.Context(), found[0])
+	require.NoError(t, err)
+}
+
+// A new key beside records of an unknown secret would be the beginning of a
+// second application in one store.
 func TestStartRefusesAStoreThatItsSecretsDoNotOpenAndChangesNothing(t *testing.T) {
-	for name, remove := range map[string]string{"sessions and keys": "", "sessions only": "signing-key", "keys only": "session"} {
+	for name, row := range map[string]struct {
+		change  func(store *spyStore)
+		secret  string
+		changed bool // since it was sealed
+	}{
+		"sessions and keys":      {func(*spyStore) {}, secretB, false},
+		"sessions only":          {func(store *spyStore) { store.remove(t, "signing-key") }, secretB, false},
+		"keys only":              {func(store *spyStore) { store.remove(t, "session") }, secretB, false},
+		"a key that was changed": {func(store *spyStore) { store.spoil(t, "signing-key", "") }, secret, true},
+		"sessions and no key, which were changed": {func(store *spyStore) {
+			store.spoil(t, "session", "user-alice")
+			store.remove(t, "signing-key")
+		}, secret, false},
+	} {
 		t.Run(name, func(t *testing.T) {
 			store := newSpyStore()
 			a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
 			token := a.signIn("alice").RefreshToken
-			for _, record := range store.all(t) {
-				if record.Kind == remove {
-					require.NoError(t, store.Delete(t.Context(), record.Kind, record.ID, record.Version))
-				}
-			}
+			row.change(store)
 			before := store.all(t)
-			b := a.replica(store, secrets(secretB))
-			err := b.auth.Start(t.Context())
-			require.ErrorContains(t, err, "Config.Secrets")
-			requireError(t, b.get(http.DefaultClient, "/auth/v2/userinfo", "Authorization: Bearer x.y.z"), 401, "invalid_token")
-			if remove != "signing-key" {
+			b := a.replica(store, secrets(row.secret))
+			for range 2 {
+				err := b.auth.Start(t.Context())
+				require.ErrorContains(t, err, "the store can't be used")
+				require.NotErrorIs(t, err, core.ErrUnavailable, "waiting won't mend it")
+				if !row.changed {
+					require.ErrorContains(t, err, "Config.Secrets")
+				}
+				// A program that goes on regardless does no harm either.
 				requireError(t, b.get(http.DefaultClient, "/auth/v2/.well-known/jwks.json"), 503, "temporarily_unavailable")
+				requireError(t, b.codeLogin("alice"), 503, "temporarily_unavailable")
 				require.Equal(t, before, store.all(t))
+				b.clock.Add(time.Hour)
 			}
-			if remove == "" {
+			requireError(t, b.get(http.DefaultClient, "/auth/v2/userinfo", "Authorization: Bearer x.y.z"), 401, "invalid_token")
+			if row.secret == secretB && len(before) == 2 {
 				a.tokens(a.refresh(token))
 			}
 		})
 	}
+}
+
+// One session that can't be read is its user's trouble, and no reason for all the
+// others to be refused.
+func TestStartWarnsOfSessionsThatCannotBeReadWhenTheKeyCan(t *testing.T) {
+	const warning = "the store holds sessions that no secret of Config.Secrets opens"
+	for name, row := range map[string]struct {
+		change func(store *spyStore, a *app)
+		warns  bool
+	}{
+		"all is well":         {func(*spyStore, *app) {}, false},
+		"one was changed":     {func(store *spyStore, _ *app) { store.spoil(t, "session", "user-alice") }, true},
+		"one is of no secret": {func(store *spyStore, a *app) { store.foreign(t, a) }, true},
+		"one was changed, and has expired": {func(store *spyStore, a *app) {
+			store.spoil(t, "session", "user-alice")
+			a.clock.Add(1000 * day)
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := newSpyStore()
+			a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
+			a.signIn("alice")
+			bob := a.signIn("bob").RefreshToken
+			row.change(store, a)
+			now := a.clock.Now()
+			b := a.replica(store)
+			require.NoError(t, b.auth.Start(t.Context()))
+			require.Equal(t, row.warns, strings.Contains(b.log.logged(), warning), b.log.logged())
+			if now.Equal(a.clock.Now()) && row.warns {
+				b.tokens(b.refresh(bob))
+			}
+		})
+	}
+}
+
+// foreign adds a session that another secret has sealed.
+func (s *spyStore) foreign(t *testing.T, a *app) {
+	t.Helper()
+	other := newSpyStore()
+	a.replica(other, secrets(secretB)).signIn("alice")
+	for _, record := range other.all(t) {
+		if record.Kind == "session" {
+			record.Version = 0
+			_, err := s.Put(t.Context(), record)
+			require.NoError(t, err)
+		}
+	}
+}
+
+func TestSessionsThatHaveExpiredKeepNobodyFromAFirstKey(t *testing.T) {
+	store := newSpyStore()
+	a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
+	a.signIn("alice")
+	store.remove(t, "signing-key")
+	a.clock.Add(1000 * day)
+	b := a.replica(store, secrets(secretB))
+	require.NoError(t, b.auth.Start(t.Context()))
+	require.Equal(t, http.StatusOK, b.get(http.DefaultClient, "/auth/v2/.well-known/jwks.json").StatusCode)
+	require.NotContains(t, b.log.logged(), "no secret of Config.Secrets opens")
+}
+
+// One record that can't be opened must not keep the others from the new secret.
+func TestResealGoesOnPastWhatItCannotOpenAndTellsOfIt(t *testing.T) {
+	store := newSpyStore()
+	a := newApp(t, newProvider(t, oidctest.Options{}), stored(store), secrets(secret))
+	a.signIn("alice")
+	for range 3 {
+		a.signIn("bob")
+	}
+	store.spoil(t, "session", "user-alice")
+	store.foreign(t, a.replica(store, secrets(secret)))
+	const third = "dGhpcmQgc2VjcmV0IGZvciB0ZXN0cyBvbmx5LCAzMiBieXRlcyE="
+	moved := a.replica(store, secrets(third, secret))
+	for _, want := range []int{4, 0} { // the key and bob's sessions; and no second time
+		n, err := moved.auth.Reseal(t.Context())
+		require.Equal(t, want, n)
+		require.ErrorContains(t, err, "what was sealed was changed since")
+		require.ErrorContains(t, err, "a secret that is not among the configured ones")
+		require.Equal(t, 2, strings.Count(err.Error(), "can't be opened"))
+	}
+	require.Len(t, store.all(t), 6, "what can't be opened stays as it is")
+	b := a.replica(store, secrets(third))
+	require.NoError(t, b.auth.Start(t.Context()))
+	b.signIn("bob")
+
+	store.fail(func(_ context.Context, call string, done bool) error {
+		if call == "find session" && !done {
+			return errors.New("unplugged")
+		}
+		return nil
+	})
+	_, err := moved.auth.Reseal(t.Context())
+	require.ErrorIs(t, err, core.ErrUnavailable, "an outage ends it")
 }
 
 // Data that was tampered with, or moved from one record to another, is not
