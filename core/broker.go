@@ -171,7 +171,7 @@ func newBroker(a *Auth, secrets [][]byte) (*broker, error) {
 	b.macs = seal.New(fmt.Sprintf("refresh token%s for %q", client, c.PublicURL), secrets)
 	b.records = &records{
 		store: c.Broker.Store, seals: seal.New("record"+client, secrets),
-		random: c.Rand, timeout: c.Timeout, now: c.Now, life: a.life,
+		random: c.Rand, timeout: c.Timeout, now: c.Now, life: a.life, logger: c.Logger,
 	}
 	b.keys = &document[keyring]{
 		name: "signing keys", down: errStore, refresh: refreshKeys, load: b.loadKeys,

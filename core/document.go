@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -209,10 +208,9 @@ func newLife(logger *slog.Logger) *life {
 
 var errClosed = errors.New("this Auth was closed")
 
-// do runs a task, unless the end has come. A panic in it, of the application's
-// store for example, becomes an error: nobody else recovers it on these
-// goroutines, and it would end the process.
-func (l *life) do(task func(context.Context) error) (err error) {
+// do runs a task, unless the end has come. Nobody else recovers a panic on the
+// goroutines that call it.
+func (l *life) do(task func(context.Context) error) error {
 	l.mu.Lock()
 	if l.ended {
 		l.mu.Unlock()
@@ -221,13 +219,7 @@ func (l *life) do(task func(context.Context) error) (err error) {
 	l.tasks.Add(1)
 	l.mu.Unlock()
 	defer l.tasks.Done()
-	defer func() {
-		if cause := recover(); cause != nil {
-			l.logger.Error("panic", "cause", cause, "stack", string(debug.Stack()))
-			err = fmt.Errorf("panic: %v", cause)
-		}
-	}()
-	return task(l.ctx)
+	return safely(l.logger, "a background task", func() error { return task(l.ctx) })
 }
 
 func (l *life) end() {

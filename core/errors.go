@@ -3,8 +3,11 @@ package core
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"log/slog"
 	"math"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -232,3 +235,16 @@ var (
 	errPending   = &Error{Status: http.StatusBadRequest, Code: "authorization_pending"}
 	errSlowDown  = &Error{Status: http.StatusBadRequest, Code: "slow_down"}
 )
+
+// safely runs code of the application, or whatever else might panic, and makes an
+// error of it: a mistake there must not end the process, nor change what has been
+// decided.
+func safely(logger *slog.Logger, what string, do func() error) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			logger.Error(what+" panicked", "panic", cause, "stack", string(debug.Stack()))
+			err = fmt.Errorf("%s panicked: %v", what, cause)
+		}
+	}()
+	return do()
+}

@@ -3,7 +3,6 @@ package core
 import (
 	"context"
 	"errors"
-	"runtime/debug"
 	"time"
 
 	"github.com/oidcgate/oidcgate/core/internal/session"
@@ -80,11 +79,9 @@ func (a *Auth) emit(ctx context.Context, event Event) {
 	if a.config.Observe == nil {
 		return
 	}
-	defer func() {
-		if cause := recover(); cause != nil {
-			a.config.Logger.ErrorContext(ctx, "Config.Observe panicked", "panic", cause, "stack", string(debug.Stack()))
-		}
-	}()
 	event.Time, event.Issuer = a.now(), a.config.Issuer
-	a.config.Observe(ctx, event)
+	_ = safely(a.config.Logger, "Config.Observe", func() error {
+		a.config.Observe(ctx, event)
+		return nil
+	})
 }

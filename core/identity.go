@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"unicode"
@@ -228,20 +227,11 @@ func (b *broker) remember(e evidence, who Identity) (remembered, error) {
 	return known, nil
 }
 
-// callIdentify asks the application. A panic of its code must not end the
-// process: a refresh runs on a goroutine that nobody else guards.
-func (b *broker) callIdentify(ctx context.Context, who *Identity, refresh bool) (err error) {
+// callIdentify asks the application.
+func (b *broker) callIdentify(ctx context.Context, who *Identity, refresh bool) error {
 	ctx, cancel := context.WithTimeout(ctx, b.config.Timeout)
 	defer cancel()
-	err = func() (err error) {
-		defer func() {
-			if cause := recover(); cause != nil {
-				b.config.Logger.ErrorContext(ctx, "Broker.Identify panicked", "panic", cause, "stack", string(debug.Stack()))
-				err = fmt.Errorf("panic: %v", cause)
-			}
-		}()
-		return b.Identify(ctx, who)
-	}()
+	err := safely(b.config.Logger, "Broker.Identify", func() error { return b.Identify(ctx, who) })
 	var e *Error
 	switch {
 	case err == nil:

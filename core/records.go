@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +36,7 @@ type records struct {
 	timeout time.Duration
 	now     func() time.Time
 	life    *life
+	logger  *slog.Logger
 
 	opened  atomic.Bool
 	opening singleflight.Group
@@ -88,7 +90,7 @@ func (r *records) call(ctx context.Context, doing string, call func(context.Cont
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	return r.failed(doing, call(ctx))
+	return r.failed(doing, safely(r.logger, "Broker.Store", func() error { return call(ctx) }))
 }
 
 // get reads a record into the value that into points to. The record comes with

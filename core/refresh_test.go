@@ -671,7 +671,7 @@ func TestWhoWaitsTooLongForARefreshHasLostNothing(t *testing.T) {
 	store := newSpyStore()
 	provider := newProvider(t, oidctest.Options{StrictRefresh: true})
 	a := newApp(t, provider, stored(store))
-	b := a.replica(store, func(c *core.Config) { c.Timeout = 60 * time.Millisecond })
+	b := a.replica(store, func(c *core.Config) { c.Timeout = 500 * time.Millisecond })
 	token := a.signIn("alice").RefreshToken
 	require.NoError(t, b.auth.Start(t.Context()))
 	asked, goOn := make(chan struct{}), make(chan struct{})

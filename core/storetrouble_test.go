@@ -80,6 +80,9 @@ func TestAStoreThatFailsAtAnyCallOfARefreshCostsNoSession(t *testing.T) {
 				if name == "conflicts" && call == 1 {
 					continue // nothing to conflict with in a Get
 				}
+				if strings.Contains(name, "hangs") && !strict {
+					continue // takes as long as the time limit, and shows nothing more
+				}
 				t.Run(fmt.Sprintf("call %d %s, strict %t", call, name, strict), func(t *testing.T) {
 					t.Parallel()
 					store := newSpyStore()
