@@ -1,7 +1,8 @@
 // Package core is OpenID Connect for a web application: the routes that sign
 // users in at a provider, and guards for the application's own routes. It
-// knows no router and no database; the adapters chiauth and stdauth put it on
-// chi and net/http, and any other router takes [Auth.Endpoints] as they are.
+// knows no router and no database; the adapters chiauth, stdauth, fiberauth,
+// ginauth and echoauth put it on chi, net/http, Fiber, Gin and Echo, and for any
+// other router an adapter is made of [Auth.Endpoints] and [Guard.Check].
 //
 // # The story
 //

@@ -51,6 +51,26 @@ func TestLinksOnlyWhatItNeeds(t *testing.T) {
 		{"core", nil},
 		{"chiauth", []string{ours + "chiauth", "github.com/go-chi/chi/v5"}},
 		{"stdauth", []string{ours + "stdauth"}},
+		{"fiberauth", []string{
+			ours + "fiberauth", "github.com/gofiber/fiber/v3", "github.com/gofiber/schema", "github.com/gofiber/utils/v2",
+			"github.com/valyala/fasthttp", "github.com/valyala/bytebufferpool", "github.com/andybalholm/brotli",
+			"github.com/klauspost/compress", "github.com/mattn/go-colorable", "github.com/mattn/go-isatty",
+			"github.com/philhofer/fwd", "github.com/tinylib/msgp", "golang.org/x/net", "golang.org/x/sys",
+		}},
+		{"ginauth", []string{
+			ours + "ginauth", "github.com/gin-gonic/gin", "github.com/gin-contrib/sse", "github.com/gabriel-vasile/mimetype",
+			"github.com/go-playground/locales", "github.com/go-playground/universal-translator",
+			"github.com/go-playground/validator/v10", "github.com/goccy/go-yaml", "github.com/leodido/go-urn",
+			"github.com/mattn/go-isatty", "github.com/pelletier/go-toml/v2", "github.com/quic-go/qpack",
+			"github.com/quic-go/quic-go", "github.com/ugorji/go/codec", "golang.org/x/net", "golang.org/x/sys",
+			"google.golang.org/protobuf",
+			"go.mongodb.org/mongo-driver/v2", // its BSON alone, see below
+		}},
+		{"echoauth", []string{
+			ours + "echoauth", "github.com/labstack/echo/v4", "github.com/labstack/gommon", "github.com/mattn/go-colorable",
+			"github.com/mattn/go-isatty", "github.com/valyala/bytebufferpool", "github.com/valyala/fasttemplate",
+			"golang.org/x/net", "golang.org/x/sys",
+		}},
 		{"store/memory", []string{ours + "store/memory"}},
 	} {
 		t.Run(module.name, func(t *testing.T) {
@@ -59,18 +79,18 @@ func TestLinksOnlyWhatItNeeds(t *testing.T) {
 				require.Contains(t, allowed, linked, "%s links a module that it must not", module.name)
 			}
 			for _, linked := range dependencies(t, ours+module.name, "{{.ImportPath}}") {
-				require.NotContains(t, []string{"testing", "github.com/zitadel/oidc/v3/pkg/op"}, linked)
+				require.NotContains(t, []string{"testing", "github.com/zitadel/oidc/v3/pkg/op", "go.mongodb.org/mongo-driver/v2/mongo"}, linked)
 			}
 		})
 	}
 }
 
 // TestLinksOfTestHelpers keeps core out of the provider that applications test
-// against, and testify out of that and the suite for stores.
+// against, and testify out of that and the suites for stores and adapters.
 func TestLinksOfTestHelpers(t *testing.T) {
 	provider := dependencies(t, ours+"core/oidctest", "{{.ImportPath}}")
 	require.NotContains(t, provider, ours+"core")
-	for _, path := range append(provider, dependencies(t, ours+"core/storetest", "{{.ImportPath}}")...) {
+	for _, path := range slices.Concat(provider, dependencies(t, ours+"core/storetest", "{{.ImportPath}}"), dependencies(t, ours+"core/adaptertest", "{{.ImportPath}}")) {
 		require.False(t, strings.HasPrefix(path, "github.com/stretchr/testify"), path)
 	}
 }

@@ -1,0 +1,128 @@
+package adaptertest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+
+	"github.com/oidcgate/oidcgate/core"
+)
+
+// App is what an adapter has to serve.
+type App struct {
+	// Auth has the routes. Auth.Endpoints belong below Prefix, and
+	// Auth.RootEndpoints at the root of the host.
+	Auth *core.Auth
+	// Prefix is "", or a path of one or more segments without a slash at its
+	// end, such as "/api" and "/a/b/api". Where the router has groups that nest,
+	// each segment may be one. A parameter is a segment in braces, as in
+	// "/u/{tenant}/api"; write it as the router does, or call t.Skip if the
+	// router knows no such thing.
+	Prefix string
+	// Routes are the application's own.
+	Routes []Route
+}
+
+// Route is a route of the application's own. As an [http.Handler] it can be put
+// on routers for net/http as it is.
+type Route struct {
+	// Method is GET, POST or DELETE.
+	Method string
+	// Path is where the route is below App.Prefix. It begins with a slash and
+	// has no pattern in it.
+	Path string
+	// Guard is the guard before Serve, and Constraints are the guard's.
+	Guard       Guard
+	Constraints []core.Constraint
+	// Serve gives the answer to a request whose context is ctx. It may be called
+	// concurrently. It may panic; then the request need not be answered, but the
+	// server has to go on, by whatever means its users have for that.
+	Serve func(ctx context.Context) (status int, body string)
+}
+
+// ServeHTTP answers with what Serve says about the request's context.
+func (route Route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	status, body := route.Serve(r.Context())
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body) // the client may have gone away
+}
+
+// Guard tells which guard of the adapter a [Route] asks for.
+type Guard int
+
+// The kinds of guards.
+const (
+	Unguarded Guard = iota // none
+	Required               // the adapter's Required
+	Optional               // the adapter's Optional
+)
+
+// Run holds an adapter to each rule in a subtest of t. For each application that a
+// rule needs it calls serve, with the t of that subtest, to build a router with
+// what the [App] says, and to answer the connections of the listener until the
+// test ends: serve returns as soon as that is under way, and leaves it to
+// t.Cleanup to stop the server and to wait for what runs. An own port for each
+// application keeps suites that run at once apart. The server has to take request
+// headers of 24 KiB.
+func Run(t *testing.T, serve func(t *testing.T, listener net.Listener, app App)) {
+	for _, rule := range rules {
+		t.Run(rule.name, func(t *testing.T) { rule.check(suite{t, serve}) })
+	}
+}
+
+// Serve answers the connections of a listener by a handler until the test ends.
+// It is for routers that are handlers of net/http, to be called at the end of the
+// function that [Run] is given.
+func Serve(t *testing.T, listener net.Listener, handler http.Handler) {
+	server := &http.Server{Handler: handler, ErrorLog: quiet}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Errorf("closing the server: %v", err)
+		}
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("the server ended by itself: %v", err)
+		}
+	})
+}
+
+// rules are what an adapter is held to, by the sentence that says so.
+var rules = []struct {
+	name  string
+	check func(suite)
+}{
+	{"every route is below the prefix", everyRouteIsBelowThePrefix},
+	{"moved routes are where they are and others are off", movedRoutes},
+	{"every route answers every method", everyMethod},
+	{"routes of the application stand beside", ownRoutes},
+
+	{"a browser signs in by the callback", browserSignsIn},
+	{"a program signs in by the state", programSignsIn},
+	{"a client does PKCE itself", clientSignsIn},
+	{"a device signs in", deviceSignsIn},
+	{"a broker serves every grant", brokerServesEveryGrant},
+	{"a broker publishes its keys and metadata", brokerPublishes},
+
+	{"guards refuse as core does", guardsRefuse},
+	{"routes refuse as core does", routesRefuse},
+	{"failures of the provider are told as core does", providerFails},
+	{"failures of the store are told as core does", storeFails},
+	{"parameters count in their place only", parametersInTheirPlace},
+	{"parameters arrive as they were sent", parametersArrive},
+
+	{"a body has a limit", bodyHasALimit},
+	{"long tokens are taken", longTokensAreTaken},
+	{"a body may come in pieces", bodyInPieces},
+	{"a body that is cut off is not served", bodyCutOff},
+	{"a body is of the type that it says", bodyTypes},
+
+	{"a guard is asked anew for each request", guardIsAskedAnew},
+	{"tokens of users are never mixed up", tokensAreNotMixedUp},
+	{"logins of users are never mixed up", loginsAreNotMixedUp},
+	{"sessions of users are never mixed up", sessionsAreNotMixedUp},
+	{"a panic ends one request", panicEndsOneRequest},
+}

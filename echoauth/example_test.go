@@ -1,0 +1,40 @@
+package echoauth_test
+
+import (
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/labstack/echo/v4"
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/echoauth"
+)
+
+// The routes are on the group to which PublicURL leads, and routes of the
+// application take the guards as middleware.
+func Example() {
+	auth, err := core.New(core.Config{
+		Issuer: "https://id.example.org/realms/demo", ClientID: "shop",
+		PublicURL: "https://shop.example.org/api",
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer auth.Close()
+
+	e := echo.New()
+	api := e.Group("/api")
+	echoauth.Mount(api, auth)
+	api.GET("/me", func(c echo.Context) error {
+		return c.String(http.StatusOK, "hello "+core.TokenFrom(c.Request().Context()).Username())
+	}, echoauth.Required(auth))
+
+	answer := httptest.NewRecorder()
+	e.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/api/me", nil))
+	fmt.Println(answer.Code, answer.Header().Get("WWW-Authenticate"))
+	fmt.Print(answer.Body)
+	// Output:
+	// 401 Bearer
+	// {"error":"missing_token","error_description":"A bearer token is needed in the Authorization header.","detail":"A bearer token is needed in the Authorization header."}
+}

@@ -1,0 +1,44 @@
+package fiberauth_test
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/gofiber/fiber/v3"
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/fiberauth"
+)
+
+// The routes are on the group to which PublicURL leads, and routes of the
+// application take the guards as middleware.
+func Example() {
+	auth, err := core.New(core.Config{
+		Issuer: "https://id.example.org/realms/demo", ClientID: "shop",
+		PublicURL: "https://shop.example.org/api",
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer auth.Close()
+
+	app := fiber.New(fiber.Config{ReadBufferSize: fiberauth.ReadBufferSize})
+	api := app.Group("/api")
+	fiberauth.Mount(api, auth)
+	api.Get("/me", fiberauth.Required(auth), func(c fiber.Ctx) error {
+		return c.SendString("hello " + core.TokenFrom(c.Context()).Username())
+	})
+
+	answer, err := app.Test(httptest.NewRequest(http.MethodGet, "/api/me", nil))
+	if err != nil {
+		log.Fatal(err)
+	}
+	body, _ := io.ReadAll(answer.Body)
+	fmt.Println(answer.StatusCode, answer.Header.Get("WWW-Authenticate"))
+	fmt.Print(string(body))
+	// Output:
+	// 401 Bearer
+	// {"error":"missing_token","error_description":"A bearer token is needed in the Authorization header.","detail":"A bearer token is needed in the Authorization header."}
+}

@@ -1,0 +1,40 @@
+package ginauth_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/core/adaptertest"
+	"github.com/oidcgate/oidcgate/ginauth"
+)
+
+func requests(auth *core.Auth, authorization string) (bare, guarded func()) {
+	router := gin.New()
+	done := func(c *gin.Context) { c.Status(http.StatusNoContent) }
+	router.GET("/bare", done)
+	router.GET("/guarded", ginauth.Required(auth), done)
+	request := func(path string) func() {
+		r, w := httptest.NewRequest(http.MethodGet, path, nil), discard{http.Header{}}
+		r.Header.Set("Authorization", authorization)
+		return func() { router.ServeHTTP(w, r) }
+	}
+	return request("/bare"), request("/guarded")
+}
+
+// discard is an answer that nobody reads. It panics on an error.
+type discard struct{ header http.Header }
+
+func (d discard) Header() http.Header         { return d.header }
+func (d discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d discard) WriteHeader(status int) {
+	if status != http.StatusNoContent {
+		panic(http.StatusText(status))
+	}
+}
+
+func TestGuardMakesFewAllocations(t *testing.T) { adaptertest.GuardAllocations(t, 3, requests) }
+
+func BenchmarkGuard(b *testing.B) { adaptertest.BenchmarkGuard(b, requests) }
