@@ -10,10 +10,7 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-	"github.com/oidcgate/oidcgate/chiauth"
 	"github.com/oidcgate/oidcgate/core"
-	"github.com/oidcgate/oidcgate/stdauth"
 )
 
 // route is one of the application's own routes, and who may call it.
@@ -25,11 +22,11 @@ type route struct {
 	serve    http.HandlerFunc
 }
 
-// routes are a table only because the demo serves them by two routers and lists
-// them on its page. An application writes each as a line of its own:
+// routes are a table only because the demo serves them by five routers and lists
+// them on its page. An application writes each as a line of its own, as the
+// examples beside the demo do:
 //
 //	api.With(chiauth.Required(auth, core.Role("admin"))).Get("/admin", admin)
-//	mux.Handle("GET /api/admin", stdauth.Required(auth, core.Role("admin"))(admin))
 var routes = []route{
 	{Path: "/hello", Who: "anybody, signed in or not", optional: true, serve: hello},
 	{Path: "/me", Who: "whoever is signed in", serve: me},
@@ -58,50 +55,8 @@ func identify(_ context.Context, who *core.Identity) error {
 	return nil
 }
 
-// routers make the application, by the name of its router.
-var routers = map[string]func(auth *core.Auth, prefix string, page http.Handler) http.Handler{
-	"chi": chiRouter,
-	"std": stdRouter,
-}
-
-func chiRouter(auth *core.Auth, prefix string, page http.Handler) http.Handler {
-	api := chiauth.Router(auth)
-	for _, r := range routes {
-		guard := chiauth.Required
-		if r.optional {
-			guard = chiauth.Optional
-		}
-		api.With(guard(auth, r.needs...)).Get(r.Path, r.serve)
-	}
-	root := chi.NewRouter()
-	root.Mount(prefix, api)
-	for _, e := range auth.RootEndpoints() {
-		root.Handle(e.Path, e.Handler)
-	}
-	root.Handle("/*", page)
-	return root
-}
-
-func stdRouter(auth *core.Auth, prefix string, page http.Handler) http.Handler {
-	mux := http.NewServeMux()
-	stdauth.Mount(mux, prefix, auth)
-	for _, r := range routes {
-		guard := stdauth.Required
-		if r.optional {
-			guard = stdauth.Optional
-		}
-		mux.Handle("GET "+prefix+r.Path, guard(auth, r.needs...)(r.serve))
-	}
-	// With its method: a pattern that has none panics beside "GET /".
-	for _, e := range auth.RootEndpoints() {
-		mux.Handle("GET "+e.Path, e.Handler)
-	}
-	mux.Handle("GET /", page)
-	return mux
-}
-
 // The handlers know nothing of the router: the guard has put the token into the
-// request's context.
+// request's context. That is why they are net/http's, whatever the router.
 
 func hello(w http.ResponseWriter, r *http.Request) {
 	if token := core.TokenFrom(r.Context()); token.Valid() {
@@ -153,7 +108,8 @@ type application struct {
 	publicURL string // http://localhost:8080/api
 	local     string // the same without what may be in front of it
 	auth      *core.Auth
-	server    *http.Server
+	listener  net.Listener
+	server    server
 	failed    chan error
 }
 
@@ -164,36 +120,35 @@ func startApplication(addr, router string, config core.Config, people []person) 
 	if err != nil {
 		return nil, fmt.Errorf("%w; choose another address with -addr (localhost:0 takes a free port)", err)
 	}
-	app := &application{failed: make(chan error, 1)}
-	handler, err := app.configure(listener.Addr(), addr, router, config, people)
-	if err != nil {
+	app := &application{listener: listener, failed: make(chan error, 1)}
+	if err := app.configure(listener.Addr(), addr, router, config, people); err != nil {
 		listener.Close()
 		return nil, err
 	}
-	app.server = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	go func() { app.failed <- app.server.Serve(listener) }()
 	return app, nil
 }
 
-func (app *application) configure(bound net.Addr, addr, router string, config core.Config, people []person) (http.Handler, error) {
+func (app *application) configure(bound net.Addr, addr, router string, config core.Config, people []person) error {
 	local := "http://" + reachable(addr, bound)
 	config.PublicURL = cmp.Or(config.PublicURL, local+"/api")
 	public, err := url.Parse(config.PublicURL)
 	if err != nil || public.Path == "" {
-		return nil, fmt.Errorf("the public URL %q needs a path, such as /api", config.PublicURL)
+		return fmt.Errorf("the public URL %q needs a path, such as /api", config.PublicURL)
 	}
 	app.publicURL, app.origin, app.local = config.PublicURL, public.Scheme+"://"+public.Host, local+public.Path
 	if app.auth, err = core.New(config); err != nil {
-		return nil, err
+		return err
 	}
 	page, err := newPage(pageData{
 		Origin: app.origin, API: public.Path, Issuer: config.Issuer, Broker: config.Broker,
 		Router: router, People: people, Routes: routes,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return routers[router](app.auth, public.Path, page), nil
+	app.server = routers[router](app.auth, public.Path, page)
+	return nil
 }
 
 // reachable is the host and port by which a browser on this machine reaches a
@@ -207,13 +162,12 @@ func reachable(addr string, bound net.Addr) string {
 	return net.JoinHostPort(host, port)
 }
 
-// close lets requests that are under way finish, for a while, and leaves nothing
-// running.
+// close lets requests that are under way finish, for a while, and waits for what
+// they have begun.
 func (app *application) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
-	if app.server.Shutdown(ctx) != nil {
-		_ = app.server.Close()
-	}
+	_ = app.server.Shutdown(ctx)
+	_ = app.listener.Close() // Fiber's Shutdown leaves it open when it doesn't serve yet
 	_ = app.auth.Close()
 }

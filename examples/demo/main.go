@@ -1,8 +1,8 @@
-// Command demo shows oidcgate at work: an OpenID provider, a web application on
-// chi or net/http that signs its users in there, and a page to click through.
+// Command demo shows oidcgate at work: an OpenID provider, a web application that
+// signs its users in there, on any of five routers, and a page to click through.
 //
 //	go run ./examples/demo
-//	go run ./examples/demo -router std
+//	go run ./examples/demo -router fiber
 //	go run ./examples/demo -passthrough
 //	go run ./examples/demo -check
 //
@@ -53,7 +53,7 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	addr := flags.String("addr", "localhost:8080", "where the application listens; port 0 takes a free one")
-	router := flags.String("router", "chi", "the application's router: chi or std (net/http)")
+	router := flags.String("router", "chi", "the application's router: "+routerNames()+" (net/http)")
 	passthrough := flags.Bool("passthrough", false, "give clients the provider's tokens, instead of minting the application's own")
 	check := flags.Bool("check", false, "go through every flow without a person, on free ports, with a provider of its own")
 	if err := flags.Parse(args); err != nil {
@@ -63,7 +63,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	case flags.NArg() > 0:
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case routers[*router] == nil:
-		return fmt.Errorf("there is no router %q: choose chi or std", *router)
+		return fmt.Errorf("there is no router %q: choose one of %s", *router, routerNames())
 	case *check:
 		return runCheck(ctx, *router, *passthrough, out)
 	}
@@ -156,7 +156,10 @@ func announce(out io.Writer, app *application, config core.Config, people []pers
 	for _, p := range people {
 		fmt.Fprintf(out, "  Sign in as %-5s  with the password %s\n", p.Name, p.Password)
 	}
-	if len(people) == 0 {
+	if len(people) > 0 {
+		fmt.Fprintf(out, "\n  Another application at its provider:\n    OIDC_ISSUER=%s OIDC_CLIENT_ID=%s OIDC_CLIENT_SECRET=%s go run ./examples/chi\n",
+			config.Issuer, config.ClientID, config.ClientSecret)
+	} else {
 		fmt.Fprintf(out, "  Redirect URIs that the provider must know:\n    %s/\n    %s/auth/v2/callback\n", app.origin, app.publicURL)
 	}
 	fmt.Fprint(out, "\n  Ctrl-C ends it.\n\n")

@@ -1,0 +1,47 @@
+package customadapter
+
+import (
+	"net/http"
+
+	"github.com/oidcgate/oidcgate/core"
+)
+
+// Mount adds every route of auth that is switched on, below a prefix to which
+// Config.PublicURL leads.
+func Mount(r *Router, prefix string, auth *core.Auth) {
+	for _, e := range auth.Endpoints() {
+		r.Add("", prefix+e.Path, Wrap(e.Handler)) // every method: the endpoint knows its own
+	}
+}
+
+// Wrap makes a handler of net/http one of the router.
+func Wrap(h http.Handler) Handler {
+	return func(c *Call) bool {
+		h.ServeHTTP(c.Answer, c.Request.WithContext(c.Context))
+		return false
+	}
+}
+
+// Required lets calls through which have a good token that satisfies the constraints;
+// core.TokenFrom finds it in the context of the call.
+func Required(auth *core.Auth, constraints ...core.Constraint) Handler {
+	return guard(auth.Required(constraints...)) // made once, not for each call
+}
+
+// Optional lets calls without a good token through as well.
+func Optional(auth *core.Auth, constraints ...core.Constraint) Handler {
+	return guard(auth.Optional(constraints...))
+}
+
+func guard(g *core.Guard) Handler {
+	return func(c *Call) bool {
+		// All values of the header, not the first: more than one is refused.
+		token, err := g.Check(c.Context, c.Request.Header["Authorization"])
+		if err != nil {
+			core.WriteError(c.Answer, err)
+			return false
+		}
+		c.Context = core.WithToken(c.Context, token)
+		return true
+	}
+}

@@ -1,0 +1,80 @@
+// Command echo is a web application on Echo whose users sign in at an OpenID provider.
+//
+//	OIDC_ISSUER=https://id.example.org/realms/demo OIDC_CLIENT_ID=shop OIDC_CLIENT_SECRET=… \
+//		go run ./examples/echo
+//
+// The provider has to know the redirect URI http://localhost:8081/api/auth/v2/callback. For
+// one to try it with, run ./examples/demo, which prints its variables. Open
+// http://localhost:8081/api/auth/v2/login, sign in, and use the access_token that you get:
+//
+//	curl -H "Authorization: Bearer …" http://localhost:8081/api/me
+//
+// With OIDC_STORE=memory: it mints tokens of its own (broker mode). ADDR is where it listens,
+// OIDC_PUBLIC_URL where browsers find it; core.ConfigFromEnv knows more variables.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/echoauth"
+	_ "github.com/oidcgate/oidcgate/store/memory" // OIDC_STORE=memory:
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	config, err := core.ConfigFromEnv()
+	if err != nil {
+		log.Fatal(err)
+	}
+	config.PublicURL = cmp.Or(config.PublicURL, "http://localhost:8081/api")
+	auth, err := core.New(config)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := auth.Start(ctx); errors.Is(err, core.ErrUnavailable) {
+		log.Print(err) // the provider or the store is down, and is asked again when it is needed
+	} else if err != nil {
+		log.Fatal(err) // the configuration is wrong
+	}
+
+	router := echo.New()
+	api := router.Group("/api") // where PublicURL leads
+	echoauth.Mount(api, auth)
+	api.GET("/hello", hello)
+	api.GET("/me", me, echoauth.Required(auth))
+	api.GET("/admin", admin, echoauth.Required(auth, core.Scope("email"), core.Role("admin")))
+
+	server := &http.Server{
+		Addr: cmp.Or(os.Getenv("ADDR"), "localhost:8081"), Handler: router, ReadHeaderTimeout: 10 * time.Second,
+	}
+	go func() {
+		log.Printf("sign in at %s/auth/v2/login", config.PublicURL)
+		if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+			log.Fatal(err)
+		}
+	}()
+	<-ctx.Done()
+	stop()                                    // so that a second Ctrl-C ends the program at once
+	_ = server.Shutdown(context.Background()) // lets requests finish
+	_ = auth.Close()                          // lets refreshes be saved
+}
+
+func hello(c echo.Context) error { return c.String(http.StatusOK, "hello\n") }
+
+func me(c echo.Context) error {
+	return c.String(http.StatusOK, "hello "+core.TokenFrom(c.Request().Context()).Username()+"\n")
+}
+
+func admin(c echo.Context) error {
+	return c.String(http.StatusOK, "at your service, "+core.TokenFrom(c.Request().Context()).Username()+"\n")
+}
