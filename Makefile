@@ -1,4 +1,4 @@
-# Everything here needs Go and make, and nothing else: linters run at the versions
+# Everything here needs Go and make, and Postgres where there is one: linters run at the versions
 # named below and are fetched as Go modules.
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -21,7 +21,7 @@ demo: ## a provider and an application, to click through
 
 test: ## every test of every module, with the race detector
 	@$(if $(RACE),,echo "no C compiler: testing without the race detector")
-	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && go test $(RACE) ./...); done
+	@scripts/with-postgres sh -c 'set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && go test $(RACE) ./...); done'
 
 lint: links ## gofmt, go vet, staticcheck, and what each module may link
 	@out=$$("$$(go env GOROOT)/bin/gofmt" -l .); test -z "$$out" || { echo "not formatted with gofmt:"; echo "$$out"; exit 1; }
@@ -42,4 +42,4 @@ fuzz: ## each fuzz target for FUZZTIME
 		done); done
 
 cover: ## coverage of each module, in cover.out and on the screen
-	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && go test -coverpkg=./... -coverprofile=cover.out ./... >/dev/null && go tool cover -func=cover.out | tail -n 1); done
+	@scripts/with-postgres sh -c 'set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && go test -coverpkg=./... -coverprofile=cover.out ./... >/dev/null && go tool cover -func=cover.out | tail -n 1); done'

@@ -72,6 +72,12 @@ func TestLinksOnlyWhatItNeeds(t *testing.T) {
 			"golang.org/x/net", "golang.org/x/sys",
 		}},
 		{"store/memory", []string{ours + "store/memory"}},
+		{"store/sqlite", []string{
+			ours + "store/sqlite", "modernc.org/sqlite", "modernc.org/libc", "modernc.org/mathutil", "modernc.org/memory",
+			"github.com/dustin/go-humanize", "github.com/mattn/go-isatty", "github.com/ncruces/go-strftime",
+			"github.com/remyoudompheng/bigfft", "golang.org/x/sys",
+		}},
+		{"store/postgres", []string{ours + "store/postgres", "github.com/jmoiron/sqlx", "github.com/lib/pq"}},
 	} {
 		t.Run(module.name, func(t *testing.T) {
 			allowed := slices.Concat(coreLinks, module.links)

@@ -1,0 +1,135 @@
+package postgres
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// attempts is how often a call is made at most. After a restart of the server each
+// idle connection of the pool costs one.
+const attempts = 100
+
+// ask makes a call on one connection of the pool, and again where that is safe:
+// when the server has given it up, or when the connection was lost, which it
+// tells. The caller has to bear that the call may then have been done twice.
+//
+// database/sql would repeat a call after a lost connection too, but without
+// telling; it doesn't on a connection that was taken out of the pool, as here.
+//
+// The driver waits for the server even after the context has ended. So it waits in
+// a goroutine of its own, which is left behind until the server answers or the
+// connection breaks.
+func ask[T any](ctx context.Context, db *sqlx.DB, doing string, call func(context.Context, *sqlx.Conn) (T, error)) (result T, lost bool, err error) {
+	type answer struct {
+		result T
+		lost   bool
+		err    error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		var a answer
+		for n := range attempts {
+			var again bool
+			a.result, again, a.err = once(ctx, db, call)
+			if !again || ctx.Err() != nil {
+				break
+			}
+			a.lost = a.lost || isLost(a.err)
+			pause(ctx, rand.N(time.Duration(min(n+1, 10))*time.Millisecond))
+		}
+		answers <- a
+	}()
+	select {
+	case a := <-answers:
+		return a.result, a.lost, explain(ctx, doing, a.err)
+	case <-ctx.Done():
+		return result, false, explain(ctx, doing, ctx.Err())
+	}
+}
+
+// once makes a call and tells whether its error is one to make it again for. None
+// is when no connection can be had: the server is down, or refuses us.
+func once[T any](ctx context.Context, db *sqlx.DB, call func(context.Context, *sqlx.Conn) (T, error)) (result T, again bool, err error) {
+	c, err := db.Connx(ctx)
+	if err != nil {
+		return result, false, err
+	}
+	defer c.Close()
+	result, err = call(ctx, c)
+	return result, err != nil && (isLost(err) || isGivenUp(err)), err
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// sqlState is the code that the server gave an error, or "". Every driver's
+// errors have that method.
+func sqlState(err error) string {
+	var failed interface{ SQLState() string }
+	if errors.As(err, &failed) {
+		return failed.SQLState()
+	}
+	return ""
+}
+
+// isLost tells of an error that says nothing about whether the call was done.
+func isLost(err error) bool {
+	var failed *net.OpError
+	state := sqlState(err)
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &failed) ||
+		strings.HasPrefix(state, "08") || // connection exceptions
+		state == "57P01" || state == "57P02" // the server stops, or has crashed
+}
+
+// isGivenUp tells of a transaction that the server rolled back for reasons of its own.
+func isGivenUp(err error) bool {
+	state := sqlState(err)
+	return state == "40001" || state == "40P01" // serialization failure, deadlock
+}
+
+// advice is what to do about the errors of the server, by their code.
+var advice = map[string]string{
+	"25006": "the server is read-only, maybe a standby: connect to the primary",
+	"28000": "the server does not let this user in: compare user, password, sslmode and the server's pg_hba.conf",
+	"28P01": "the server refuses the user's password: correct it where the store is configured",
+	"3D000": "the database is missing: create it",
+	"3F000": "there is no schema to create tables in: name one in the store's options",
+	"42501": "the role lacks a right: GRANT it USAGE and CREATE on the schema (CREATE on the database, if the schema is missing), or have another role open the store once, and grant SELECT, INSERT, UPDATE and DELETE on its tables",
+	"42P01": "a table is missing: restore a backup, or drop the table oidcgate_schema as well, to begin anew",
+	"53100": "the server's disk is full: make room; what was written before is safe",
+	"53300": "the server has no connection left: lower pool_max_conns, or raise the server's max_connections",
+	"57P03": "the server is starting or stopping: try again",
+}
+
+// explain makes errors those of the context where it has ended, which drivers
+// report in ways of their own, and says what to do about others.
+func explain(ctx context.Context, doing string, err error) error {
+	var dialing *net.OpError
+	switch hint := advice[sqlState(err)]; {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("postgres: %s: %w", doing, ctx.Err())
+	case hint != "":
+		return fmt.Errorf("postgres: %s: %s: %w", doing, hint, err)
+	case errors.As(err, &dialing) && dialing.Op == "dial":
+		return fmt.Errorf("postgres: %s: the server can't be reached: start it, or correct its address where the store is configured: %w", doing, err)
+	default:
+		return fmt.Errorf("postgres: %s: %w", doing, err)
+	}
+}

@@ -1,0 +1,43 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store/postgres"
+)
+
+// The import makes the URL known, and Open creates the tables.
+func Example() {
+	ctx := context.Background()
+	store, err := core.OpenStore("postgres://app:" + os.Getenv("DB_PASSWORD") + "@db.example.org/app?sslmode=verify-full&schema=auth")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := store.Open(ctx); err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+	version, err := store.Put(ctx, core.Record{Kind: "note", ID: "1", Data: []byte("hello")})
+	fmt.Println(version, err)
+}
+
+// A program that has a pool of connections hands it over, and closes it itself.
+func ExampleNew() {
+	db, err := sqlx.Open("postgres", "postgres://app@db.example.org/app?sslmode=verify-full&binary_parameters=yes")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(20)
+	db.SetMaxIdleConns(20)
+	store := postgres.New(db, postgres.Options{Schema: "auth"})
+	if err := store.Open(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+}

@@ -1,0 +1,207 @@
+// Package postgres keeps records in a PostgreSQL database, version 14 or newer,
+// which many replicas of an application share.
+//
+//	import _ "github.com/oidcgate/oidcgate/store/postgres"
+//
+// The import makes URLs known to [core.OpenStore] that begin with postgres: or
+// postgresql: and are otherwise what libpq takes, with two parameters of our own:
+//
+//	postgres://user:password@db.example.org/app?sslmode=verify-full&schema=auth&pool_max_conns=20
+//
+// schema is as [Options].Schema, pool_max_conns how many connections the store
+// opens at most (10). Those that were not used for five minutes are closed. Where
+// the program has a pool already, hand it to [New].
+//
+// # What is in the database
+//
+// Open creates two tables, oidcgate_records and oidcgate_schema (the version of
+// the first one), or brings them up to date; ten replicas may do that at once,
+// since an advisory lock has them do it one after the other. A role that may not
+// create tables will do where another has opened the store before, and granted it
+// SELECT, INSERT, UPDATE and DELETE on the one table and SELECT on the other. Open
+// refuses tables of a newer version. Columns that are compared have COLLATE "C", so
+// that the order is that of bytes whatever the language of the database is; times
+// are integers, milliseconds since 1970, UTC. Every look-up has its index.
+//
+// # How it works
+//
+// Each call is one statement, and so one transaction. What the server gives up for
+// reasons of its own (serialization failures, deadlocks) is done again. So is what a
+// lost connection has interrupted. That is safe for reading, and for writing too,
+// since a statement takes effect only on the version that it names. But if it finds
+// another version the second time, nobody knows whose that is: then the error is
+// one of an unknown outcome, and not [core.ErrConflict].
+//
+// A call whose context ends returns at once, even if the server is silent, and the
+// query is cancelled.
+//
+// # PgBouncer
+//
+// In transaction mode, successive requests on one connection may reach different
+// servers. The store sets nothing in the session, names no statement, and takes
+// only locks that end with a transaction. A statement's text and its
+// parameters must go to the server in one request. For a URL that is set; a pool
+// handed to New needs binary_parameters=yes with lib/pq, and
+// default_query_exec_mode=exec with pgx.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"github.com/oidcgate/oidcgate/core"
+)
+
+// Options are what a store can be told besides its database.
+type Options struct {
+	// Schema is where the tables are, and is created if it is missing. "" is the
+	// first schema of the connection's search_path, as a rule public.
+	Schema string
+}
+
+// New gives a store in a database. db stays the caller's: the store sets no
+// limits, and Close leaves it open. Any driver will do that takes $1 for a
+// parameter and whose errors have a method SQLState, such as lib/pq and pgx. New
+// makes no I/O. The store may be used concurrently.
+func New(db *sqlx.DB, o Options) core.Store {
+	s := &store{
+		// A caller's own mapping of columns to fields must not become ours.
+		db:      sqlx.NewDb(db.DB, db.DriverName()),
+		schema:  o.Schema,
+		records: "oidcgate_records", version: "oidcgate_schema",
+		close: func() error { return nil },
+	}
+	if o.Schema != "" {
+		s.records = pq.QuoteIdentifier(o.Schema) + "." + s.records
+		s.version = pq.QuoteIdentifier(o.Schema) + "." + s.version
+	}
+	return s
+}
+
+type store struct {
+	db               *sqlx.DB
+	schema           string
+	records, version string // the tables, to be put into statements
+	close            func() error
+}
+
+const columns = "kind, id, version, key1, key2, data, expires"
+
+// row is a record as the table has it.
+type row struct {
+	Kind    string `db:"kind"`
+	ID      string `db:"id"`
+	Version int64  `db:"version"`
+	Key1    string `db:"key1"`
+	Key2    string `db:"key2"`
+	Data    []byte `db:"data"`
+	Expires *int64 `db:"expires"` // nil: never
+}
+
+func (s *store) Get(ctx context.Context, kind, id string) (core.Record, error) {
+	found, err := s.read(ctx, "SELECT "+columns+" FROM "+s.records+" WHERE kind = $1 AND id = $2", kind, id)
+	if err == nil && len(found) == 0 {
+		err = core.ErrNotFound
+	}
+	if err != nil {
+		return core.Record{}, err
+	}
+	return found[0], nil
+}
+
+func (s *store) Find(ctx context.Context, kind, key, after string, limit int) ([]core.Record, error) {
+	if key == "" {
+		return s.read(ctx, "SELECT "+columns+" FROM "+s.records+" WHERE kind = $1 AND id > $2 ORDER BY id LIMIT $3", kind, after, limit)
+	}
+	// Each half comes from its index in order, so that no more than a page is read.
+	return s.read(ctx, `
+		(SELECT `+columns+` FROM `+s.records+` WHERE kind = $1 AND key1 = $2 AND key1 <> '' AND id > $3 ORDER BY id LIMIT $4)
+		UNION ALL
+		(SELECT `+columns+` FROM `+s.records+` WHERE kind = $1 AND key2 = $2 AND key2 <> '' AND key1 <> $2 AND id > $3 ORDER BY id LIMIT $4)
+		ORDER BY id LIMIT $4`, kind, key, after, limit)
+}
+
+func (s *store) read(ctx context.Context, query string, args ...any) ([]core.Record, error) {
+	rows, _, err := ask(ctx, s.db, "reading", func(ctx context.Context, c *sqlx.Conn) (rows []row, err error) {
+		return rows, c.SelectContext(ctx, &rows, query, args...)
+	})
+	var found []core.Record
+	for _, r := range rows {
+		record := core.Record{Kind: r.Kind, ID: r.ID, Version: r.Version, Keys: [2]string{r.Key1, r.Key2}, Data: r.Data}
+		if r.Expires != nil {
+			record.Expires = time.UnixMilli(*r.Expires).UTC()
+		}
+		found = append(found, record)
+	}
+	return found, err
+}
+
+func (s *store) Put(ctx context.Context, r core.Record) (int64, error) {
+	var expires *int64
+	if !r.Expires.IsZero() {
+		expires = new(r.Expires.UnixMilli())
+	}
+	if r.Data == nil {
+		r.Data = []byte{}
+	}
+	args := []any{r.Kind, r.ID, r.Keys[0], r.Keys[1], r.Data, expires}
+	query := "INSERT INTO " + s.records + " (" + columns + ") VALUES ($1, $2, 1, $3, $4, $5, $6) ON CONFLICT DO NOTHING"
+	if r.Version != 0 {
+		args = append(args, r.Version)
+		query = "UPDATE " + s.records + " SET version = version + 1, key1 = $3, key2 = $4, data = $5, expires = $6 WHERE kind = $1 AND id = $2 AND version = $7"
+	}
+	return r.Version + 1, s.change(ctx, "writing", query, args...)
+}
+
+func (s *store) Delete(ctx context.Context, kind, id string, version int64) error {
+	return s.change(ctx, "deleting", "DELETE FROM "+s.records+" WHERE kind = $1 AND id = $2 AND version = $3", kind, id, version)
+}
+
+// change runs a statement that changes one record, or none if its version is
+// another one. After a lost connection that may be so because the statement was
+// done before its answer got lost.
+func (s *store) change(ctx context.Context, doing, query string, args ...any) error {
+	n, lost, err := s.exec(ctx, doing, query, args...)
+	switch {
+	case err != nil || n > 0:
+		return err
+	case lost:
+		return errors.New("postgres: the connection was lost while " + doing + ", and it is not known whether that was done: read the record again")
+	}
+	return core.ErrConflict
+}
+
+func (s *store) exec(ctx context.Context, doing, query string, args ...any) (n int64, lost bool, err error) {
+	return ask(ctx, s.db, doing, func(ctx context.Context, c *sqlx.Conn) (int64, error) {
+		result, err := c.ExecContext(ctx, query, args...)
+		if err != nil {
+			return 0, err
+		}
+		return result.RowsAffected()
+	})
+}
+
+// purgeBatch is how many records one statement removes at most, so that it holds
+// their locks for a short time only.
+const purgeBatch = 500
+
+func (s *store) Purge(ctx context.Context, now time.Time, limit int) (removed int, err error) {
+	for removed < limit {
+		batch := min(limit-removed, purgeBatch)
+		// It waits for nobody who changes or removes one of the records just then.
+		n, _, err := s.exec(ctx, "purging", `
+			WITH expired AS MATERIALIZED (
+				SELECT kind, id FROM `+s.records+` WHERE expires <= $1 ORDER BY expires LIMIT $2 FOR UPDATE SKIP LOCKED
+			) DELETE FROM `+s.records+` r USING expired e WHERE r.kind = e.kind AND r.id = e.id`, now.UnixMilli(), batch)
+		removed += int(n)
+		if err != nil || n < int64(batch) {
+			return removed, err
+		}
+	}
+	return removed, nil
+}
+
+func (s *store) Close() error { return s.close() }

@@ -1,0 +1,91 @@
+package postgres_test
+
+import (
+	"context"
+	"crypto/rand"
+	"net/url"
+	"os"
+	"testing"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/core/storetest"
+	"github.com/oidcgate/oidcgate/store/postgres"
+)
+
+// serverURL names a database for tests, as scripts/with-postgres gives it.
+func serverURL(t testing.TB) *url.URL {
+	t.Helper()
+	raw := os.Getenv("TEST_POSTGRES_URL")
+	switch {
+	case raw == "" && os.Getenv("CI") == "true":
+		t.Fatal("TEST_POSTGRES_URL is not set: run the tests by scripts/with-postgres")
+	case raw == "":
+		t.Skip("TEST_POSTGRES_URL is not set: run the tests by scripts/with-postgres")
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		t.Fatal("TEST_POSTGRES_URL is not a URL")
+	}
+	return u
+}
+
+// with gives the URL with another parameter.
+func with(u *url.URL, name, value string) *url.URL {
+	changed := *u
+	q := u.Query()
+	q.Set(name, value)
+	changed.RawQuery = q.Encode()
+	return &changed
+}
+
+// connect gives a pool as a program of its own would have it.
+func connect(t testing.TB, u *url.URL) *sqlx.DB {
+	t.Helper()
+	db, err := sqlx.Open("postgres", u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// newSchema gives the name of a schema that is gone after the test.
+func newSchema(t testing.TB) string {
+	t.Helper()
+	name := "Test " + rand.Text()
+	db := connect(t, serverURL(t))
+	t.Cleanup(func() {
+		if _, err := db.ExecContext(context.Background(), `DROP SCHEMA IF EXISTS "`+name+`" CASCADE`); err != nil {
+			t.Error(err)
+		}
+	})
+	return name
+}
+
+func open(t testing.TB, rawURL string) core.Store {
+	t.Helper()
+	s, err := core.OpenStore(rawURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestURLIsAStore(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) func() core.Store {
+		u := with(serverURL(t), "schema", newSchema(t))
+		return func() core.Store { return open(t, u.String()) }
+	})
+}
+
+// TestPoolIsAStore has a driver that does not send a statement with its
+// parameters, and a server that gives transactions up.
+func TestPoolIsAStore(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) func() core.Store {
+		schema := newSchema(t)
+		db := connect(t, with(serverURL(t), "default_transaction_isolation", "serializable"))
+		db.SetMaxOpenConns(20)
+		return func() core.Store { return postgres.New(db, postgres.Options{Schema: schema}) }
+	})
+}

@@ -1,0 +1,82 @@
+//go:build unix
+
+package sqlite_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/oidcgate/oidcgate/core"
+)
+
+// TestFileThatMayNotBeWritten has a process without the right to write. Root has
+// it always, so there the process is another user's.
+func TestFileThatMayNotBeWritten(t *testing.T) {
+	dir, err := os.MkdirTemp("", "readonly")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = os.Chmod(dir, 0o700)
+		os.RemoveAll(dir)
+	})
+	program := self(t)
+	if os.Getuid() == 0 {
+		binary, err := os.ReadFile(program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		program = filepath.Join(dir, "program")
+		if err := os.WriteFile(program, binary, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(dir, "app.db")
+	s := opened(t, path)
+	put(t, s, core.Record{Kind: "session", ID: "kept"})
+	s.Close()
+	for _, row := range []struct {
+		name      string
+		file, dir os.FileMode
+		advice    string
+	}{
+		{"a file to read alone", 0o444, 0o777, "it is read-only"},
+		{"a folder to read alone", 0o666, 0o555, "it is read-only"},
+		{"a file to keep out of", 0o000, 0o777, "must be able to read and write it"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if err := os.Chmod(path, row.file); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(dir, row.dir); err != nil {
+				t.Fatal(err)
+			}
+			cmd := process(t, program, "write", path)
+			asAnotherUser(cmd)
+			out, err := cmd.CombinedOutput()
+			if err == nil || !strings.HasPrefix(string(out), "sqlite: opening") || !strings.Contains(string(out), row.advice) {
+				t.Errorf("error %v without %q: %s", err, row.advice, out)
+			}
+			t.Logf("%s", out)
+		})
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := opened(t, path).Get(t.Context(), "session", "kept"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func asAnotherUser(cmd *exec.Cmd) {
+	if os.Getuid() == 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	}
+}
