@@ -76,7 +76,10 @@ func (a *Auth) checkSubject(subject *claims, raw string) error {
 	}
 	isAccessToken := strings.HasSuffix(strings.ToLower(token.Header.Type), "at+jwt") ||
 		subject.Type == "Bearer" || len(subject.scopes()) > 0
-	if len(a.config.Audiences) == 0 && !isAccessToken {
+	named := slices.ContainsFunc(subject.Audience, func(audience string) bool {
+		return audience != a.config.ClientID && slices.Contains(a.config.Audiences, audience)
+	})
+	if !named && !isAccessToken {
 		return refuse("The subject_token might be an ID token: it has neither a scope nor the type of an access token.")
 	}
 	return nil

@@ -285,8 +285,10 @@ func TestTokenExchangeTakesWhatIsMeantForTheApplication(t *testing.T) {
 func TestTokenExchangeTakesNoTokenThatMightBeAnIDToken(t *testing.T) {
 	type entries = map[string]any
 	provider := newProvider(t, oidctest.Options{})
+	audiences := func(list ...string) func(*core.Config) { return func(c *core.Config) { c.Audiences = list } }
 	anybody := newApp(t, provider, brokered(exchanging))
-	named := newApp(t, provider, brokered(exchanging), func(c *core.Config) { c.Audiences = []string{"app"} })
+	listed := newApp(t, provider, brokered(exchanging), audiences("app", "orders")) // the client id tells nothing
+	named := newApp(t, provider, brokered(exchanging), audiences("app", "orders"))
 	for name, row := range map[string]struct {
 		header, claims entries
 		good           bool
@@ -303,9 +305,12 @@ func TestTokenExchangeTakesNoTokenThatMightBeAnIDToken(t *testing.T) {
 		"another type":               {nil, entries{"typ": "bearer"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, a := range []*app{anybody, named} {
+			for _, a := range []*app{anybody, listed, named} {
 				claims := provider.Claims("alice", entries{"scope": nil, "typ": nil})
 				maps.Copy(claims, row.claims)
+				if a == named {
+					claims["aud"] = []string{"app", "orders"} // no ID token is for orders
+				}
 				claims["exp"] = a.clock.Now().Add(time.Minute).Unix()
 				got := a.exchange(provider.Sign(t, row.header, claims))
 				if row.good || a == named {

@@ -862,3 +862,44 @@ func TestBesideAnIDTokenAnAccessTokenWhoseKeyCannotBeHadIsOpaque(t *testing.T) {
 		})
 	}
 }
+
+// Where userinfo tells the roles, an ID token of the first day does not bring
+// back those that were taken away.
+func TestRolesThatUserinfoNoLongerTellsAreGoneAtTheNextRefresh(t *testing.T) {
+	for name, trouble := range map[string]func(p *oidctest.Provider){
+		"it leaves them out": func(p *oidctest.Provider) {
+			tamper(p, oidctest.UserinfoPath, func(body map[string]any) {
+				delete(body, "groups")
+				delete(body, "realm_access")
+			})
+		},
+		"it refuses the token": func(p *oidctest.Provider) { fail(p, oidctest.UserinfoPath, http.StatusUnauthorized, "") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
+			a := newApp(t, provider, brokered())
+			got := a.signIn("alice")
+			require.Contains(t, claimsOf(t, got.AccessToken)["roles"], "admin")
+			tamper(provider, oidctest.TokenPath, func(body map[string]any) { delete(body, "id_token") })
+			got = a.tokens(a.refresh(got.RefreshToken))
+			require.Contains(t, claimsOf(t, got.AccessToken)["roles"], "admin", "userinfo still tells it")
+			trouble(provider)
+			got = a.tokens(a.refresh(got.RefreshToken))
+			require.Empty(t, claimsOf(t, got.AccessToken)["roles"])
+		})
+	}
+}
+
+// What can't be written as JSON is the application's mistake at a refresh, too.
+func TestANameThatIsNoTextIsAMistakeAtARefreshAsAtALogin(t *testing.T) {
+	name := "Alice"
+	a := newApp(t, newProvider(t, oidctest.Options{}), identifying(func(_ context.Context, who *core.Identity) error {
+		who.Name = name
+		return nil
+	}))
+	token := a.signIn("alice").RefreshToken
+	name = "caf\xe9"
+	requireError(t, a.refresh(token), http.StatusInternalServerError, "server_error")
+	name = "café"
+	a.tokens(a.refresh(token))
+}

@@ -88,6 +88,8 @@ type remembered struct {
 	Granted string `json:"granted,omitzero"`  // the scope, as the provider has it
 	IDToken string `json:"id_token,omitzero"` // the last one that was verified
 	Nonce   string `json:"nonce,omitzero"`    // of the login
+
+	UserinfoRoles bool `json:"userinfo_roles,omitzero"` // userinfo has told some
 }
 
 // evidence is what the provider has told about a user, all of it verified.
@@ -100,6 +102,10 @@ type evidence struct {
 	granted string  // the scope
 	nonce   string
 	refresh bool // of a session that is there already
+	// stale says that the ID token is one of an earlier answer.
+	stale bool
+	// userinfoRoles says that userinfo has been seen to tell roles.
+	userinfoRoles bool
 }
 
 // identify finds out what tokens will say about a user. Before it asks anybody
@@ -129,8 +135,12 @@ func (b *broker) identify(ctx context.Context, e evidence, save func() error) (r
 	// What a user may do is said by one source, the one meant for that. Were
 	// they mixed, a role that the access token has lost would live on in an ID
 	// token of the first day.
+	e.userinfoRoles = e.userinfoRoles || len(flatRoles(told)) > 0
 	authority := access
-	if e.access == nil {
+	switch {
+	case e.access == nil && e.stale && e.userinfoRoles:
+		authority = told // what is not in it any more was taken away
+	case e.access == nil:
 		authority = merge(id, told)
 	}
 	who := newIdentity(all, b.config.ProfilePaths)
@@ -200,7 +210,7 @@ func (b *broker) remember(e evidence, who Identity) (remembered, error) {
 		Email: who.Email, EmailVerified: who.EmailVerified,
 		Roles:   slices.Clone(who.Roles), // which may be a list of the application's own
 		Scopes:  slices.Clone(who.Scopes),
-		Granted: e.granted, IDToken: e.idToken, Nonce: e.nonce,
+		Granted: e.granted, IDToken: e.idToken, Nonce: e.nonce, UserinfoRoles: e.userinfoRoles,
 	}
 	slices.Sort(known.Roles)
 	known.Roles = slices.Compact(known.Roles)

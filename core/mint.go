@@ -90,10 +90,13 @@ func (b *broker) payload(m minting) ([]byte, error) {
 		c.EmailVerified = &who.EmailVerified
 	}
 	payload, err := json.Marshal(c)
-	if err == nil && base64.RawURLEncoding.EncodedLen(len(payload)) > maxToken-maxEnvelope {
+	if err != nil {
+		return nil, identityError(err)
+	}
+	if base64.RawURLEncoding.EncodedLen(len(payload)) > maxToken-maxEnvelope {
 		return nil, identityError(errors.New("the access token would be larger than the 16 KiB that guards accept: leave some roles or claims out"))
 	}
-	return payload, err
+	return payload, nil
 }
 
 // maxEnvelope is what header and signature add to a token at most, in bytes.

@@ -64,7 +64,8 @@ func (b *broker) refreshOnce(ctx context.Context, h handle, generation session.G
 		state = ended.Last
 		b.auth.emit(ctx, Event{Kind: EventEnd, Subject: state.Subject, Session: w.id, Reason: string(ended.Reason)})
 	case errors.Is(err, session.ErrGone):
-		// Somebody logged out meanwhile, and gave back what was then the last.
+		// Most likely somebody has logged out meanwhile, and gave back what was then
+		// the last.
 		b.auth.provider.revoke(context.WithoutCancel(ctx), w.received)
 	}
 	return state, err
@@ -214,6 +215,7 @@ func (r *refreshAnswer) evidence(ctx context.Context, before remembered) (e evid
 	v, answer := r.b.auth.verifier, r.answer
 	e = evidence{
 		subject: r.state.Subject, raw: answer.AccessToken, refresh: true, nonce: before.Nonce,
+		stale: answer.IDToken == "", userinfoRoles: before.UserinfoRoles,
 		idToken: cmp.Or(answer.IDToken, before.IDToken),
 		granted: cmp.Or(answer.Scope, before.Granted),
 	}

@@ -90,10 +90,13 @@ func writePublic(w http.ResponseWriter, r *http.Request, document []byte) {
 	header.Set("Access-Control-Allow-Origin", "*")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("ETag", `"`+base64.RawURLEncoding.EncodeToString(hash[:12])+`"`)
-	// ServeContent knows If-None-Match and HEAD. Parts of a document are of no
-	// use to anybody, and it would answer a bad Range in words of its own.
+	// ServeContent knows If-None-Match and HEAD. Other conditions, and parts of a
+	// document, are of no use to anybody, and it would answer them in words of its
+	// own.
 	whole := r.Clone(r.Context())
-	whole.Header.Del("Range")
+	for _, name := range []string{"Range", "If-Match", "If-Unmodified-Since"} {
+		whole.Header.Del(name)
+	}
 	http.ServeContent(w, whole, "", time.Time{}, bytes.NewReader(document))
 }
 

@@ -115,6 +115,9 @@ func Refresh(ctx context.Context, w World, token Generation, p Policy) (State, e
 		if errors.Is(err, ErrGone) && ending != nil {
 			return State{}, ending // it was done, and the answer was lost
 		}
+		if err != nil && ending != nil && w.Pause(ctx) == nil {
+			continue // whether it was done is still to be found out
+		}
 		if err != nil {
 			return State{}, err
 		}
@@ -277,16 +280,27 @@ func (r *renewal) insist(ctx context.Context, change func() error) error {
 }
 
 // End ends a session and gives its last state. It is ErrGone when there is none.
+// A store whose answer got lost is asked once more, to know what became of it.
 func End(ctx context.Context, r Records) (State, error) {
+	var deleted *State // maybe
 	for {
 		s, version, err := r.Load(ctx)
+		if errors.Is(err, ErrGone) && deleted != nil {
+			return *deleted, nil
+		}
 		if err != nil {
 			return State{}, err
 		}
-		if err := r.Delete(ctx, version); err == nil {
+		err = r.Delete(ctx, version)
+		switch {
+		case err == nil:
 			return s, nil
-		} else if !errors.Is(err, ErrConflict) {
+		case errors.Is(err, ErrConflict):
+			deleted = nil
+		case deleted != nil:
 			return State{}, err
+		default:
+			deleted = &s
 		}
 	}
 }

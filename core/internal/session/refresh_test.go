@@ -190,7 +190,19 @@ func TestALogoutWinsAgainstARefreshThatChangesTheRecordMeanwhile(t *testing.T) {
 	require.Equal(t, "R2", last.RefreshToken)
 	require.True(t, s.record.gone)
 
-	_, err = End(context.Background(), newStory().actor("A", script{"delete 1": fails}))
+}
+
+func TestALogoutAsksAStoreThatStumbledOnceMore(t *testing.T) {
+	for name, trouble := range map[string]func(func() error) error{"fails": fails, "answer is lost": answerIsLost} {
+		s := newStory()
+		last, err := End(context.Background(), s.actor("A", script{"delete 1": trouble}))
+		require.NoError(t, err, name)
+		require.NotEmpty(t, last.RefreshToken, "%s: it is still known what to revoke", name)
+		require.True(t, s.record.gone)
+	}
+	_, err := End(context.Background(), newStory().actor("A", script{"delete 1": fails, "delete 2": fails}))
+	require.ErrorIs(t, err, errStore)
+	_, err = End(context.Background(), newStory().actor("A", script{"delete 1": fails, "load 2": fails}))
 	require.ErrorIs(t, err, errStore)
 }
 
@@ -343,6 +355,12 @@ func TestTheEndOfASessionIsToldAlthoughTheStoreStumbledOverIt(t *testing.T) {
 			s.provider.ended = true
 			_, err := s.actor("A", script{"delete 1": trouble}).refresh(token)
 			require.Equal(t, reason, endedFor(t, err), name)
+			require.True(t, s.record.gone, name)
+
+			s = newStory()
+			s.provider.ended = true
+			_, err = s.actor("A", script{"delete 1": trouble, "load 2": fails}).refresh(token)
+			require.Equal(t, reason, endedFor(t, err), "%s, and then it is away for a moment", name)
 			require.True(t, s.record.gone, name)
 		}
 	}
