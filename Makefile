@@ -11,6 +11,9 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race,)
 # Directories of the modules in go.work, relative to this one.
 MODULES := $(patsubst $(CURDIR)/%,%,$(shell go list -m -f '{{.Dir}}'))
 
+# What a guard allocates is counted without the race detector, which allocates too.
+ADAPTERS := $(patsubst %/cost_test.go,%,$(wildcard */cost_test.go))
+
 .PHONY: help demo test lint links tidy fuzz cover
 
 help: ## show what there is
@@ -22,6 +25,7 @@ demo: ## a provider and an application, to click through
 test: ## every test of every module, with the race detector
 	@$(if $(RACE),,echo "no C compiler: testing without the race detector")
 	@scripts/with-postgres sh -c 'set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && go test $(RACE) ./...); done'
+	@set -e; $(if $(RACE),for m in $(ADAPTERS); do echo "== $$m: allocations"; (cd $$m && go test -run '^TestGuardMakesFewAllocations$$' .); done)
 
 lint: links ## gofmt, go vet, staticcheck, and what each module may link
 	@out=$$("$$(go env GOROOT)/bin/gofmt" -l .); test -z "$$out" || { echo "not formatted with gofmt:"; echo "$$out"; exit 1; }
