@@ -1,5 +1,6 @@
-# Everything here needs Go and make, and Postgres where there is one: linters run at the versions
-# named below and are fetched as Go modules.
+# Everything here needs Go and make, and Postgres for the tests of its store, which
+# scripts/with-postgres finds or installs. Linters run at the versions named below
+# and are fetched as Go modules.
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 5s
