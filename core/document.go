@@ -174,6 +174,14 @@ func (d *document[T]) wait(ctx context.Context, flight <-chan singleflight.Resul
 	}
 }
 
+// health tells how fetching the document is going.
+func (d *document[T]) health() Dependency {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	useful := !d.fetched.IsZero() && d.now().Sub(d.fetched) < keepFor
+	return dependency(d.fetched, d.failed, d.err, useful)
+}
+
 // unavailable keeps apart a source that can't be reached, which is worth
 // another try, and one that answers nonsense.
 func (d *document[T]) unavailable(cause error, retry time.Duration) error {

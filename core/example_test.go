@@ -146,6 +146,31 @@ func ExampleNew() {
 	// Config.PublicURL "https://shop.example.org/" must not end in a slash nor have a query
 }
 
+// Health is for a probe or a dashboard.
+func ExampleAuth_Health() {
+	provider, err := oidctest.Start("127.0.0.1:0", oidctest.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer provider.Close()
+	auth, err := core.New(core.Config{
+		Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret,
+		PublicURL: "http://localhost:8080/api",
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer auth.Close()
+	fmt.Println(auth.Health().Keys.State)
+	if err := auth.Start(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(auth.Health().Keys.State, auth.Health().Err())
+	// Output:
+	// unknown
+	// good <nil>
+}
+
 // A claim that the library has no method for is decoded into a type of the
 // application's own.
 func ExampleClaimsFrom() {

@@ -38,9 +38,10 @@ type records struct {
 	life    *life
 	logger  *slog.Logger
 
-	opened  atomic.Bool
-	opening singleflight.Group
-	purged  atomic.Int64 // when purging last began, in Unix seconds
+	opened   atomic.Bool
+	opening  singleflight.Group
+	outcomes outcomes
+	purged   atomic.Int64 // when purging last began, in Unix seconds
 }
 
 // errStore is the error for a store that can't be reached, and errSealed for one
@@ -85,12 +86,19 @@ func (r *records) failed(doing string, err error) error {
 
 // call opens the store if need be and makes one call, with a time limit.
 func (r *records) call(ctx context.Context, doing string, call func(context.Context) error) error {
-	if err := r.open(ctx); err != nil {
-		return err
+	err := r.open(ctx)
+	if err == nil {
+		limited, cancel := context.WithTimeout(ctx, r.timeout)
+		defer cancel()
+		err = r.failed(doing, safely(r.logger, "Broker.Store", func() error { return call(limited) }))
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
-	defer cancel()
-	return r.failed(doing, safely(r.logger, "Broker.Store", func() error { return call(ctx) }))
+	switch {
+	case !errors.Is(err, ErrUnavailable):
+		r.outcomes.note(r.now(), nil) // a conflict is an answer too
+	case ctx.Err() == nil: // or the caller has gone, which says nothing
+		r.outcomes.note(r.now(), err)
+	}
+	return err
 }
 
 // get reads a record into the value that into points to. The record comes with
