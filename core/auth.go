@@ -15,7 +15,7 @@ type Auth struct {
 	life     *life
 	provider *provider
 	verifier *verifier // of the provider's tokens
-	guarding *verifier // of the tokens that guards take
+	trust    *trust    // in the tokens that guards take
 	broker   *broker   // nil: passthrough mode
 
 	states *seal.Keys // login states
@@ -54,12 +54,16 @@ func New(config Config) (*Auth, error) {
 	a.nonces = seal.New("login nonce"+login, secrets)
 	a.provider = newProvider(config, a.life)
 	a.verifier = providerVerifier(config, a.provider.keys)
-	a.guarding = a.verifier
+	a.trust = &trust{own: a.verifier, cache: newTokenCache(config.CacheSize), now: config.Now}
 	if config.Broker != nil {
 		if a.broker, err = newBroker(a, secrets); err != nil {
 			return nil, err
 		}
-		a.guarding = a.broker.verifier()
+		a.trust.own = a.broker.verifier()
+	}
+	a.trust.further.Store(a.newIssuers(config.TrustedIssuers, a.trust.own))
+	if config.Introspection {
+		a.trust.opaque = newIntrospection(a)
 	}
 	a.userinfoGuard = a.Required()
 	return a, nil

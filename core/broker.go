@@ -174,7 +174,7 @@ func newBroker(a *Auth, secrets [][]byte) (*broker, error) {
 		random: c.Rand, timeout: c.Timeout, now: c.Now, life: a.life, logger: c.Logger,
 	}
 	b.keys = &document[keyring]{
-		name: "signing keys", down: errStore, refresh: refreshKeys, load: b.loadKeys,
+		name: "signing keys", down: errStore, load: b.loadKeys, replace: keyring.replace,
 		now: c.Now, life: a.life, logger: c.Logger,
 	}
 	b.policy = session.Policy{
@@ -189,13 +189,7 @@ func newBroker(a *Auth, secrets [][]byte) (*broker, error) {
 // verifier checks the broker's own tokens.
 func (b *broker) verifier() *verifier {
 	return &verifier{
-		config: b.config, issuer: b.config.PublicURL, keys: publicKeys{b.keys},
-		audience: func(c *candidate) error {
-			if slices.ContainsFunc(c.claims.Audience, func(audience string) bool { return slices.Contains(b.Audiences, audience) }) {
-				return nil
-			}
-			return errors.New("the token is meant for another audience")
-		},
+		config: b.config, issuer: newIssuerName(b.config.PublicURL), keys: publicKeys{b.keys}, audience: meantFor(b.Audiences),
 		// Where else a provider may have its roles, Identify may have put anything.
 		roles: func(claims map[string]any) []string { return texts(claims["roles"]) },
 	}

@@ -17,8 +17,9 @@ import (
 
 // Defaults of a [Config].
 const (
-	DefaultLeeway  = 30 * time.Second
-	DefaultTimeout = 10 * time.Second
+	DefaultLeeway    = 30 * time.Second
+	DefaultTimeout   = 10 * time.Second
+	DefaultCacheSize = 32 << 20
 )
 
 // Off switches a route off: Routes{Device: core.Off}.
@@ -123,6 +124,19 @@ type Config struct {
 	// which userinfo looks for the user's names. nil: the top level only.
 	ProfilePaths []string
 
+	// TrustedIssuers are further issuers whose access tokens guards take, each
+	// verified by its own keys. Who signs in here still does so at Issuer.
+	TrustedIssuers []Issuer
+	// Introspection has guards take opaque access tokens of the provider's, by
+	// asking it about each (RFC 7662); its answer counts for a minute, and never
+	// longer than the token is good. Without a Broker only.
+	Introspection bool
+	// CacheSize is how many bytes of memory verified tokens may take, so that
+	// another request with the same token costs next to nothing. One of 1 KiB
+	// takes up to 10 KiB, its claims decoded. 0: 32 MiB; negative: none are
+	// remembered.
+	CacheSize int
+
 	// Leeway is how far clocks may be apart. 0: 30 s; negative: none.
 	Leeway time.Duration
 	// Timeout is how long one call to the provider or the store may take. 0: 10 s.
@@ -178,6 +192,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Leeway, DefaultLeeway)
 	c.Leeway = max(c.Leeway, 0)
 	setDefault(&c.Timeout, DefaultTimeout)
+	setDefault(&c.CacheSize, DefaultCacheSize)
 	if c.Scopes == nil {
 		c.Scopes = []string{"profile", "email"}
 	}
@@ -236,6 +251,8 @@ func (c Config) check() error {
 	}
 	if c.Issuer == "" {
 		wrong("Issuer", "is missing: the provider's issuer URL, as its discovery document spells it")
+	} else if strings.Contains(c.Issuer, tenant) {
+		wrong("Issuer", "%q is a pattern: users sign in at one tenant, name that; patterns are for Config.TrustedIssuers", c.Issuer)
 	} else if providerURL("Issuer", c.Issuer) {
 		providerURL("DiscoveryURL", c.DiscoveryURL)
 	}
@@ -294,8 +311,12 @@ func (c Config) check() error {
 			wrong("Require", "holds a constraint that can't work: %w", err)
 		}
 	}
+	problems = append(problems, c.checkIssuers(c.TrustedIssuers)...)
 	if c.Broker != nil {
 		problems = append(problems, c.Broker.check(c)...)
+		if c.Introspection {
+			wrong("Introspection", "is for guards that take the provider's tokens: with a Broker they take its own")
+		}
 	}
 	if c.Timeout < 0 {
 		wrong("Timeout", "is negative: calls without a time limit are not offered")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -22,58 +23,89 @@ const (
 // document is a remote document that is fetched at first use. However many
 // callers wait, one fetch is under way at a time, on a context of its own, so
 // that no caller's going away fails the others. What was fetched stays in use,
-// is refreshed in the background when it is asked for after a while, and outlives
-// a provider that is down. After a failure the provider is left alone for longer
-// and longer.
+// is fetched again in the background before it is old, and outlives a source
+// that is down. After a failure the source is left alone for longer and longer.
 type document[T any] struct {
-	name    string // for people
-	down    *Error // what callers are told while it can't be had
-	refresh time.Duration
-	load    func(context.Context) (T, error)
-	now     func() time.Time
-	life    *life
-	logger  *slog.Logger
+	name string // for people
+	down *Error // what callers are told while it can't be had
+	// load fetches it and tells how long it is fresh.
+	load func(context.Context) (T, time.Duration, error)
+	// replace is told of each change, and gives what to use. nil: what was loaded.
+	replace func(next, older T) T
+	// recall gives what an earlier process had fetched, and when, for a source
+	// that is down at the start. nil: nothing.
+	recall func(context.Context) (T, time.Time, error)
+	now    func() time.Time
+	life   *life
+	logger *slog.Logger
 
 	flights singleflight.Group
+	// in is the edition in use, nil when there is none, and quiet the time, in Unix
+	// nanoseconds, until which nobody who uses it has to do anything. They are
+	// written with the lock held, and read without.
+	in    atomic.Pointer[edition[T]]
+	quiet atomic.Int64
 
 	mu       sync.Mutex // guards what follows, and is never held over a fetch
-	value    T
-	fetched  time.Time // zero: never
-	failed   time.Time // of the last failure in a row
-	failures int       // in a row
-	err      error     // of the last failure
-	renewed  time.Time // when renew last fetched
-	flying   bool      // a fetch is under way
-	fetches  int       // that have ended, well or badly
+	alarm    *alarm     // for the next fetch in the background
+	failed   time.Time  // of the last failure
+	failures int        // in a row
+	err      error      // of the last failure, nil after a success
+	renewed  time.Time  // when renew last fetched
+	flying   bool       // a fetch is under way
+	fetches  int        // that have ended, well or badly
 }
+
+// edition is a document as it was fetched at a time.
+type edition[T any] struct {
+	value   T
+	fetched time.Time
+	fresh   time.Duration
+}
+
+func (e *edition[T]) usable(now time.Time) bool {
+	return e != nil && now.Sub(e.fetched) < keepFor
+}
+
+// settled reports whether there is a document to use and nothing to do about it.
+func (d *document[T]) settled(now time.Time) bool { return now.UnixNano() < d.quiet.Load() }
 
 // get gives the document, and waits for it only when there is none to use.
 func (d *document[T]) get(ctx context.Context) (T, error) {
-	d.mu.Lock()
 	now := d.now()
-	value, age := d.value, now.Sub(d.fetched)
-	usable := !d.fetched.IsZero() && age < keepFor
+	if d.settled(now) {
+		return d.in.Load().value, nil
+	}
+	d.mu.Lock()
+	e := d.in.Load()
 	wait := d.backOff(now)
 	err, fetches := d.err, d.fetches
 	// Whoever has a document to use may start a fetch, and never joins one.
-	due := !usable || age >= d.refresh && !d.flying
+	usable := e.usable(now)
+	due := !usable || now.Sub(e.fetched) >= e.fresh && !d.flying
 	start := due && wait <= 0
 	if start {
 		d.flying = true
 	}
 	d.mu.Unlock()
 
+	var fetched T
 	switch {
 	case usable && start:
 		d.start(fetches)
-		return value, nil
+		return e.value, nil
 	case usable:
-		return value, nil
+		return e.value, nil
 	case start:
-		return d.wait(ctx, d.start(fetches))
+		if fetched, err = d.wait(ctx, d.start(fetches)); err == nil {
+			return fetched, nil
+		}
+		if e := d.in.Load(); e.usable(now) { // it was recalled
+			return e.value, nil
+		}
+		return fetched, err
 	}
-	var zero T
-	return zero, d.unavailable(err, wait)
+	return fetched, d.unavailable(err, wait)
 }
 
 // renew gives the document as it is after a fetch, for a caller who missed
@@ -89,13 +121,16 @@ func (d *document[T]) renew(ctx context.Context, must bool) (T, error) {
 			wait = max(wait, coolDown-now.Sub(d.renewed))
 		}
 		if wait > 0 {
-			value, err := d.value, d.err
+			e, err := d.in.Load(), d.err
 			d.mu.Unlock()
-			if err != nil {
-				var zero T
-				return zero, d.unavailable(err, wait)
+			var none T
+			switch {
+			case err != nil:
+				return none, d.unavailable(err, wait)
+			case e == nil:
+				return none, nil
 			}
-			return value, nil
+			return e.value, nil
 		}
 		d.renewed, d.flying = now, true
 	}
@@ -104,7 +139,32 @@ func (d *document[T]) renew(ctx context.Context, must bool) (T, error) {
 	return d.wait(ctx, d.start(fetches))
 }
 
-// backOff is how long the provider is still to be left alone. The caller holds
+// refresh fetches the document before it is old. The alarm calls it, so that
+// somebody who comes after a long pause is not judged by an old one.
+func (d *document[T]) refresh() {
+	d.mu.Lock()
+	wait, fetches := d.backOff(d.now()), d.fetches
+	start := !d.flying && wait <= 0
+	if start {
+		d.flying = true
+	} else {
+		d.ring(max(wait, firstBackOff))
+	}
+	d.mu.Unlock()
+	if start {
+		d.start(fetches)
+	}
+}
+
+// ring sets the alarm. The caller holds the lock.
+func (d *document[T]) ring(after time.Duration) {
+	if d.alarm == nil {
+		d.alarm = d.life.newAlarm(d.refresh)
+	}
+	d.alarm.set(after)
+}
+
+// backOff is how long the source is still to be left alone. The caller holds
 // the lock.
 func (d *document[T]) backOff(now time.Time) time.Duration {
 	if d.failures == 0 {
@@ -126,23 +186,44 @@ func (d *document[T]) start(fetches int) <-chan singleflight.Result {
 		if d.fetches != fetches {
 			defer d.mu.Unlock()
 			d.flying = false
-			return d.value, d.err
+			var value T
+			if e := d.in.Load(); e != nil {
+				value = e.value
+			}
+			return value, d.err
 		}
 		d.flying = true
 		d.mu.Unlock()
 
-		var value T
+		var next edition[T]
 		err := d.life.do(func(ctx context.Context) (err error) {
-			value, err = d.load(ctx)
+			if next.value, next.fresh, err = d.load(ctx); err == nil {
+				next.fetched = d.now()
+			} else if d.recall != nil && d.in.Load() == nil {
+				d.bringBack(ctx)
+			}
 			return err
 		})
-		d.settle(value, err)
-		return value, err
+		return d.settle(next, err), err
 	})
 }
 
-// settle keeps the outcome of a fetch.
-func (d *document[T]) settle(value T, err error) {
+// bringBack takes into use what an earlier process had fetched.
+func (d *document[T]) bringBack(ctx context.Context) {
+	value, fetched, err := d.recall(ctx)
+	if err != nil {
+		if !errors.Is(err, ErrNotFound) {
+			d.logger.WarnContext(ctx, "a document that was kept can't be had", "document", d.name, "error", err)
+		}
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.in.Store(&edition[T]{value: value, fetched: fetched})
+}
+
+// settle keeps the outcome of a fetch, and gives what is in use from now on.
+func (d *document[T]) settle(next edition[T], err error) T {
 	if err != nil && d.life.ctx.Err() == nil {
 		d.logger.Warn("a document could not be fetched", "document", d.name, "error", err)
 	}
@@ -150,12 +231,25 @@ func (d *document[T]) settle(value T, err error) {
 	defer d.mu.Unlock()
 	d.flying = false
 	d.fetches++
+	now := d.now()
 	if err != nil {
 		d.failures++
-		d.failed, d.err = d.now(), err
-		return
+		d.failed, d.err = now, err
+		if e := d.in.Load(); e.usable(now) {
+			wait := d.backOff(now)
+			d.quiet.Store(min(now.Add(wait).UnixNano(), e.fetched.Add(keepFor).UnixNano()))
+			d.ring(wait)
+		}
+		return next.value
 	}
-	d.value, d.fetched, d.failures, d.err = value, d.now(), 0, nil
+	if e := d.in.Load(); e != nil && d.replace != nil {
+		next.value = d.replace(next.value, e.value)
+	}
+	d.failures, d.err = 0, nil
+	d.in.Store(&next)
+	d.quiet.Store(next.fetched.Add(next.fresh).UnixNano())
+	d.ring(next.fresh * 9 / 10)
+	return next.value
 }
 
 func (d *document[T]) wait(ctx context.Context, flight <-chan singleflight.Result) (T, error) {
@@ -178,8 +272,12 @@ func (d *document[T]) wait(ctx context.Context, flight <-chan singleflight.Resul
 func (d *document[T]) health() Dependency {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	useful := !d.fetched.IsZero() && d.now().Sub(d.fetched) < keepFor
-	return dependency(d.fetched, d.failed, d.err, useful)
+	var fetched time.Time
+	e := d.in.Load()
+	if e != nil {
+		fetched = e.fetched
+	}
+	return dependency(fetched, d.failed, d.err, e.usable(d.now()))
 }
 
 // unavailable keeps apart a source that can't be reached, which is worth
@@ -196,44 +294,4 @@ func (d *document[T]) unavailable(cause error, retry time.Duration) error {
 	unavailable = unavailable.from(fmt.Errorf("%s: %w", d.name, cause))
 	unavailable.RetryAfter = retry
 	return unavailable
-}
-
-// life owns the goroutines that outlast a request: end cancels and awaits them.
-type life struct {
-	ctx    context.Context
-	cancel context.CancelFunc
-	logger *slog.Logger
-
-	mu    sync.Mutex
-	ended bool
-	tasks sync.WaitGroup
-}
-
-func newLife(logger *slog.Logger) *life {
-	ctx, cancel := context.WithCancel(context.Background())
-	return &life{ctx: ctx, cancel: cancel, logger: logger}
-}
-
-var errClosed = errors.New("this Auth was closed")
-
-// do runs a task, unless the end has come. Nobody else recovers a panic on the
-// goroutines that call it.
-func (l *life) do(task func(context.Context) error) error {
-	l.mu.Lock()
-	if l.ended {
-		l.mu.Unlock()
-		return errClosed
-	}
-	l.tasks.Add(1)
-	l.mu.Unlock()
-	defer l.tasks.Done()
-	return safely(l.logger, "a background task", func() error { return task(l.ctx) })
-}
-
-func (l *life) end() {
-	l.mu.Lock()
-	l.ended = true
-	l.mu.Unlock()
-	l.cancel()
-	l.tasks.Wait()
 }

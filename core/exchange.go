@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
 
@@ -27,11 +26,15 @@ func (a *Auth) exchangeGrant(_ http.ResponseWriter, r *http.Request, p params) (
 	if raw == "" {
 		return tokenBody{}, "", ErrInvalidRequest.because("The parameter subject_token is missing.")
 	}
-	subject, err := a.verifier.accessToken(r.Context(), raw)
+	c, err := newCandidate(raw, maxToken, a.now())
+	if err == nil {
+		err = a.verifier.accessToken(r.Context(), c)
+	}
 	if err != nil {
 		return tokenBody{}, "", subjectTokenError(err)
 	}
-	if err := a.checkSubject(subject, raw); err != nil {
+	subject := c.claims
+	if err := a.checkSubject(c); err != nil {
 		return tokenBody{}, "", err
 	}
 	scope, err := exchangeScope(p, subject)
@@ -60,8 +63,8 @@ func (a *Auth) exchangeGrant(_ http.ResponseWriter, r *http.Request, p params) (
 }
 
 // checkSubject refuses good tokens that must not become one of ours.
-func (a *Auth) checkSubject(subject *claims, raw string) error {
-	refuse := ErrInvalidRequest.because
+func (a *Auth) checkSubject(c *candidate) error {
+	subject, refuse := c.claims, ErrInvalidRequest.because
 	if usableSubject(subject.Subject) != nil {
 		return refuse("The subject_token has no subject: it stands for no user.")
 	}
@@ -70,11 +73,7 @@ func (a *Auth) checkSubject(subject *claims, raw string) error {
 	}
 	// ID tokens go through browsers and logs, and are meant for our client id as
 	// well. Where that is all we go by, something must say that this is none.
-	token, err := jose.Cut(raw)
-	if err != nil {
-		return refuse("The subject_token is not good.")
-	}
-	isAccessToken := strings.HasSuffix(strings.ToLower(token.Header.Type), "at+jwt") ||
+	isAccessToken := strings.HasSuffix(strings.ToLower(c.jws.Header.Type), "at+jwt") ||
 		subject.Type == "Bearer" || len(subject.scopes()) > 0
 	named := slices.ContainsFunc(subject.Audience, func(audience string) bool {
 		return audience != a.config.ClientID && slices.Contains(a.config.Audiences, audience)

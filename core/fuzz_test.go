@@ -345,7 +345,7 @@ func FuzzClaims(f *testing.F) {
 		if !jsontext.Value(payload).IsValid() {
 			t.Fatalf("invalid JSON became claims: %q", payload)
 		}
-		token := newToken(c, flatRoles)
+		token := newToken(c, &verifier{roles: flatRoles})
 		_ = judge(token, constraints)
 		_ = readProfile(c.all(), []string{"a", "a.b"})
 		_ = token.Username() + token.Email() + token.SessionID() + token.ClientID()

@@ -81,7 +81,10 @@ func (g *Guard) check(ctx context.Context, authorization []string) (Token, error
 	if err != nil {
 		return Token{}, err
 	}
-	if err := judge(token, g.constraints); err != nil {
+	if err = judge(token, g.constraints); err == nil {
+		err = judge(token, token.verified.by.require)
+	}
+	if err != nil {
 		g.auth.observe(ctx, EventToken, token.Subject(), err)
 		return Token{}, err
 	}
@@ -122,11 +125,11 @@ func (g *Guard) Handler(next http.Handler) http.Handler {
 // another way than a request's header, over a message queue for example. Its
 // errors are [ErrInvalidToken] and [ErrUnavailable].
 func (a *Auth) Verify(ctx context.Context, raw string) (Token, error) {
-	c, err := a.guarding.accessToken(ctx, raw)
+	token, err := a.trust.verify(ctx, raw)
 	if err != nil {
 		return Token{}, tokenError(err)
 	}
-	return newToken(c, a.guarding.roles), nil
+	return token, nil
 }
 
 // tokenError is what a caller is told when a token was not accepted. That keys

@@ -104,7 +104,7 @@ func (b *broker) logout(r *http.Request, p params) (hint string, err error) {
 		ids = append(ids, h.sessionID())
 	}
 	if raw, err := bearer(r.Header["Authorization"]); err == nil {
-		c, err := b.auth.guarding.ownToken(r.Context(), raw)
+		c, err := b.auth.trust.own.ownToken(r.Context(), raw)
 		if errors.Is(err, ErrUnavailable) {
 			return "", err
 		}

@@ -18,10 +18,14 @@ import (
 	httphelper "github.com/zitadel/oidc/v3/pkg/http"
 )
 
-// How long documents of the provider are used before they are fetched again.
+// How long documents are used before they are fetched again. A key set may say
+// that for itself, within bounds: a key that its issuer withdraws is accepted
+// until then, and no issuer is asked all the time.
 const (
 	refreshMetadata = time.Hour
 	refreshKeys     = 15 * time.Minute
+	minRefreshKeys  = 5 * time.Minute
+	maxRefreshKeys  = time.Hour
 )
 
 // errDown is the error for a provider that can't be reached.
@@ -37,6 +41,7 @@ type metadata struct {
 	UserinfoEndpoint       string `json:"userinfo_endpoint"`
 	EndSessionEndpoint     string `json:"end_session_endpoint"`
 	RevocationEndpoint     string `json:"revocation_endpoint"`
+	IntrospectionEndpoint  string `json:"introspection_endpoint"`
 	KeysURL                string `json:"jwks_uri"`
 	PromisesIssuerInAnswer bool   `json:"authorization_response_iss_parameter_supported"`
 }
@@ -52,22 +57,23 @@ type provider struct {
 func newProvider(config Config, life *life) *provider {
 	p := &provider{config: config, http: httpx.New(config.HTTPClient, config.Timeout)}
 	p.metadata = &document[metadata]{
-		name: "discovery document", down: errDown, refresh: refreshMetadata, load: p.loadMetadata,
+		name: "discovery document", down: errDown, load: p.loadMetadata,
 		now: config.Now, life: life, logger: config.Logger,
 	}
 	p.keys = &document[jose.KeySet]{
-		name: "key set", down: errDown, refresh: refreshKeys, load: p.loadKeys,
+		name: "key set", down: errDown, load: p.loadKeys, replace: jose.KeySet.Replace,
 		now: config.Now, life: life, logger: config.Logger,
 	}
 	return p
 }
 
-func (p *provider) loadMetadata(ctx context.Context) (metadata, error) {
-	body, err := p.fetch(ctx, p.config.DiscoveryURL)
+func (p *provider) loadMetadata(ctx context.Context) (metadata, time.Duration, error) {
+	res, err := fetch(ctx, p.http, p.config.DiscoveryURL)
 	if err != nil {
-		return metadata{}, err
+		return metadata{}, 0, err
 	}
-	return parseMetadata(body, p.config)
+	m, err := parseMetadata(res.Body, p.config)
+	return m, refreshMetadata, err
 }
 
 // parseMetadata reads a discovery document and refuses one of another issuer,
@@ -95,6 +101,7 @@ func parseMetadata(body []byte, config Config) (metadata, error) {
 		{"device_authorization_endpoint", &m.DeviceEndpoint, false},
 		{"end_session_endpoint", &m.EndSessionEndpoint, false},
 		{"revocation_endpoint", &m.RevocationEndpoint, false},
+		{"introspection_endpoint", &m.IntrospectionEndpoint, false},
 	} {
 		err := checkURL(*endpoint.url, config.InsecureProviderHTTP)
 		switch {
@@ -109,36 +116,56 @@ func parseMetadata(body []byte, config Config) (metadata, error) {
 	return m, nil
 }
 
-func (p *provider) loadKeys(ctx context.Context) (jose.KeySet, error) {
+func (p *provider) loadKeys(ctx context.Context) (jose.KeySet, time.Duration, error) {
 	location := p.config.JWKSURL
 	if location == "" {
 		m, err := p.metadata.get(ctx)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		location = m.KeysURL
 	}
-	body, err := p.fetch(ctx, location)
+	return fetchKeys(ctx, p.http, location)
+}
+
+// fetchKeys gets a key set, and tells how long it is fresh.
+func fetchKeys(ctx context.Context, client *httpx.Client, location string) (jose.KeySet, time.Duration, error) {
+	res, err := fetch(ctx, client, location)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	keys, err := jose.ParseKeySet(body)
+	keys, err := jose.ParseKeySet(res.Body)
 	if err != nil {
-		return nil, ErrProvider.because("The provider's key set can't be used.").from(fmt.Errorf("%s: %w", location, err))
+		return nil, 0, ErrProvider.because("The provider's key set can't be used.").from(fmt.Errorf("%s: %w", location, err))
 	}
-	return keys, nil
+	return keys, freshKeys(res.Header), nil
+}
+
+// freshKeys is how long a key set is fresh, by its Cache-Control header (RFC
+// 9111 5.2.2) and within our bounds.
+func freshKeys(header http.Header) time.Duration {
+	fresh := refreshKeys
+	for directive := range strings.SplitSeq(strings.Join(header.Values("Cache-Control"), ","), ",") {
+		name, value, _ := strings.Cut(strings.ToLower(strings.TrimSpace(directive)), "=")
+		switch name {
+		case "no-store", "no-cache":
+			return minRefreshKeys
+		case "max-age":
+			if seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31); err == nil {
+				fresh = time.Duration(seconds) * time.Second
+			}
+		}
+	}
+	return min(max(fresh, minRefreshKeys), maxRefreshKeys)
 }
 
 // fetch gets a public document.
-func (p *provider) fetch(ctx context.Context, location string) ([]byte, error) {
-	res, err := p.http.Get(ctx, location, nil)
+func fetch(ctx context.Context, client *httpx.Client, location string) (httpx.Response, error) {
+	res, err := client.Get(ctx, location, nil)
 	if err != nil {
-		return nil, answerFailed(err)
+		return httpx.Response{}, answerFailed(err)
 	}
-	if err := p.refused(location, res); err != nil {
-		return nil, err
-	}
-	return res.Body, nil
+	return res, refused(location, res)
 }
 
 // post sends an OAuth request (one of zitadel/oidc's types) as the client that
@@ -168,7 +195,7 @@ func (p *provider) post(ctx context.Context, endpoint string, request any, sent 
 		return nil, err
 	}
 	if !isOAuth {
-		return nil, p.refused(endpoint, res)
+		return nil, refused(endpoint, res)
 	}
 	if answer.Code == "invalid_client" || answer.Code == "unauthorized_client" {
 		p.config.Logger.Error("the provider does not accept this application: check Config.ClientID, ClientSecret and ClientAuth", "error", answer.Code)
@@ -244,7 +271,7 @@ func retryAfter(header http.Header) time.Duration {
 }
 
 // refused is the error for an answer without an OAuth error in it, nil for 200.
-func (p *provider) refused(location string, res httpx.Response) error {
+func refused(location string, res httpx.Response) error {
 	if res.Status == http.StatusOK {
 		return nil
 	}

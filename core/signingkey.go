@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -26,7 +27,7 @@ type storedKey struct {
 // loadKeys reads the signing keys, and makes the first one where there is none.
 // A key that can't be opened is an error, and never replaced: whoever verifies
 // our tokens may know it already.
-func (b *broker) loadKeys(ctx context.Context) (keyring, error) {
+func (b *broker) loadKeys(ctx context.Context) (keyring, time.Duration, error) {
 	var ring keyring
 	var keys []*jose.PrivateKey
 	err := b.records.each(ctx, kindSigningKey, func(record Record) error {
@@ -37,7 +38,7 @@ func (b *broker) loadKeys(ctx context.Context) (keyring, error) {
 		return err
 	})
 	if err != nil {
-		return keyring{}, err
+		return keyring{}, 0, err
 	}
 	for _, key := range keys {
 		if key.Algorithm == b.Algorithm {
@@ -46,11 +47,11 @@ func (b *broker) loadKeys(ctx context.Context) (keyring, error) {
 	}
 	if ring.signing == nil {
 		if ring.signing, err = b.firstKey(ctx); err != nil {
-			return keyring{}, err
+			return keyring{}, 0, err
 		}
 		keys = append(keys, ring.signing)
 	}
-	return ring, ring.publish(keys)
+	return ring, refreshKeys, ring.publish(keys)
 }
 
 func (b *broker) openKey(record *Record) (*jose.PrivateKey, error) {
@@ -114,6 +115,12 @@ func (r *keyring) publish(keys []*jose.PrivateKey) error {
 	}
 	r.public, err = jose.ParseKeySet(r.document)
 	return err
+}
+
+// replace withdraws the public keys of an older keyring that are not in r.
+func (r keyring) replace(older keyring) keyring {
+	r.public = r.public.Replace(older.public)
+	return r
 }
 
 // publicKeys are the keys as the verifier asks for them.

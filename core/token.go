@@ -24,11 +24,12 @@ type Token struct {
 // verified is shared by all copies of a Token.
 type verified struct {
 	claims *claims
+	by     *verifier
 	roles  func() []string
 }
 
-func newToken(c *claims, roles func(claims map[string]any) []string) Token {
-	return Token{&verified{claims: c, roles: sync.OnceValue(func() []string { return roles(c.all()) })}}
+func newToken(c *claims, by *verifier) Token {
+	return Token{&verified{claims: c, by: by, roles: sync.OnceValue(func() []string { return by.roles(c.all()) })}}
 }
 
 // Valid reports whether there is a verified token: behind Optional it tells a
@@ -91,9 +92,10 @@ func (t Token) SessionID() string {
 	return t.verified.claims.text("sid")
 }
 
-// Expiry is the exp claim.
+// Expiry is the exp claim, and the zero time for an opaque token of which the
+// provider does not say when it ends.
 func (t Token) Expiry() time.Time {
-	if !t.Valid() {
+	if !t.Valid() || t.verified.claims.Expires == nil {
 		return time.Time{}
 	}
 	return t.verified.claims.Expires.Time

@@ -56,8 +56,8 @@ func (a *Auth) serveUserinfo(w http.ResponseWriter, r *http.Request) error {
 // passthroughProfile is what the provider's token says, or the provider itself.
 func (a *Auth) passthroughProfile(r *http.Request, token Token) (userinfoBody, error) {
 	profile := readProfile(token.verified.claims.all(), a.config.ProfilePaths)
-	if profile.Username != "" {
-		return profile, nil
+	if profile.Username != "" || token.verified.by != a.verifier {
+		return profile, nil // no token of another issuer's is sent to the provider
 	}
 	raw, err := bearer(r.Header["Authorization"])
 	if err != nil {
@@ -74,7 +74,7 @@ func (a *Auth) passthroughProfile(r *http.Request, token Token) (userinfoBody, e
 // ours. A token that has no session says itself what there is to say.
 func (b *broker) profile(ctx context.Context, token Token) (userinfoBody, error) {
 	id := token.SessionID()
-	if id == "" {
+	if id == "" || token.verified.by != b.auth.trust.own {
 		return readProfile(token.verified.claims.all(), nil), nil
 	}
 	s := storedSession{b: b, id: id}
@@ -163,7 +163,7 @@ func (p *provider) userinfo(ctx context.Context, raw, subject string) (map[strin
 		e.Scope = "openid" // what OpenID Connect Core 5.3 asks for
 		return nil, e
 	}
-	if err := p.refused(m.UserinfoEndpoint, res); err != nil {
+	if err := refused(m.UserinfoEndpoint, res); err != nil {
 		return nil, err
 	}
 	nonsense := ErrProvider.because("The provider gave a userinfo answer that can't be used.")

@@ -15,7 +15,8 @@ type candidate struct {
 	jws    jose.Token
 	claims *claims
 	now    time.Time
-	maxAge *int // seconds: how old the user's login may be; nil: any age
+	maxAge *int      // seconds: how old the user's login may be; nil: any age
+	key    *jose.Key // that the signature was found good by
 }
 
 // check is one thing that a token must satisfy. Its error is the sentence that
@@ -26,34 +27,32 @@ type check func(*candidate) error
 // issuer's key, issuer and times for all tokens, and then what makes an access
 // token or an ID token.
 type verifier struct {
-	config   Config
-	issuer   string
-	keys     keySource
-	audience check // of access tokens
-	roles    func(claims map[string]any) []string
+	config     Config
+	issuer     issuerName
+	keys       keySource
+	algorithms []string // nil: all that there are
+	audience   check    // of access tokens
+	roles      func(claims map[string]any) []string
+	require    []Constraint // that guards add
 }
 
 // keySource gives an issuer's keys; see [document].
 type keySource interface {
+	settled(now time.Time) bool
 	get(ctx context.Context) (jose.KeySet, error)
 	renew(ctx context.Context, must bool) (jose.KeySet, error)
 }
 
 // providerVerifier checks the provider's tokens.
 func providerVerifier(config Config, keys keySource) *verifier {
-	v := &verifier{config: config, issuer: config.Issuer, keys: keys, roles: flatRoles}
+	v := &verifier{config: config, issuer: newIssuerName(config.Issuer), keys: keys, roles: flatRoles}
 	v.audience = v.meantForUs
 	return v
 }
 
-// accessToken verifies an access token for the guards.
-func (v *verifier) accessToken(ctx context.Context, raw string) (*claims, error) {
-	c, err := v.verify(ctx, raw, stranger, maxToken,
-		v.ofIssuer, v.times, headerType, noOtherToken, v.audience)
-	if err != nil {
-		return nil, err
-	}
-	return c.claims, nil
+// accessToken verifies an access token.
+func (v *verifier) accessToken(ctx context.Context, c *candidate) error {
+	return v.judge(ctx, c, stranger, v.ofIssuer, v.times, headerType, noOtherToken, v.audience)
 }
 
 // idTokenExpectation is what is known about the login that an ID token ends.
@@ -121,32 +120,51 @@ func (v *verifier) knows(ctx context.Context, raw string) bool {
 	return err == nil && len(keys.Find(token.Header.KeyID, token.Header.Algorithm)) > 0
 }
 
-// verify takes a token apart, applies the checks and, at last, the signature:
-// what costs nothing comes before what costs a signature or a fetch.
+// verify takes a token apart and judges it.
 func (v *verifier) verify(ctx context.Context, raw string, from sender, limit int, checks ...check) (*candidate, error) {
+	c, err := newCandidate(raw, limit, v.config.Now())
+	if err != nil {
+		return nil, err
+	}
+	return c, v.judge(ctx, c, from, checks...)
+}
+
+var (
+	errTooLong = errors.New("the token is too long")
+	errIssuer  = errors.New("the token is of another issuer")
+)
+
+// newCandidate takes a token apart, and refuses one that nobody could have issued.
+func newCandidate(raw string, limit int, now time.Time) (*candidate, error) {
 	if len(raw) > limit {
-		return nil, errors.New("the token is too long")
+		return nil, errTooLong
 	}
 	jws, err := jose.Cut(raw)
 	if err != nil {
 		return nil, err
 	}
 	if !slices.Contains(jose.Algorithms, jws.Header.Algorithm) {
-		return nil, errors.New("the token's algorithm is not accepted")
+		return nil, errAlgorithm
 	}
-	c := &candidate{jws: jws, now: v.config.Now()}
-	if c.claims, err = parseClaims(jws.Payload); err != nil {
-		return nil, err
+	c := &candidate{jws: jws, now: now}
+	c.claims, err = parseClaims(jws.Payload)
+	return c, err
+}
+
+var errAlgorithm = errors.New("the token's algorithm is not accepted")
+
+// judge applies the checks and, at last, the signature: what costs nothing comes
+// before what costs a signature or a fetch.
+func (v *verifier) judge(ctx context.Context, c *candidate, from sender, checks ...check) error {
+	if v.algorithms != nil && !slices.Contains(v.algorithms, c.jws.Header.Algorithm) {
+		return errAlgorithm
 	}
 	for _, check := range checks {
 		if err := check(c); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if err := v.signature(ctx, jws, from); err != nil {
-		return nil, err
-	}
-	return c, nil
+	return v.signature(ctx, c, from)
 }
 
 // sender is who handed us a token.
@@ -161,21 +179,23 @@ const (
 // may be worth a fetch; a signature that does not match never is. Strangers can
 // use up the fetches that are allowed for unknown kids, and must not by that
 // keep us from a key which the provider itself has just used.
-func (v *verifier) signature(ctx context.Context, token jose.Token, from sender) error {
+func (v *verifier) signature(ctx context.Context, c *candidate, from sender) error {
 	keys, err := v.keys.get(ctx)
 	if err != nil {
 		return err
 	}
-	found := keys.Find(token.Header.KeyID, token.Header.Algorithm)
+	header := c.jws.Header
+	found := keys.Find(header.KeyID, header.Algorithm)
 	if len(found) == 0 {
 		if keys, err = v.keys.renew(ctx, from == fromProvider); err != nil {
 			return err
 		}
-		found = keys.Find(token.Header.KeyID, token.Header.Algorithm)
+		found = keys.Find(header.KeyID, header.Algorithm)
 	}
 	err = errors.New("the token is signed with a key that the issuer does not publish")
 	for _, key := range found {
-		if err = key.Verify(token); err == nil {
+		if err = key.Verify(c.jws); err == nil {
+			c.key = key
 			return nil
 		}
 	}
@@ -183,18 +203,24 @@ func (v *verifier) signature(ctx context.Context, token jose.Token, from sender)
 }
 
 func (v *verifier) ofIssuer(c *candidate) error {
-	if c.claims.Issuer != v.issuer {
-		return errors.New("the token is of another issuer")
+	if !v.issuer.names(c.claims) {
+		return errIssuer
 	}
 	return nil
 }
 
 func (v *verifier) times(c *candidate) error {
+	if c.claims.Expires == nil {
+		return errors.New("the token has no expiry")
+	}
+	return v.timely(c)
+}
+
+// timely is times for a token that need not say when it ends.
+func (v *verifier) timely(c *candidate) error {
 	leeway := v.config.Leeway
 	switch {
-	case c.claims.Expires == nil:
-		return errors.New("the token has no expiry")
-	case !c.now.Before(c.claims.Expires.Add(leeway)):
+	case c.claims.Expires != nil && !c.now.Before(c.claims.Expires.Add(leeway)):
 		return errors.New("the token has expired")
 	case c.claims.NotBefore != nil && c.now.Before(c.claims.NotBefore.Add(-leeway)):
 		return errors.New("the token is not valid yet")
@@ -243,6 +269,16 @@ func (v *verifier) meantForUs(c *candidate) error {
 		return nil
 	}
 	return errors.New("the token is meant for another audience")
+}
+
+// meantFor makes sure that an access token is meant for one of the audiences.
+func meantFor(audiences []string) check {
+	return func(c *candidate) error {
+		if slices.ContainsFunc(c.claims.Audience, func(audience string) bool { return slices.Contains(audiences, audience) }) {
+			return nil
+		}
+		return errors.New("the token is meant for another audience")
+	}
 }
 
 // issuedForUs checks who an ID token is for (OpenID Connect Core 3.1.3.7, 3 to

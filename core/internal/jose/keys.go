@@ -1,12 +1,14 @@
 package jose
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
 	"errors"
 	"slices"
+	"sync/atomic"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jwk"
@@ -35,15 +37,46 @@ var Algorithms = []string{
 	"EdDSA",
 }
 
-// Key is a public key that verifies signatures.
+// Key is a public key that verifies signatures. It is safe for concurrent use.
 type Key struct {
 	ID         string // "" when the document gave it none
 	algorithms []string
-	public     any
+	public     publicKey
+	withdrawn  atomic.Bool
 }
 
+// publicKey is what every public key of the standard library is.
+type publicKey interface{ Equal(crypto.PublicKey) bool }
+
+// Withdrawn reports whether the issuer has stopped to publish the key, so that
+// what was verified by it is not good any more.
+func (k *Key) Withdrawn() bool { return k.withdrawn.Load() }
+
 // KeySet is the usable part of a JWK Set (RFC 7517), in the document's order.
-type KeySet []Key
+type KeySet []*Key
+
+// Replace gives the set that takes the place of an older one: keys that are in
+// both stay what they were, and those that are in the older one alone are
+// withdrawn.
+func (s KeySet) Replace(older KeySet) KeySet {
+	next := slices.Clone(s)
+	for _, old := range older {
+		i := slices.IndexFunc(next, old.equal)
+		if i < 0 {
+			old.withdrawn.Store(true)
+			continue
+		}
+		next[i] = old
+	}
+	return next
+}
+
+// Withdraw withdraws all the keys of a set.
+func (s KeySet) Withdraw() { KeySet(nil).Replace(s) }
+
+func (k *Key) equal(other *Key) bool {
+	return k.ID == other.ID && slices.Equal(k.algorithms, other.algorithms) && k.public.Equal(other.public)
+}
 
 // ParseKeySet reads a JWK Set. Keys that can't verify are left out: shared
 // secrets, keys for encryption, unknown types and curves, malformed keys, RSA
@@ -56,7 +89,7 @@ func ParseKeySet(document []byte) (KeySet, error) {
 	var keys KeySet
 	for i := range set.Len() {
 		jwKey, _ := set.Key(i)
-		if key, ok := usable(jwKey); ok {
+		if key, ok := usable(jwKey); ok && !slices.ContainsFunc(keys, key.equal) {
 			keys = append(keys, key)
 		}
 	}
@@ -67,26 +100,26 @@ func ParseKeySet(document []byte) (KeySet, error) {
 }
 
 // usable turns a JWK into a Key if it can verify signatures.
-func usable(jwKey jwk.Key) (Key, bool) {
+func usable(jwKey jwk.Key) (*Key, bool) {
 	if use := jwKey.KeyUsage(); use != "" && use != string(jwk.ForSignature) {
-		return Key{}, false
+		return nil, false
 	}
 	if operations := jwKey.KeyOps(); len(operations) > 0 && !slices.Contains(operations, jwk.KeyOpVerify) {
-		return Key{}, false
+		return nil, false
 	}
 	publicKey, err := jwk.PublicKeyOf(jwKey)
 	if err != nil {
-		return Key{}, false
+		return nil, false
 	}
 	var raw any
 	if err := publicKey.Raw(&raw); err != nil {
-		return Key{}, false
+		return nil, false
 	}
-	key := Key{ID: jwKey.KeyID()}
+	key := &Key{ID: jwKey.KeyID()}
 	key.algorithms, key.public = fitting(raw)
 	if named := jwKey.Algorithm().String(); named != "" {
 		if !slices.Contains(key.algorithms, named) {
-			return Key{}, false
+			return nil, false
 		}
 		key.algorithms = []string{named}
 	}
@@ -95,7 +128,7 @@ func usable(jwKey jwk.Key) (Key, bool) {
 
 // fitting names the algorithms that a raw public key can be used with; the
 // key's type decides, and for elliptic curves the curve does (RFC 7518 3.4).
-func fitting(raw any) (algorithms []string, public any) {
+func fitting(raw any) (algorithms []string, public publicKey) {
 	switch key := raw.(type) {
 	case *rsa.PublicKey:
 		if bits := key.N.BitLen(); bits < MinRSABits || bits > MaxRSABits {
@@ -126,8 +159,8 @@ func fitting(raw any) (algorithms []string, public any) {
 // Find lists the keys that a token with this kid and alg can be signed with:
 // those of that name and, since some providers name their keys in tokens
 // alone, those without one. A token without a kid may come from any of them.
-func (s KeySet) Find(keyID, algorithm string) []Key {
-	var found []Key
+func (s KeySet) Find(keyID, algorithm string) []*Key {
+	var found []*Key
 	for _, key := range s {
 		if (key.ID == keyID || key.ID == "" || keyID == "") && slices.Contains(key.algorithms, algorithm) {
 			found = append(found, key)
@@ -138,7 +171,7 @@ func (s KeySet) Find(keyID, algorithm string) []Key {
 
 // Verify checks the token's signature with the key. The caller has chosen the
 // key by Find, so that algorithm and key fit.
-func (k Key) Verify(t Token) error {
+func (k *Key) Verify(t Token) error {
 	verifier, err := jws.NewVerifier(jwa.SignatureAlgorithm(t.Header.Algorithm))
 	if err != nil {
 		return err

@@ -1,0 +1,118 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	// keepIntrospected is how long an opaque token is good without asking again: as
+	// long may one be used that the provider has revoked.
+	keepIntrospected = time.Minute
+	// maxIntrospecting is how many questions there may be at once. Strangers can make
+	// up as many tokens as they like.
+	maxIntrospecting = 32
+)
+
+// introspection asks the provider about opaque tokens (RFC 7662).
+type introspection struct {
+	auth    *Auth
+	flights singleflight.Group
+	turns   chan struct{} // one for each question that may be asked at once
+}
+
+func newIntrospection(a *Auth) *introspection {
+	return &introspection{auth: a, turns: make(chan struct{}, maxIntrospecting)}
+}
+
+// introspectRequest is the request of RFC 7662 2.1.
+type introspectRequest struct {
+	Token string `schema:"token"`
+	Hint  string `schema:"token_type_hint"`
+}
+
+// ask gives what the provider says of a token, if that makes it good. However
+// many callers bring one token, one question is asked.
+func (i *introspection) ask(ctx context.Context, raw string, name tokenName) (*claims, error) {
+	if !isToken68(raw) {
+		return nil, errors.New("the token has a character that no token has")
+	}
+	flight := i.flights.DoChan(string(name[:]), func() (any, error) {
+		var c *claims
+		err := i.auth.life.do(func(ctx context.Context) (err error) {
+			c, err = i.askOnce(ctx, raw)
+			return err
+		})
+		return c, err
+	})
+	select {
+	case result := <-flight:
+		return result.Val.(*claims), result.Err
+	case <-ctx.Done():
+		return nil, errIntrospection.from(ctx.Err())
+	}
+}
+
+var errIntrospection = ErrUnavailable.because("The token can't be checked with the provider at the moment.").soon()
+
+func (i *introspection) askOnce(ctx context.Context, raw string) (*claims, error) {
+	ctx, cancel := context.WithTimeout(ctx, i.auth.config.Timeout)
+	defer cancel()
+	select {
+	case i.turns <- struct{}{}:
+		defer func() { <-i.turns }()
+	case <-ctx.Done():
+		return nil, errIntrospection.from(errors.New("too many tokens are being checked"))
+	}
+	m, err := i.auth.provider.metadata.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if m.IntrospectionEndpoint == "" {
+		return nil, errIntrospection.from(errors.New("the provider's discovery document names no introspection_endpoint: switch Config.Introspection off"))
+	}
+	body, err := i.auth.provider.post(ctx, m.IntrospectionEndpoint, introspectRequest{raw, "access_token"}, raw)
+	if err != nil {
+		return nil, errIntrospection.from(err)
+	}
+	return i.judge(body)
+}
+
+// judge holds an introspection answer against what makes an access token good.
+func (i *introspection) judge(body []byte) (*claims, error) {
+	var state struct {
+		Active bool `json:"active"`
+	}
+	if err := json.Unmarshal(body, &state); err != nil {
+		return nil, errIntrospection.from(errors.New("the answer is not a JSON object that says whether the token is active"))
+	}
+	if !state.Active {
+		return nil, errors.New("the provider says that the token is not active")
+	}
+	c := &candidate{now: i.auth.now()}
+	var err error
+	if c.claims, err = parseClaims(body); err != nil {
+		return nil, errIntrospection.from(err)
+	}
+	own := i.auth.trust.own
+	if c.claims.Issuer != "" && !own.issuer.names(c.claims) {
+		return nil, errIssuer
+	}
+	if err := own.timely(c); err != nil {
+		return nil, err
+	}
+	return c.claims, own.audience(c)
+}
+
+// isToken68 reports whether a text can be a bearer token (RFC 6750 2.1).
+func isToken68(raw string) bool {
+	rest := strings.TrimRight(raw, "=")
+	return rest != "" && !strings.ContainsFunc(rest, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._~+/", r)
+	})
+}

@@ -1,0 +1,189 @@
+package core_test
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/stretchr/testify/require"
+)
+
+func introspecting(c *core.Config) { c.Introspection = true }
+
+func TestAnOpaqueTokenIsGoodWhenTheProviderSaysSo(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
+	a := newApp(t, provider, introspecting)
+	raw := provider.AccessToken(t, "alice")
+	a.log.keep(raw)
+	for range 3 {
+		token, err := a.auth.Required(core.Scope("email"), core.Role("admin")).Check(t.Context(), []string{"Bearer " + raw})
+		require.NoError(t, err)
+		require.Equal(t, "user-alice", token.Subject())
+		require.Equal(t, "alice", token.Username())
+	}
+	require.Equal(t, 1, provider.Requests(oidctest.IntrospectPath), "the answer counts for a minute")
+
+	_, err := a.auth.Required(core.Scope("orders")).Check(t.Context(), []string{"Bearer " + raw})
+	require.ErrorIs(t, err, core.ErrInsufficientScope)
+	_, err = a.auth.Verify(t.Context(), raw+"x")
+	require.ErrorIs(t, err, core.ErrInvalidToken)
+	requireError(t, a.get(browser(), "/auth/v2/userinfo", "Authorization: Bearer "+raw+"y"), http.StatusUnauthorized, "invalid_token")
+	require.Equal(t, "alice", a.get(browser(), "/auth/v2/userinfo", "Authorization: Bearer "+raw).json["username"])
+}
+
+func TestOpaqueTokensAreTakenOnlyWhenThatIsSwitchedOn(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
+	a := newApp(t, provider)
+	_, err := a.auth.Verify(t.Context(), provider.AccessToken(t, "alice"))
+	require.ErrorIs(t, err, core.ErrInvalidToken)
+	require.Zero(t, provider.Requests(oidctest.IntrospectPath))
+
+	_, err = core.New(core.Config{Issuer: "https://id.example.org", ClientID: "app", PublicURL: "https://app.example.org/api", Broker: &core.Broker{}, Introspection: true})
+	require.ErrorContains(t, err, "Config.Introspection is for guards that take the provider's tokens")
+}
+
+func TestARevokedOpaqueTokenIsRefusedAMinuteLater(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
+	a := newApp(t, provider, introspecting)
+	raw := provider.AccessToken(t, "alice")
+	_, err := a.auth.Verify(t.Context(), raw)
+	require.NoError(t, err)
+	introspects(provider, `{"active":false}`)
+	a.clock.Add(time.Minute - 1)
+	_, err = a.auth.Verify(t.Context(), raw)
+	require.NoError(t, err)
+	a.clock.Add(1)
+	_, err = a.auth.Verify(t.Context(), raw)
+	require.ErrorIs(t, err, core.ErrInvalidToken)
+}
+
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }
+
+// introspects has the provider answer every introspection with this.
+func introspects(provider *oidctest.Provider, body string) {
+	fail(provider, oidctest.IntrospectPath, http.StatusOK, body)
+}
+
+func TestAnIntrospectionAnswerIsHeldAgainstTheSameRulesAsAToken(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
+	a := newApp(t, provider, introspecting, func(c *core.Config) { c.CacheSize = -1 })
+	now := a.clock.Now().Unix()
+	for body, refused := range map[string]error{
+		`{"active":true,"sub":"alice","aud":"app"}`:                                  nil,
+		`{"active":true,"sub":"alice","client_id":"app"}`:                            nil,
+		`{"active":true,"sub":"alice","aud":["x","app"],"exp":NOW+1}`:                nil,
+		`{"active":true,"sub":"alice","aud":"app","iss":"ISSUER"}`:                   nil,
+		`{"active":true,"sub":"alice","aud":"app","iss":"https://evil.example.org"}`: core.ErrInvalidToken,
+		`{"active":true,"sub":"alice","aud":"other"}`:                                core.ErrInvalidToken,
+		`{"active":true,"sub":"alice","client_id":"other"}`:                          core.ErrInvalidToken,
+		`{"active":true,"sub":"alice"}`:                                              core.ErrInvalidToken,
+		`{"active":true,"sub":"alice","aud":"app","exp":NOW-31}`:                     core.ErrInvalidToken,
+		`{"active":true,"sub":"alice","aud":"app","nbf":NOW+32}`:                     core.ErrInvalidToken,
+		`{"active":true,"sub":"alice","aud":"app","exp":"never"}`:                    core.ErrUnavailable,
+		`{"active":false,"sub":"alice","aud":"app"}`:                                 core.ErrInvalidToken,
+		`{"sub":"alice","aud":"app"}`:                                                core.ErrInvalidToken,
+		`{"active":"true","sub":"alice","aud":"app"}`:                                core.ErrUnavailable,
+		`{"active":true,"active":false,"aud":"app"}`:                                 core.ErrUnavailable,
+		`[]`:     core.ErrUnavailable,
+		`null`:   core.ErrInvalidToken,
+		`<html>`: core.ErrUnavailable,
+	} {
+		body = strings.NewReplacer("NOW+32", decimal(now+32), "NOW+1", decimal(now+1), "NOW-31", decimal(now-31), "ISSUER", provider.Issuer).Replace(body)
+		introspects(provider, body)
+		_, err := a.auth.Verify(t.Context(), "an-opaque-token")
+		require.ErrorIs(t, err, refused, body)
+	}
+}
+
+func TestAnIntrospectionAnswerCountsNoLongerThanItsToken(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
+	a := newApp(t, provider, introspecting)
+	introspects(provider, `{"active":true,"sub":"alice","aud":"app","exp":`+decimal(a.clock.Now().Unix()+10)+`}`)
+	for range 2 {
+		_, err := a.auth.Verify(t.Context(), "an-opaque-token")
+		require.NoError(t, err)
+	}
+	require.Equal(t, 1, provider.Requests(oidctest.IntrospectPath))
+	a.clock.Add(10 * time.Second)
+	introspects(provider, `{"active":false}`)
+	_, err := a.auth.Verify(t.Context(), "an-opaque-token")
+	require.ErrorIs(t, err, core.ErrInvalidToken)
+	require.Equal(t, 2, provider.Requests(oidctest.IntrospectPath))
+}
+
+func TestAProviderThatCannotIntrospectMakesNoTokenBad(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
+	a := newApp(t, provider, introspecting)
+	raw := provider.AccessToken(t, "alice")
+	for _, status := range []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusFound, http.StatusInternalServerError, http.StatusServiceUnavailable} {
+		fail(provider, oidctest.IntrospectPath, status, `{"error":"invalid_client"}`)
+		_, err := a.auth.Verify(t.Context(), raw)
+		require.ErrorIs(t, err, core.ErrUnavailable, status)
+	}
+	provider.Answer(oidctest.IntrospectPath, nil)
+	provider.Down(true)
+	_, err := a.auth.Verify(t.Context(), raw)
+	require.ErrorIs(t, err, core.ErrUnavailable)
+	provider.Down(false)
+	_, err = a.auth.Verify(t.Context(), raw)
+	require.NoError(t, err)
+
+	without := newProvider(t, oidctest.Options{OpaqueTokens: true})
+	tamper(without, oidctest.DiscoveryPath, func(body map[string]any) { delete(body, "introspection_endpoint") })
+	_, err = newApp(t, without, introspecting).auth.Verify(t.Context(), raw)
+	require.ErrorIs(t, err, core.ErrUnavailable)
+}
+
+// What strangers send is asked about once at a time, in turns, and not at all if
+// it can be no token.
+func TestStrangersCannotOverwhelmTheProviderWithOpaqueTokens(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
+	a := newApp(t, provider, introspecting)
+	_, err := a.auth.Verify(t.Context(), provider.AccessToken(t, "alice"))
+	require.NoError(t, err)
+	before := provider.Requests(oidctest.IntrospectPath)
+	for _, raw := range []string{"a b", "a\nb", "é", "a,b", "=", "a=b", strings.Repeat("a", 16<<10+1), "a.b.c", "eyJhbGciOiJub25lIn0.e30.x"} {
+		_, err := a.auth.Verify(t.Context(), raw)
+		require.ErrorIs(t, err, core.ErrInvalidToken, raw)
+	}
+	require.Equal(t, before, provider.Requests(oidctest.IntrospectPath))
+
+	var mu sync.Mutex
+	asked, most := 0, 0
+	full := make(chan struct{})
+	provider.Answer(oidctest.IntrospectPath, func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+		mu.Lock()
+		asked++
+		if most = max(most, asked); most == 32 {
+			select {
+			case <-full:
+			default:
+				close(full)
+			}
+		}
+		mu.Unlock()
+		<-full
+		mu.Lock()
+		asked--
+		mu.Unlock()
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"active":false}`))
+	})
+	var all sync.WaitGroup
+	for n := range 100 {
+		all.Go(func() {
+			_, err := a.auth.Verify(t.Context(), "made-up-"+decimal(int64(n/2)))
+			if err == nil {
+				t.Error("a made-up token is taken")
+			}
+		})
+	}
+	all.Wait()
+	require.Equal(t, 32, most)
+	require.LessOrEqual(t, provider.Requests(oidctest.IntrospectPath)-before, 100)
+}

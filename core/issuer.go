@@ -1,0 +1,247 @@
+package core
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/oidcgate/oidcgate/core/internal/httpx"
+	"github.com/oidcgate/oidcgate/core/internal/jose"
+)
+
+// Issuer is a further issuer of access tokens that guards take, besides the
+// provider: see Config.TrustedIssuers. Each has keys of its own, and a key
+// verifies the tokens of its own issuer alone. A user is known by issuer and
+// subject together: the same subject of another issuer is somebody else.
+type Issuer struct {
+	// URL is the issuer identifier, letter by letter as its tokens have it in
+	// iss. A provider with many tenants, which all have its keys in common, can be
+	// named by a pattern: {tenantid} in the path stands for the tenant, which a
+	// token must also have in its claim tid, as Entra's do. It needs JWKSURL, and
+	// takes every tenant there is, unless Require says which:
+	//
+	//	core.Issuer{
+	//		URL:     "https://login.microsoftonline.com/{tenantid}/v2.0",
+	//		JWKSURL: "https://login.microsoftonline.com/common/discovery/v2.0/keys",
+	//		Require: []core.Constraint{core.Claim("tid", ourTenant, theirTenant)},
+	//	}
+	URL string
+	// JWKSURL is where the keys are fetched. "": where the issuer's discovery
+	// document says.
+	JWKSURL string
+	// Audiences are the values of which aud must hold one. nil: those that guards
+	// take of the provider.
+	Audiences []string
+	// Algorithms are those that may sign (RFC 7518 3.1, RFC 8037 3.1). nil: every
+	// asymmetric one: RS256 to RS512, PS256 to PS512, ES256 to ES512, EdDSA.
+	Algorithms []string
+	// Require are constraints that every guard adds for tokens of this issuer.
+	Require []Constraint
+	// Roles maps the roles that a token of this issuer asserts to those that it
+	// has here (see [Token.Roles]); it is called once for each token that is
+	// verified, must not change its argument, and must be safe for concurrent use.
+	// nil: none, so that another's administrator is not one here. Claims are not
+	// changed by it: [Claim] sees what the issuer has written.
+	Roles func(asserted []string) []string
+}
+
+// clone gives a copy that shares no list with i.
+func (i Issuer) clone() Issuer {
+	i.Audiences, i.Algorithms, i.Require = slices.Clone(i.Audiences), slices.Clone(i.Algorithms), slices.Clone(i.Require)
+	return i
+}
+
+// checkIssuers reports what is wrong with the further issuers.
+func (c Config) checkIssuers(issuers []Issuer) []error {
+	var problems []error
+	seen := map[string]bool{}
+	for n, issuer := range issuers {
+		wrong := func(format string, args ...any) {
+			problems = append(problems, fmt.Errorf("Config.TrustedIssuers[%d]."+format, append([]any{n}, args...)...))
+		}
+		if issuer.URL == "" {
+			wrong("URL is missing: what the issuer's tokens have in iss")
+			continue
+		}
+		if err := checkURL(strings.Replace(issuer.URL, tenant, "tenant", 1), c.InsecureProviderHTTP); err != nil {
+			wrong("URL %q: %w", issuer.URL, err)
+		}
+		switch name := newIssuerName(issuer.URL); {
+		case !name.wellFormed():
+			wrong("URL %q: a pattern has %s once, as a whole part of the path", issuer.URL, tenant)
+		case name.pattern && issuer.JWKSURL == "":
+			wrong("JWKSURL is missing: a pattern can't be asked for its keys")
+		}
+		if issuer.JWKSURL != "" {
+			if err := checkURL(issuer.JWKSURL, c.InsecureProviderHTTP); err != nil {
+				wrong("JWKSURL %q: %w", issuer.JWKSURL, err)
+			}
+		}
+		switch {
+		case issuer.URL == c.Issuer:
+			wrong("URL is Config.Issuer: its keys are used already")
+		case c.Broker != nil && issuer.URL == c.PublicURL:
+			wrong("URL is PublicURL: nobody else may sign this application's own tokens")
+		case seen[issuer.URL]:
+			wrong("URL %q is there twice", issuer.URL)
+		}
+		seen[issuer.URL] = true
+		if issuer.Audiences != nil && (len(issuer.Audiences) == 0 || slices.Contains(issuer.Audiences, "")) {
+			wrong("Audiences is empty or holds an empty value: leave it nil for those of the guards")
+		}
+		for _, algorithm := range issuer.Algorithms {
+			if !slices.Contains(jose.Algorithms, algorithm) {
+				wrong("Algorithms holds %q: use %s", algorithm, strings.Join(jose.Algorithms, ", "))
+			}
+		}
+		for _, constraint := range issuer.Require {
+			if err := constraint.check(); err != nil {
+				wrong("Require holds a constraint that can't work: %w", err)
+			}
+		}
+	}
+	return problems
+}
+
+// tenant is the part of an issuer's pattern that stands for any tenant.
+const tenant = "{tenantid}"
+
+// issuerName is an issuer identifier, or a pattern of many.
+type issuerName struct {
+	prefix, suffix string // the whole name, or what is around the tenant
+	pattern        bool
+}
+
+func newIssuerName(url string) issuerName {
+	prefix, suffix, pattern := strings.Cut(url, tenant)
+	return issuerName{prefix, suffix, pattern}
+}
+
+// wellFormed reports whether a pattern's tenant is a whole part of the path.
+func (n issuerName) wellFormed() bool {
+	if !n.pattern {
+		return !strings.Contains(n.prefix, "{")
+	}
+	return strings.HasSuffix(n.prefix, "/") && strings.Count(n.prefix, "/") >= len("///") && // https://host/
+		(n.suffix == "" || n.suffix[0] == '/') && !strings.Contains(n.prefix+n.suffix, "{")
+}
+
+// names reports whether a token's claims are of this issuer.
+func (n issuerName) names(c *claims) bool {
+	if !n.pattern {
+		return c.Issuer == n.prefix
+	}
+	// The claim is compared, so that no part of the path can stand for a tenant
+	// which the issuer has not put there.
+	id := c.text("tid")
+	return id != "" && !strings.ContainsAny(id, "/?#%") && c.Issuer == n.prefix+id+n.suffix
+}
+
+// issuers are the verifiers of further issuers, by their names.
+type issuers struct {
+	exact    map[string]*verifier
+	patterns []*verifier
+}
+
+// of finds the verifier for a token, nil when there is none.
+func (s *issuers) of(c *claims) *verifier {
+	if v := s.exact[c.Issuer]; v != nil {
+		return v
+	}
+	for _, v := range s.patterns {
+		if v.issuer.names(c) {
+			return v
+		}
+	}
+	return nil
+}
+
+// newIssuers makes the verifiers of further issuers, beside that of the guards'
+// own.
+func (a *Auth) newIssuers(list []Issuer, own *verifier) *issuers {
+	s := &issuers{exact: map[string]*verifier{}}
+	for _, issuer := range list {
+		v := a.furtherVerifier(issuer.clone(), own)
+		if v.issuer.pattern {
+			s.patterns = append(s.patterns, v)
+		} else {
+			s.exact[issuer.URL] = v
+		}
+	}
+	return s
+}
+
+func (a *Auth) furtherVerifier(issuer Issuer, own *verifier) *verifier {
+	v := &verifier{
+		config: a.config, issuer: newIssuerName(issuer.URL), algorithms: issuer.Algorithms,
+		audience: own.audience, require: issuer.Require,
+		roles: func(claims map[string]any) []string {
+			if issuer.Roles == nil {
+				return nil
+			}
+			roles := slices.Clone(issuer.Roles(own.roles(claims)))
+			slices.Sort(roles)
+			return slices.Compact(roles)
+		},
+	}
+	if issuer.Audiences != nil {
+		v.audience = meantFor(issuer.Audiences)
+	}
+	v.keys = &document[jose.KeySet]{
+		name: "key set of " + issuer.URL, down: errIssuerDown, replace: jose.KeySet.Replace,
+		load: func(ctx context.Context) (jose.KeySet, time.Duration, error) {
+			keys, fresh, err := a.loadIssuer(ctx, issuer)
+			if errors.Is(err, ErrUnavailable) {
+				err = errIssuerDown.from(err)
+			}
+			return keys, fresh, err
+		},
+		now: a.config.Now, life: a.life, logger: a.config.Logger,
+	}
+	return v
+}
+
+// errIssuerDown is the error for a further issuer that can't be reached.
+var errIssuerDown = ErrUnavailable.because("The issuer of the token can't be reached at the moment.").soon()
+
+// loadIssuer fetches a further issuer's keys, from where its discovery document
+// says (OpenID Connect Discovery 4).
+func (a *Auth) loadIssuer(ctx context.Context, issuer Issuer) (jose.KeySet, time.Duration, error) {
+	location := issuer.JWKSURL
+	if location == "" {
+		document := strings.TrimSuffix(issuer.URL, "/") + wellKnown[0]
+		res, err := fetch(ctx, a.provider.http, document)
+		if err != nil {
+			return nil, 0, err
+		}
+		if location, err = keysLocation(res, document, issuer.URL, a.config.InsecureProviderHTTP); err != nil {
+			return nil, 0, err
+		}
+	}
+	return fetchKeys(ctx, a.provider.http, location)
+}
+
+// keysLocation reads where a discovery document says that the keys are.
+func keysLocation(res httpx.Response, document, issuer string, anyHTTP bool) (string, error) {
+	nonsense := func(err error) error {
+		return ErrProvider.because("The issuer's discovery document can't be used.").from(fmt.Errorf("%s: %w", document, err))
+	}
+	var m struct {
+		Issuer  string `json:"issuer"`
+		KeysURL string `json:"jwks_uri"`
+	}
+	if err := json.Unmarshal(res.Body, &m); err != nil {
+		return "", nonsense(errors.New("it is not a JSON object"))
+	}
+	if m.Issuer != issuer {
+		return "", nonsense(fmt.Errorf("it is of issuer %q: if that is the one you trust, write exactly this", m.Issuer))
+	}
+	if err := checkURL(m.KeysURL, anyHTTP); err != nil {
+		return "", nonsense(fmt.Errorf("its jwks_uri %q %w", m.KeysURL, err))
+	}
+	return m.KeysURL, nil
+}

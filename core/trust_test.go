@@ -1,0 +1,276 @@
+package core_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/stretchr/testify/require"
+)
+
+func TestARememberedTokenEndsWhenItExpires(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider)
+	raw := provider.AccessToken(t, "alice")
+	token, err := a.auth.Verify(t.Context(), raw)
+	require.NoError(t, err)
+	a.clock.Add(token.Expiry().Add(core.DefaultLeeway).Sub(a.clock.Now()) - 1)
+	_, err = a.auth.Verify(t.Context(), raw)
+	require.NoError(t, err)
+	a.clock.Add(1)
+	_, err = a.auth.Verify(t.Context(), raw)
+	require.ErrorIs(t, err, core.ErrInvalidToken)
+}
+
+func TestARememberedTokenEndsWithItsKey(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{AccessTokenLifetime: 1000 * time.Hour})
+	a := newApp(t, provider)
+	raw := provider.AccessToken(t, "alice")
+	_, err := a.auth.Verify(t.Context(), raw)
+	require.NoError(t, err)
+
+	// The key is fetched again and is the same: nothing changes.
+	a.clock.Add(time.Hour)
+	_, err = a.auth.Verify(t.Context(), raw)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		return provider.Requests(oidctest.KeysPath) == 2 && a.auth.Health().Keys.LastGood.Equal(a.clock.Now())
+	}, 10*time.Second, time.Millisecond)
+	_, err = a.auth.Verify(t.Context(), raw)
+	require.NoError(t, err)
+
+	provider.RotateKeys()
+	_, err = a.auth.Verify(t.Context(), provider.AccessToken(t, "bob"))
+	require.NoError(t, err)
+	_, err = a.auth.Verify(t.Context(), raw)
+	require.ErrorIs(t, err, core.ErrInvalidToken)
+}
+
+// What is remembered is worth no more than the keys that it was verified by.
+func TestARememberedTokenOutlivesAnOutageForADay(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{AccessTokenLifetime: 1000 * time.Hour})
+	a := newApp(t, provider)
+	raw := provider.AccessToken(t, "alice")
+	_, err := a.auth.Verify(t.Context(), raw)
+	require.NoError(t, err)
+	provider.Down(true)
+	a.clock.Add(24*time.Hour - time.Minute)
+	_, err = a.auth.Verify(t.Context(), raw)
+	require.NoError(t, err)
+	a.clock.Add(time.Minute)
+	_, err = a.auth.Verify(t.Context(), raw)
+	require.ErrorIs(t, err, core.ErrUnavailable)
+}
+
+func TestConstraintsAreJudgedForRememberedTokensToo(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider)
+	header := []string{"Bearer " + provider.AccessToken(t, "bob")}
+	for range 2 {
+		_, err := a.auth.Required().Check(t.Context(), header)
+		require.NoError(t, err)
+		_, err = a.auth.Required(core.Role("admin")).Check(t.Context(), header)
+		require.ErrorIs(t, err, core.ErrInsufficientClaims)
+	}
+}
+
+func TestWhatOneAuthRemembersAnotherDoesNotKnow(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	ours := newApp(t, provider)
+	theirs := newApp(t, provider, func(c *core.Config) { c.Audiences = []string{"theirs"} })
+	raw := provider.AccessToken(t, "alice")
+	for range 2 {
+		_, err := ours.auth.Verify(t.Context(), raw)
+		require.NoError(t, err)
+		_, err = theirs.auth.Verify(t.Context(), raw)
+		require.ErrorIs(t, err, core.ErrInvalidToken)
+	}
+}
+
+// further adds an issuer.
+func further(issuer core.Issuer) func(*core.Config) {
+	return func(c *core.Config) { c.TrustedIssuers = append(c.TrustedIssuers, issuer) }
+}
+
+func asTheyAre(roles []string) []string { return roles }
+
+func TestTokensOfAFurtherIssuerAreTaken(t *testing.T) {
+	home := newProvider(t, oidctest.Options{})
+	other := newProvider(t, oidctest.Options{SigningAlgorithm: "ES256"})
+	a := newApp(t, home, further(core.Issuer{URL: other.Issuer, Roles: func(asserted []string) []string {
+		require.Equal(t, []string{"admin", "user", "users"}, asserted)
+		return []string{"guest", "friend", "guest"}
+	}}))
+	require.Zero(t, other.Requests(""), "nobody is asked before he is needed")
+	for range 2 {
+		token, err := a.auth.Verify(t.Context(), other.AccessToken(t, "alice"))
+		require.NoError(t, err)
+		require.Equal(t, other.Issuer, token.Issuer())
+		require.Equal(t, "user-alice", token.Subject())
+		require.Equal(t, []string{"friend", "guest"}, token.Roles())
+	}
+	require.Equal(t, 1, other.Requests(oidctest.KeysPath))
+	token, err := a.auth.Verify(t.Context(), home.AccessToken(t, "alice"))
+	require.NoError(t, err)
+	require.Equal(t, []string{"admin", "user", "users"}, token.Roles())
+
+	// Userinfo tells what the token says, and hands it to nobody.
+	raw := other.Sign(t, nil, other.Claims("alice", map[string]any{"preferred_username": nil}))
+	requireError(t, a.get(browser(), "/auth/v2/userinfo", "Authorization: Bearer "+raw), http.StatusNotFound, "not_found")
+	require.Zero(t, home.Requests(oidctest.UserinfoPath)+other.Requests(oidctest.UserinfoPath))
+	got := a.get(browser(), "/auth/v2/userinfo", "Authorization: Bearer "+other.AccessToken(t, "alice"))
+	require.Equal(t, "alice", got.json["username"])
+}
+
+func TestRolesOfAFurtherIssuerCountOnlyWhenThatIsConfigured(t *testing.T) {
+	home, other := newProvider(t, oidctest.Options{}), newProvider(t, oidctest.Options{})
+	a := newApp(t, home, further(core.Issuer{URL: other.Issuer}))
+	token, err := a.auth.Verify(t.Context(), other.AccessToken(t, "alice"))
+	require.NoError(t, err)
+	require.Empty(t, token.Roles())
+	require.False(t, token.HasRole("admin"))
+}
+
+func TestAKeyVerifiesTheTokensOfItsOwnIssuerAlone(t *testing.T) {
+	home, one, two := newProvider(t, oidctest.Options{}), newProvider(t, oidctest.Options{}), newProvider(t, oidctest.Options{})
+	a := newApp(t, home, further(core.Issuer{URL: one.Issuer}), further(core.Issuer{URL: two.Issuer}))
+	all := []*oidctest.Provider{home, one, two}
+	for _, p := range all {
+		_, err := a.auth.Verify(t.Context(), p.AccessToken(t, "alice"))
+		require.NoError(t, err)
+	}
+	for i, signer := range all {
+		for j, claimed := range all {
+			if i == j {
+				continue
+			}
+			for _, kid := range []any{signer.KeyID(t), claimed.KeyID(t), nil} {
+				raw := signer.Sign(t, map[string]any{"kid": kid}, signer.Claims("alice", map[string]any{"iss": claimed.Issuer}))
+				_, err := a.auth.Verify(t.Context(), raw)
+				require.ErrorIs(t, err, core.ErrInvalidToken, "%d signs as %d with kid %v", i, j, kid)
+			}
+		}
+	}
+	stranger := newProvider(t, oidctest.Options{})
+	_, err := a.auth.Verify(t.Context(), stranger.AccessToken(t, "alice"))
+	require.ErrorContains(t, err, "The token is of another issuer.")
+	require.Zero(t, stranger.Requests(""))
+}
+
+func TestAFurtherIssuerHasRulesOfItsOwn(t *testing.T) {
+	home, other := newProvider(t, oidctest.Options{}), newProvider(t, oidctest.Options{SigningAlgorithm: "ES256"})
+	issuer := core.Issuer{
+		URL: other.Issuer, Audiences: []string{"theirs"}, Algorithms: []string{"ES256"},
+		Require: []core.Constraint{core.Claim("department", "physics")}, Roles: asTheyAre,
+	}
+	email := func(c *core.Config) { c.Require = []core.Constraint{core.Scope("email")} }
+	a := newApp(t, home, further(issuer), email)
+	issuer.Algorithms = []string{"RS256", "ES384"}
+	narrow := newApp(t, home, further(issuer), email)
+	check := func(a *app, p *oidctest.Provider, claims map[string]any) error {
+		_, err := a.auth.Required().Check(t.Context(), []string{"Bearer " + p.Sign(t, nil, p.Claims("alice", claims))})
+		return err
+	}
+	for range 2 { // remembered or not
+		require.NoError(t, check(a, home, nil))
+		require.NoError(t, check(a, other, map[string]any{"aud": "theirs", "department": "physics"}))
+		require.ErrorIs(t, check(a, other, map[string]any{"aud": "theirs", "department": "law"}), core.ErrInsufficientClaims)
+		require.ErrorIs(t, check(a, other, map[string]any{"aud": "theirs", "department": "physics", "scope": "openid"}), core.ErrInsufficientScope)
+		require.ErrorContains(t, check(a, other, map[string]any{"department": "physics"}), "another audience")
+		require.ErrorContains(t, check(a, home, map[string]any{"aud": "theirs"}), "another audience")
+		require.ErrorContains(t, check(narrow, other, map[string]any{"aud": "theirs", "department": "physics"}), "algorithm is not accepted")
+		require.NoError(t, check(narrow, home, nil))
+	}
+}
+
+func TestAFurtherIssuerThatIsDownStopsNobodyElse(t *testing.T) {
+	home, other := newProvider(t, oidctest.Options{}), newProvider(t, oidctest.Options{})
+	other.Down(true)
+	a := newApp(t, home, further(core.Issuer{URL: other.Issuer}))
+	require.NoError(t, a.auth.Start(t.Context()))
+	_, err := a.auth.Verify(t.Context(), other.AccessToken(t, "alice"))
+	require.ErrorIs(t, err, core.ErrUnavailable)
+	require.ErrorContains(t, err, "The issuer of the token can't be reached at the moment.")
+	_, err = a.auth.Verify(t.Context(), home.AccessToken(t, "alice"))
+	require.NoError(t, err)
+	other.Down(false)
+	a.clock.Add(time.Second)
+	_, err = a.auth.Verify(t.Context(), other.AccessToken(t, "alice"))
+	require.NoError(t, err)
+}
+
+func TestAFurtherIssuersDiscoveryDocumentMustBeItsOwn(t *testing.T) {
+	home, other := newProvider(t, oidctest.Options{}), newProvider(t, oidctest.Options{})
+	a := newApp(t, home, further(core.Issuer{URL: other.Issuer}))
+	tamper(other, oidctest.DiscoveryPath, func(body map[string]any) { body["issuer"] = "https://evil.example.org" })
+	_, err := a.auth.Verify(t.Context(), other.AccessToken(t, "alice"))
+	require.ErrorIs(t, err, core.ErrUnavailable)
+	require.Zero(t, other.Requests(oidctest.KeysPath))
+	tamper(other, oidctest.DiscoveryPath, func(body map[string]any) { body["jwks_uri"] = "http://keys.example.org" })
+	a.clock.Add(time.Minute)
+	_, err = a.auth.Verify(t.Context(), other.AccessToken(t, "alice"))
+	require.ErrorIs(t, err, core.ErrUnavailable)
+}
+
+// Entra signs the tokens of all its tenants with the same keys, and each has an
+// issuer of its own.
+func TestAPatternTakesEveryTenantThatItsConstraintsAllow(t *testing.T) {
+	home, entra := newProvider(t, oidctest.Options{}), newProvider(t, oidctest.Options{})
+	a := newApp(t, home, further(core.Issuer{
+		URL: "https://login.example.org/{tenantid}/v2.0", JWKSURL: entra.Issuer + oidctest.KeysPath,
+		Require: []core.Constraint{core.Claim("tid", "one", "two")},
+	}))
+	guard := a.auth.Required()
+	check := func(iss string, tid any) error {
+		raw := entra.Sign(t, nil, entra.Claims("alice", map[string]any{"iss": iss, "tid": tid}))
+		_, err := guard.Check(t.Context(), []string{"Bearer " + raw})
+		return err
+	}
+	require.NoError(t, check("https://login.example.org/one/v2.0", "one"))
+	require.NoError(t, check("https://login.example.org/two/v2.0", "two"))
+	require.ErrorIs(t, check("https://login.example.org/three/v2.0", "three"), core.ErrInsufficientClaims)
+	for iss, tid := range map[string]any{
+		"https://login.example.org/one/v2.0":          "two",
+		"https://login.example.org/two/v2.0":          nil,
+		"https://login.example.org//v2.0":             "",
+		"https://login.example.org/one/x/v2.0":        "one/x",
+		"https://login.example.org/one%2fx/v2.0":      "one%2fx",
+		"https://login.example.org/one?/v2.0":         "one?",
+		"https://login.example.org/{tenantid}/v2.0":   "one",
+		"https://login.example.org/one/v2.0/":         "one",
+		"https://login.example.org.evil.org/one/v2.0": "one",
+		"https://login.example.org/7/v2.0":            7,
+	} {
+		require.ErrorContains(t, check(iss, tid), "another issuer", iss)
+	}
+}
+
+func TestMistakesInTrustedIssuersAreExplained(t *testing.T) {
+	for explained, issuer := range map[string]core.Issuer{
+		"URL is missing":                    {},
+		"must be https":                     {URL: "http://id.example.org"},
+		"URL is Config.Issuer":              {URL: "https://home.example.org"},
+		"JWKSURL is missing":                {URL: "https://id.example.org/{tenantid}/v2.0"},
+		"as a whole part of the path":       {URL: "https://id.example.org/x{tenantid}/v2.0", JWKSURL: "https://id.example.org/keys"},
+		"{tenantid} once":                   {URL: "https://id.example.org/{tenantid}/{tenantid}/v2.0", JWKSURL: "https://id.example.org/keys"},
+		"{tenantid} once, as":               {URL: "https://{tenantid}.example.org/x", JWKSURL: "https://id.example.org/keys"},
+		`"https://{tenantid}/x": a`:         {URL: "https://{tenantid}/x", JWKSURL: "https://id.example.org/keys"},
+		"Audiences is empty":                {URL: "https://id.example.org", Audiences: []string{}},
+		`Algorithms holds "HS256"`:          {URL: "https://id.example.org", Algorithms: []string{"HS256"}},
+		"Require holds a constraint":        {URL: "https://id.example.org", Require: []core.Constraint{{}}},
+		`JWKSURL "ftp://x"`:                 {URL: "https://id.example.org", JWKSURL: "ftp://x"},
+		`"https://id.example.org" is there`: {URL: "https://id.example.org"},
+	} {
+		config := core.Config{Issuer: "https://home.example.org", ClientID: "app", PublicURL: "https://app.example.org/api", TrustedIssuers: []core.Issuer{issuer}}
+		if issuer.URL == "https://id.example.org" && issuer.Audiences == nil && issuer.Algorithms == nil && issuer.Require == nil && issuer.JWKSURL == "" {
+			config.TrustedIssuers = append(config.TrustedIssuers, issuer)
+		}
+		_, err := core.New(config)
+		require.ErrorContains(t, err, explained, fmt.Sprint(issuer))
+	}
+	_, err := core.New(core.Config{Issuer: "https://login.example.org/{tenantid}/v2.0", ClientID: "app"})
+	require.ErrorContains(t, err, "users sign in at one tenant")
+}
