@@ -60,6 +60,7 @@ func New(config Config) (*Auth, error) {
 			return nil, err
 		}
 		a.trust.own = a.broker.verifier()
+		a.broker.keepKeys(config.Issuer, a.provider.keys)
 	}
 	a.trust.further.Store(a.newIssuers(config.TrustedIssuers, a.trust.own))
 	if config.Introspection {

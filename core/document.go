@@ -32,8 +32,9 @@ type document[T any] struct {
 	load func(context.Context) (T, time.Duration, error)
 	// replace is told of each change, and gives what to use. nil: what was loaded.
 	replace func(next, older T) T
-	// recall gives what an earlier process had fetched, and when, for a source
-	// that is down at the start. nil: nothing.
+	// keep keeps what was fetched, and when, for another process, and recall gives
+	// it, for a source that is down at the start. nil: nothing is kept.
+	keep   func(context.Context, T, time.Time) error
 	recall func(context.Context) (T, time.Time, error)
 	now    func() time.Time
 	life   *life
@@ -204,8 +205,21 @@ func (d *document[T]) start(fetches int) <-chan singleflight.Result {
 			}
 			return err
 		})
-		return d.settle(next, err), err
+		value := d.settle(next, err)
+		if err == nil && d.keep != nil {
+			go d.keepAway(value, next.fetched)
+		}
+		return value, err
 	})
+}
+
+// keepAway keeps what was fetched. Nobody waits for that, nor does anything hang
+// on it.
+func (d *document[T]) keepAway(value T, fetched time.Time) {
+	err := d.life.do(func(ctx context.Context) error { return d.keep(ctx, value, fetched) })
+	if err != nil && d.life.ctx.Err() == nil {
+		d.logger.Warn("a document could not be kept for a restart", "document", d.name, "error", err)
+	}
 }
 
 // bringBack takes into use what an earlier process had fetched.

@@ -191,7 +191,7 @@ func (a *Auth) furtherVerifier(issuer Issuer, own *verifier) *verifier {
 	if issuer.Audiences != nil {
 		v.audience = meantFor(issuer.Audiences)
 	}
-	v.keys = &document[jose.KeySet]{
+	keys := &document[jose.KeySet]{
 		name: "key set of " + issuer.URL, down: errIssuerDown, replace: jose.KeySet.Replace,
 		load: func(ctx context.Context) (jose.KeySet, time.Duration, error) {
 			keys, fresh, err := a.loadIssuer(ctx, issuer)
@@ -202,6 +202,10 @@ func (a *Auth) furtherVerifier(issuer Issuer, own *verifier) *verifier {
 		},
 		now: a.config.Now, life: a.life, logger: a.config.Logger,
 	}
+	if a.broker != nil {
+		a.broker.keepKeys(issuer.URL, keys)
+	}
+	v.keys = keys
 	return v
 }
 

@@ -18,6 +18,7 @@ import (
 const (
 	kindSession    = "session"
 	kindSigningKey = "signing-key"
+	kindKeySet     = "key-set" // of another issuer
 )
 
 // maxData is the most that a record's data may have, in bytes: see [Record].
@@ -236,7 +237,8 @@ func (r *records) purge(ctx context.Context) error {
 func place(r Record) []string { return []string{r.Kind, r.ID, r.Keys[0], r.Keys[1]} }
 
 // reseal seals every record anew that isn't sealed by the first secret, and
-// tells how many those were.
+// tells how many those were. Key sets are not among them: they are written anew
+// all the time.
 func (r *records) reseal(ctx context.Context) (int, error) {
 	count := 0
 	var unreadable []error

@@ -27,7 +27,9 @@ func newSpyStore() *spyStore { return &spyStore{Store: core.NewMemoryStore()} }
 
 func (s *spyStore) call(ctx context.Context, name string, do func() error) error {
 	s.mu.Lock()
-	s.calls = append(s.calls, name)
+	if !strings.HasSuffix(name, " key-set") { // they are kept in the background, whatever else goes on
+		s.calls = append(s.calls, name)
+	}
 	trouble := s.trouble
 	s.mu.Unlock()
 	if trouble == nil {

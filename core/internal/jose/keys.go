@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/go-json-experiment/json"
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jwk"
 	"github.com/lestrrat-go/jwx/v2/jws"
@@ -54,6 +55,33 @@ func (k *Key) Withdrawn() bool { return k.withdrawn.Load() }
 
 // KeySet is the usable part of a JWK Set (RFC 7517), in the document's order.
 type KeySet []*Key
+
+// Marshal gives the set as a JWK Set, from which ParseKeySet makes an equal one.
+func (s KeySet) Marshal() ([]byte, error) {
+	set := jwk.NewSet()
+	for _, key := range s {
+		jwKey, err := jwk.FromRaw(key.public)
+		if err != nil {
+			return nil, err
+		}
+		fields := map[string]any{}
+		if key.ID != "" {
+			fields[jwk.KeyIDKey] = key.ID
+		}
+		if len(key.algorithms) == 1 {
+			fields[jwk.AlgorithmKey] = key.algorithms[0]
+		}
+		for name, value := range fields {
+			if err := jwKey.Set(name, value); err != nil {
+				return nil, err
+			}
+		}
+		if err := set.AddKey(jwKey); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(set)
+}
 
 // Replace gives the set that takes the place of an older one: keys that are in
 // both stay what they were, and those that are in the older one alone are

@@ -1,0 +1,91 @@
+package core_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/stretchr/testify/require"
+)
+
+// kept waits until the store holds an issuer's keys that were fetched at this time.
+func (s *spyStore) kept(t *testing.T, count int) []core.Record {
+	t.Helper()
+	var found []core.Record
+	require.Eventually(t, func() bool {
+		var err error
+		found, err = s.Store.Find(t.Context(), "key-set", "", "", 10)
+		return err == nil && len(found) == count
+	}, 10*time.Second, time.Millisecond)
+	return found
+}
+
+// A token of the provider is exchanged after a restart while the provider is down,
+// by the keys that the last process had fetched.
+func TestKeysAreKeptForARestartDuringAnOutage(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{AccessTokenLifetime: 100 * time.Hour})
+	store := newSpyStore()
+	exchanging := brokered(func(b *core.Broker) { b.Store, b.Exchange = store, true })
+	first := newApp(t, provider, exchanging)
+	require.NoError(t, first.auth.Start(t.Context()))
+	record := store.kept(t, 1)[0]
+	require.NotContains(t, string(record.Data), provider.KeyID(t), "what is kept is sealed")
+	require.NotContains(t, record.ID, "127.0.0.1")
+
+	provider.Down(true)
+	second := first.replica(store, func(c *core.Config) { c.Broker.Exchange = true })
+	subject := provider.Sign(t, nil, provider.Claims("alice", map[string]any{"exp": 4e9, "name": "Alice Liddell"}))
+	exchange := func(a *app) answer {
+		return a.post(browser(), "/auth/v2/token", "grant_type", "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token", subject)
+	}
+	require.Equal(t, 200, exchange(second).StatusCode)
+	require.Equal(t, core.StateStale, second.auth.Health().Keys.State)
+
+	// A day after they were fetched they are too old, kept or not.
+	first.clock.Add(24 * time.Hour)
+	third := first.replica(store, func(c *core.Config) { c.Broker.Exchange = true })
+	requireError(t, exchange(third), 503, "temporarily_unavailable")
+
+	provider.Down(false)
+	first.clock.Add(time.Minute)
+	require.Equal(t, 200, exchange(third).StatusCode)
+	require.Eventually(t, func() bool { return store.kept(t, 1)[0].Version > record.Version }, 10*time.Second, time.Millisecond)
+}
+
+func TestKeptKeysThatCannotBeUsedAreReplaced(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	store := newSpyStore()
+	first := newApp(t, provider, brokered(), stored(store))
+	require.NoError(t, first.auth.Start(t.Context()))
+	record := store.kept(t, 1)[0]
+	record.Data = []byte("tampered with")
+	_, err := store.Put(t.Context(), record)
+	require.NoError(t, err)
+
+	provider.Down(true)
+	second := first.replica(store)
+	require.ErrorIs(t, second.auth.Start(t.Context()), core.ErrUnavailable)
+	provider.Down(false)
+	first.clock.Add(time.Minute)
+	require.NoError(t, second.auth.Start(t.Context()))
+	require.Eventually(t, func() bool { return string(store.kept(t, 1)[0].Data) != "tampered with" }, 10*time.Second, time.Millisecond)
+}
+
+// What can't be kept is fetched again after a restart: nothing hangs on it.
+func TestAStoreThatCannotKeepKeysKeepsNobodyOut(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	store := newSpyStore()
+	store.fail(func(_ context.Context, call string, _ bool) error {
+		if strings.HasSuffix(call, "key-set") {
+			return errors.New("no")
+		}
+		return nil
+	})
+	a := newApp(t, provider, brokered(), stored(store))
+	require.NoError(t, a.auth.Start(t.Context()))
+	a.signIn("alice")
+}
