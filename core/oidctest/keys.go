@@ -44,11 +44,12 @@ func takeKey(algorithm string) (crypto.Signer, error) {
 // keyring is the signing keys of one provider. The first is taken when it is
 // needed, since many a test never sees a token.
 type keyring struct {
-	algorithm string
+	options *Options
 
 	mu      sync.Mutex
 	current *signingKey
 	taken   []crypto.Signer
+	derived int // how many follow from Options.Secret
 }
 
 func (k *keyring) signer() (*signingKey, error) {
@@ -57,14 +58,23 @@ func (k *keyring) signer() (*signingKey, error) {
 	if k.current != nil {
 		return k.current, nil
 	}
-	key, err := takeKey(k.algorithm)
+	if k.options.Secret != "" {
+		key, err := k.options.derivedKey(k.derived)
+		if err != nil {
+			return nil, fmt.Errorf("oidctest: no signing key: %w", err)
+		}
+		k.derived++
+		k.current = &signingKey{id: fmt.Sprintf("derived-key-%d", k.derived), algorithm: k.options.SigningAlgorithm, private: key}
+		return k.current, nil
+	}
+	key, err := takeKey(k.options.SigningAlgorithm)
 	if err != nil {
 		return nil, fmt.Errorf("oidctest: no signing key: %w", err)
 	}
 	// A key that was rotated out stays with the provider until it closes:
 	// taken back, it could not be told from a key that never was.
 	k.taken = append(k.taken, key)
-	k.current = &signingKey{id: "key-" + rand.Text()[:10], algorithm: k.algorithm, private: key}
+	k.current = &signingKey{id: "key-" + rand.Text()[:10], algorithm: k.options.SigningAlgorithm, private: key}
 	return k.current, nil
 }
 
@@ -79,7 +89,8 @@ func (k *keyring) release() {
 	defer k.mu.Unlock()
 	spare.Lock()
 	defer spare.Unlock()
-	spare.keys[k.algorithm] = append(spare.keys[k.algorithm], k.taken...)
+	algorithm := k.options.SigningAlgorithm
+	spare.keys[algorithm] = append(spare.keys[algorithm], k.taken...)
 	k.current, k.taken = nil, nil
 }
 

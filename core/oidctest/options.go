@@ -128,6 +128,13 @@ type Options struct {
 	// below the issuer; a path in it may be sent along or left off by a proxy.
 	Issuer string
 
+	// Secret lets a provider that is started again, with the same Issuer and the
+	// same Secret, go on where the one before it ended: it signs with the same
+	// keys, and takes the refresh tokens of that one. It knows nothing of what
+	// the one before it had ended or rotated out. It needs the SigningAlgorithm
+	// ES256, and is for demonstrations: a test has no use for it.
+	Secret string
+
 	// IssParameter adds the iss parameter to authorization responses and says so
 	// in the discovery document (RFC 9207).
 	IssParameter bool
@@ -177,6 +184,10 @@ func (o Options) complete(address string) (Options, error) {
 	o.SigningAlgorithm = cmp.Or(o.SigningAlgorithm, "RS256")
 	if _, ok := generators[o.SigningAlgorithm]; !ok {
 		wrong("SigningAlgorithm %q is neither RS256 nor ES256", o.SigningAlgorithm)
+	}
+
+	if o.Secret != "" && o.SigningAlgorithm != "ES256" {
+		wrong("no key for %s follows from a Secret: set SigningAlgorithm to ES256", o.SigningAlgorithm)
 	}
 
 	for _, uri := range o.RedirectURIs {

@@ -69,6 +69,7 @@ func (s *storage) endSession(which func(sid string) bool) {
 		}
 	}
 	s.endFamilies(func(f *family) bool { return which(f.session) })
+	s.endings = append(s.endings, which)
 	for code, si := range s.codes {
 		if which(si.session) {
 			delete(s.codes, code)

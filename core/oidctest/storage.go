@@ -33,6 +33,11 @@ type storage struct {
 	families map[string]*family        // by every refresh token that was ever part of it
 	sessions map[string]*session       // by the value of the browser's cookie
 	devices  map[string]*deviceRequest // by device code
+
+	// For Options.Secret:
+	started  time.Time
+	restored map[string]bool         // the refresh tokens that find has taken up
+	endings  []func(sid string) bool // the sessions that have been ended
 }
 
 type accessToken struct {
@@ -66,13 +71,15 @@ var (
 func newStorage(o *Options) *storage {
 	return &storage{
 		options:  o,
-		keys:     &keyring{algorithm: o.SigningAlgorithm},
+		keys:     &keyring{options: o},
 		signIns:  map[string]*signIn{},
 		codes:    map[string]*signIn{},
 		access:   map[string]*accessToken{},
 		families: map[string]*family{},
 		sessions: map[string]*session{},
 		devices:  map[string]*deviceRequest{},
+		started:  time.Now(),
+		restored: map[string]bool{},
 	}
 }
 
@@ -181,21 +188,22 @@ func (s *storage) CreateAccessAndRefreshTokens(_ context.Context, request op.Tok
 	now := time.Now()
 	maps.DeleteFunc(s.access, func(_ string, t *accessToken) bool { return now.After(t.expires) })
 
-	var f *family
-	if refresh == "" {
-		f = &family{grant: r.grant, live: rand.Text(), expires: now.Add(s.options.RefreshTokenLifetime)}
-		s.families[f.live] = f
-	} else {
+	f := &family{grant: r.grant}
+	var err error
+	if refresh != "" {
 		// op looked the refresh token up before; another request may have used
 		// it since.
-		var err error
 		if f, err = s.family(refresh); err != nil {
 			return "", "", time.Time{}, err
 		}
-		if s.options.StrictRefresh {
-			f.live, f.expires = rand.Text(), now.Add(s.options.RefreshTokenLifetime)
-			s.families[f.live] = f
+	}
+	if refresh == "" || s.options.StrictRefresh {
+		expires := now.Add(s.options.RefreshTokenLifetime)
+		if f.live, err = s.newRefreshToken(f.grant, expires); err != nil {
+			return "", "", time.Time{}, err
 		}
+		f.expires = expires
+		s.families[f.live] = f
 	}
 	id := rand.Text()
 	t := &accessToken{grant: r.grant, audience: r.audience, issued: now, expires: now.Add(s.options.AccessTokenLifetime), family: f}
@@ -206,7 +214,7 @@ func (s *storage) CreateAccessAndRefreshTokens(_ context.Context, request op.Tok
 // family finds the family of a refresh token that can be used. One that was
 // rotated out ends the family.
 func (s *storage) family(refresh string) (*family, error) {
-	f := s.families[refresh]
+	f := s.find(refresh)
 	if f == nil || time.Now().After(f.expires) {
 		return nil, oidc.ErrInvalidGrant().WithDescription("the refresh token is unknown, expired or revoked")
 	}
@@ -247,7 +255,7 @@ func (s *storage) refreshExpiry(refresh string) time.Time {
 func (s *storage) GetRefreshTokenInfo(_ context.Context, _, token string) (string, string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f := s.families[token]
+	f := s.find(token)
 	if f == nil {
 		return "", "", op.ErrInvalidRefreshToken
 	}
@@ -260,7 +268,7 @@ func (s *storage) RevokeToken(_ context.Context, token, _, _ string) *oidc.Error
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.access, token)
-	if f := s.families[token]; f != nil {
+	if f := s.find(token); f != nil {
 		s.endFamilies(func(other *family) bool { return other == f })
 		maps.DeleteFunc(s.access, func(_ string, t *accessToken) bool { return t.family == f })
 	}

@@ -108,46 +108,66 @@ type application struct {
 	publicURL string // http://localhost:8080/api
 	local     string // the same without what may be in front of it
 	auth      *core.Auth
+	store     core.Store // nil: passthrough mode
 	listener  net.Listener
 	server    server
 	failed    chan error
 }
 
-// startApplication serves the application at addr. A config without a PublicURL
-// gets the one that follows from addr.
-func startApplication(addr, router string, config core.Config, people []person) (*application, error) {
-	listener, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("%w; choose another address with -addr (localhost:0 takes a free port)", err)
-	}
+// startApplication serves the application on a listener that was made for o.addr. A
+// config without a PublicURL gets the one that follows from that. The listener and
+// the broker's store are the application's from then on, also if there is an error.
+func startApplication(ctx context.Context, listener net.Listener, o options, config core.Config, people []person) (*application, error) {
 	app := &application{listener: listener, failed: make(chan error, 1)}
-	if err := app.configure(listener.Addr(), addr, router, config, people); err != nil {
-		listener.Close()
+	err := app.open(ctx, config)
+	if err == nil {
+		err = app.configure(o, config, people)
+	}
+	if err != nil {
+		app.release()
 		return nil, err
 	}
-	go func() { app.failed <- app.server.Serve(listener) }()
+	go func() {
+		app.failed <- app.server.Serve(listener)
+		close(app.failed)
+	}()
 	return app, nil
 }
 
-func (app *application) configure(bound net.Addr, addr, router string, config core.Config, people []person) error {
-	local := "http://" + reachable(addr, bound)
+// open opens the store now, though core would at first use: one that can't work
+// is to end the program.
+func (app *application) open(ctx context.Context, config core.Config) error {
+	if config.Broker == nil {
+		return nil
+	}
+	app.store = config.Broker.Store
+	ctx, cancel := context.WithTimeout(ctx, core.DefaultTimeout)
+	defer cancel()
+	if err := app.store.Open(ctx); err != nil {
+		return fmt.Errorf("the store can't be opened: %w", err)
+	}
+	return nil
+}
+
+func (app *application) configure(o options, config core.Config, people []person) error {
+	local := "http://" + reachable(o.addr, app.listener.Addr())
 	config.PublicURL = cmp.Or(config.PublicURL, local+"/api")
 	public, err := url.Parse(config.PublicURL)
 	if err != nil || public.Path == "" {
 		return fmt.Errorf("the public URL %q needs a path, such as /api", config.PublicURL)
 	}
 	app.publicURL, app.origin, app.local = config.PublicURL, public.Scheme+"://"+public.Host, local+public.Path
-	if app.auth, err = core.New(config); err != nil {
-		return err
-	}
 	page, err := newPage(pageData{
 		Origin: app.origin, API: public.Path, Issuer: config.Issuer, Broker: config.Broker,
-		Router: router, People: people, Routes: routes,
+		Router: o.router, People: people, Routes: routes,
 	})
 	if err != nil {
 		return err
 	}
-	app.server = routers[router](app.auth, public.Path, page)
+	if app.auth, err = core.New(config); err != nil {
+		return err
+	}
+	app.server = routers[o.router](app.auth, public.Path, page)
 	return nil
 }
 
@@ -165,9 +185,23 @@ func reachable(addr string, bound net.Addr) string {
 // close lets requests that are under way finish, for a while, and waits for what
 // they have begun.
 func (app *application) close() {
+	// The listener comes first: Fiber's Shutdown leaves it open when it doesn't
+	// serve yet, and takes a tenth of a second more while it does.
+	_ = app.listener.Close()
+	<-app.failed
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	_ = app.server.Shutdown(ctx)
-	_ = app.listener.Close() // Fiber's Shutdown leaves it open when it doesn't serve yet
-	_ = app.auth.Close()
+	app.release()
+}
+
+// release closes what the application was given and what it has made of it.
+func (app *application) release() {
+	_ = app.listener.Close()
+	if app.auth != nil {
+		_ = app.auth.Close()
+	}
+	if app.store != nil {
+		_ = app.store.Close()
+	}
 }

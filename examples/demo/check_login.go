@@ -45,6 +45,9 @@ func (c *check) loginWrongVerifier(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := c.restarted(ctx); err != nil {
+		return err
+	}
 	return c.post(ctx, "/auth/v2/token", url.Values{
 		"code": {back.Query().Get("code")}, "redirect_uri": {afterLogin}, "code_verifier": {oauth2.GenerateVerifier()},
 	}).is(http.StatusBadRequest, "invalid_grant")
@@ -56,6 +59,9 @@ func (c *check) loginSealedState(ctx context.Context) error {
 	login := c.app.publicURL + "/auth/v2/login?" + url.Values{"redirect_uri": {afterLogin}}.Encode()
 	back, err := newBrowser().signIn(ctx, login, alice)
 	if err != nil {
+		return err
+	}
+	if err := c.restarted(ctx); err != nil {
 		return err
 	}
 	parts := strings.Split(back.Query().Get("state"), "|")
@@ -74,6 +80,9 @@ func (c *check) loginCallback(ctx context.Context) error {
 	b := newBrowser()
 	back, err := b.signIn(ctx, c.app.publicURL+"/auth/v2/login", alice)
 	if err != nil {
+		return err
+	}
+	if err := c.restarted(ctx); err != nil {
 		return err
 	}
 	a := b.call(ctx, back.String())

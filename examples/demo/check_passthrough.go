@@ -50,11 +50,11 @@ func (c *check) startsFirst(ctx context.Context) error {
 	}
 	c.provider.Down(true)
 	defer c.provider.Down(false)
-	early, err := c.another(func(*core.Config) {})
+	early, err := c.another(ctx, func(*core.Config) {})
 	if err != nil {
 		return err
 	}
-	defer early.app.close()
+	defer early.stop()
 
 	a := early.get(ctx, "/me", tokens.AccessToken)
 	if err := a.is(http.StatusServiceUnavailable, "temporarily_unavailable"); err != nil {

@@ -23,7 +23,7 @@ var sessionSteps = []step{
 	{"used refresh token is forgiven at first, and then ends the session", (*check).refreshReplayed},
 	{"logout ends the session", (*check).logoutEndsSession},
 	{"session that the provider ends", (*check).providerEndsSession},
-	{"restart with the same store, while the provider is down", (*check).restart},
+	{"restart with the same store, while the provider is down", (*check).restartProviderDown},
 	{"restart with other secrets is refused and changes nothing", (*check).restartOtherSecrets},
 }
 
@@ -39,7 +39,10 @@ func (c *check) refreshRotates(ctx context.Context) error {
 	if fresh.RefreshToken == "" || fresh.RefreshToken == tokens.RefreshToken {
 		return errors.New("the refresh token is the old one, or there is none")
 	}
-	return c.refreshBy(ctx, fresh.RefreshToken).isTokens()
+	return inOrder(
+		func() error { return c.restarted(ctx) },
+		func() error { return c.refreshBy(ctx, fresh.RefreshToken).isTokens() },
+	)
 }
 
 // refreshAtOnce: many tabs wake up, and all have the same token.
@@ -73,18 +76,21 @@ func (c *check) refreshAtOnce(ctx context.Context) error {
 // who comes later has found the token somewhere.
 func (c *check) refreshReplayed(ctx context.Context) error {
 	var ahead atomic.Int64 // of the real time
-	second, err := c.another(func(config *core.Config) {
+	second, err := c.another(ctx, func(config *core.Config) {
 		config.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	})
 	if err != nil {
 		return err
 	}
-	defer second.app.close()
+	defer second.stop()
 	tokens, err := second.signIn(ctx, alice)
 	if err != nil {
 		return err
 	}
 	first := second.refreshBy(ctx, tokens.RefreshToken)
+	if err := second.restarted(ctx); err != nil {
+		return err
+	}
 	again := second.refreshBy(ctx, tokens.RefreshToken)
 	if err := errors.Join(first.isTokens(), again.isTokens()); err != nil {
 		return err
@@ -94,6 +100,7 @@ func (c *check) refreshReplayed(ctx context.Context) error {
 	}
 	ahead.Store(int64(newBroker().RefreshGrace + time.Second))
 	return inOrder(
+		func() error { return second.restarted(ctx) },
 		func() error {
 			return second.refreshBy(ctx, tokens.RefreshToken).is(http.StatusBadRequest, "invalid_grant")
 		},
@@ -106,6 +113,7 @@ func (c *check) refreshReplayed(ctx context.Context) error {
 func (c *check) hasEnded(ctx context.Context, tokens answer) error {
 	access := tokens.text("access_token")
 	return inOrder(
+		func() error { return c.restarted(ctx) },
 		func() error {
 			return c.refreshBy(ctx, tokens.text("refresh_token")).is(http.StatusBadRequest, "invalid_grant")
 		},
@@ -150,23 +158,23 @@ func (c *check) signedIn(ctx context.Context) (answer, error) {
 		return answer{}, err
 	}
 	a := c.refreshBy(ctx, tokens.RefreshToken)
-	return a, a.isTokens()
+	return a, inOrder(a.isTokens, func() error { return c.restarted(ctx) })
 }
 
-// restart: keys and sessions are in the store. Guards need no provider; a
+// restartProviderDown: keys and sessions are in the store. Guards need no provider; a
 // refresh does.
-func (c *check) restart(ctx context.Context) error {
+func (c *check) restartProviderDown(ctx context.Context) error {
 	tokens, again, err := c.stopped(ctx)
 	if err != nil {
 		return err
 	}
 	c.provider.Down(true)
 	defer c.provider.Down(false)
-	after, err := c.another(again)
+	after, err := c.another(ctx, again)
 	if err != nil {
 		return err
 	}
-	defer after.app.close()
+	defer after.stop()
 	return inOrder(
 		func() error { return after.get(ctx, "/me", tokens.text("access_token")).is(http.StatusOK, "") },
 		func() error {
@@ -183,7 +191,7 @@ func (c *check) restartOtherSecrets(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	wrong, err := c.another(func(config *core.Config) {
+	wrong, err := c.another(ctx, func(config *core.Config) {
 		again(config)
 		config.Secrets = []string{newSecret()}
 	})
@@ -191,15 +199,15 @@ func (c *check) restartOtherSecrets(ctx context.Context) error {
 		return err
 	}
 	err = wrong.app.auth.Start(ctx)
-	wrong.app.close()
+	wrong.stop()
 	if err == nil || !strings.Contains(err.Error(), "Config.Secrets") {
 		return fmt.Errorf("the start said %v, and nothing of Config.Secrets", err)
 	}
-	right, err := c.another(again)
+	right, err := c.another(ctx, again)
 	if err != nil {
 		return err
 	}
-	defer right.app.close()
+	defer right.stop()
 	return inOrder(
 		func() error { return right.get(ctx, "/me", tokens.text("access_token")).is(http.StatusOK, "") },
 		func() error { return right.refreshBy(ctx, tokens.text("refresh_token")).isTokens() },
@@ -207,20 +215,15 @@ func (c *check) restartOtherSecrets(ctx context.Context) error {
 }
 
 // stopped gives the tokens of somebody who signed in to an application that has
-// stopped since, and the configuration to start it again with. Its store is in
-// memory and outlives it all the same, because the two share it: to them it is
-// what a database is to two processes.
+// stopped since, and how to start it again.
 func (c *check) stopped(ctx context.Context) (tokens answer, again func(*core.Config), err error) {
-	store, secrets := core.NewMemoryStore(), []string{newSecret()}
-	same := func(config *core.Config) { config.Broker.Store, config.Secrets = store, secrets }
-	before, err := c.another(same)
+	before, err := c.another(ctx, func(*core.Config) {})
 	if err != nil {
 		return answer{}, nil, err
 	}
-	defer before.app.close()
+	defer before.stop()
 	tokens, err = before.signedIn(ctx)
 	return tokens, func(config *core.Config) {
-		same(config)
 		config.PublicURL = before.app.publicURL // as behind a proxy: the port is another
 	}, err
 }

@@ -50,6 +50,9 @@ func (c *check) refreshSpellings(ctx context.Context) error {
 		if err := c.post(ctx, "/auth/v2/token", url.Values{name: {tokens.RefreshToken}}).isTokens(); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
+		if err := c.restarted(ctx); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -65,7 +68,11 @@ func (c *check) deviceApproved(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.pending(ctx, device); err != nil {
+	if err := inOrder(
+		func() error { return c.restarted(ctx) },
+		func() error { return c.pending(ctx, device) },
+		func() error { return c.restarted(ctx) },
+	); err != nil {
 		return err
 	}
 	polled := c.provider.Requests(oidctest.TokenPath)
@@ -79,6 +86,9 @@ func (c *check) deviceApproved(ctx context.Context) error {
 	}()
 	tokens, err := c.client().DeviceAccessToken(ctx, device)
 	if err := errors.Join(err, <-approved); err != nil {
+		return err
+	}
+	if err := c.restarted(ctx); err != nil {
 		return err
 	}
 	a := c.get(ctx, "/me", tokens.AccessToken)

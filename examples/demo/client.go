@@ -55,7 +55,8 @@ func (c *check) signInAtProvider(ctx context.Context, who person) (*oauth2.Token
 	}, who, []string{"openid", "profile", "email"})
 }
 
-// signInBy signs somebody in with x/oauth2 and its own PKCE.
+// signInBy signs somebody in with x/oauth2 and its own PKCE. With -restart every
+// login ends after a restart, and every step that signs in has tokens from before.
 func (c *check) signInBy(ctx context.Context, client *oauth2.Config, who person, scopes []string) (*oauth2.Token, error) {
 	client.Scopes = scopes
 	verifier := oauth2.GenerateVerifier()
@@ -66,7 +67,14 @@ func (c *check) signInBy(ctx context.Context, client *oauth2.Config, who person,
 	if state := back.Query().Get("state"); state != "my state" {
 		return nil, fmt.Errorf("the client's state came back as %q", state)
 	}
-	return client.Exchange(c.withClient(ctx), back.Query().Get("code"), oauth2.VerifierOption(verifier))
+	if err := c.restarted(ctx); err != nil {
+		return nil, err
+	}
+	tokens, err := client.Exchange(c.withClient(ctx), back.Query().Get("code"), oauth2.VerifierOption(verifier))
+	if err != nil {
+		return nil, err
+	}
+	return tokens, c.restarted(ctx)
 }
 
 // answer is what the application has answered, or why there is none.
