@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"slices"
@@ -37,6 +38,8 @@ type claims struct {
 	CodeHash        *string        `json:"c_hash"`
 	Events          jsontext.Value `json:"events"`
 
+	Confirmation jsontext.Value `json:"cnf"` // RFC 7800 3.1: the token is bound to a key
+
 	payload []byte
 	all     func() map[string]any
 }
@@ -50,11 +53,36 @@ func parseClaims(payload []byte) (*claims, error) {
 	c.payload = payload
 	c.all = sync.OnceValue(func() map[string]any {
 		var all map[string]any
-		// The payload was decoded before and can't fail now.
+		// The payload was decoded before, and holds no number that is too large.
 		_ = json.Unmarshal(payload, &all)
 		return all
 	})
+	// Such a number would read as 0, and hide the claims behind it.
+	if mayOverflow(payload) && json.Unmarshal(payload, new(map[string]any)) != nil {
+		return nil, errors.New("the claims hold a number that is too large")
+	}
 	return c, nil
+}
+
+// mayOverflow reports whether an object may hold a number larger than any float64:
+// one that has an exponent, or very many digits. Hardly any token has one, and to
+// find out must cost next to nothing.
+func mayOverflow(object []byte) bool {
+	for _, before := range []string{":", "[", ","} {
+		for rest := object; ; {
+			_, after, found := bytes.Cut(rest, []byte(before))
+			if !found {
+				break
+			}
+			rest = after
+			number := bytes.TrimLeft(rest, " \t\r\n")
+			number = number[:len(number)-len(bytes.TrimLeft(number, "+-.eE0123456789"))]
+			if len(number) > 300 || bytes.ContainsAny(number, "eE") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // text gives a claim at the top level if it is a string, else "".

@@ -239,16 +239,21 @@ func headerType(c *candidate) error {
 	return errors.New("the token's type is not that of an access token")
 }
 
-// noOtherToken keeps out ID tokens and logout tokens, which the same keys sign.
+// noOtherToken keeps out ID tokens and logout tokens, which the same keys sign,
+// and answers of the provider that are JWTs for the client: those to
+// authorization requests (JARM) and to introspection (RFC 9701 5) name no subject.
 func noOtherToken(c *candidate) error {
+	isAccessToken := len(c.claims.scopes()) > 0 || c.claims.Type == "Bearer"
 	switch {
 	case c.claims.Events != nil:
 		return errors.New("the token is a logout token, not an access token")
 	case c.claims.Type == "ID",
 		c.claims.AccessTokenHash != nil,
 		c.claims.CodeHash != nil,
-		c.claims.Nonce != nil && len(c.claims.scopes()) == 0 && c.claims.Type != "Bearer":
+		c.claims.Nonce != nil && !isAccessToken:
 		return errors.New("the token is an ID token, not an access token")
+	case c.claims.Subject == "" && !isAccessToken:
+		return errors.New("the token has neither a subject nor a scope: it is no access token")
 	}
 	return nil
 }
