@@ -4,6 +4,7 @@
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 5s
+SOAKTIME    ?= 2m
 
 # The race detector needs a C compiler. Where there is none, tests run without it
 # rather than not at all; set CGO_ENABLED=1 to insist.
@@ -15,7 +16,7 @@ MODULES := $(patsubst $(CURDIR)/%,%,$(shell go list -m -f '{{.Dir}}'))
 # What a guard allocates is counted without the race detector, which allocates too.
 ADAPTERS := $(patsubst %/cost_test.go,%,$(wildcard */cost_test.go))
 
-.PHONY: help demo test lint links tidy fuzz cover
+.PHONY: help demo test lint links tidy fuzz soak cover
 
 help: ## show what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +46,9 @@ fuzz: ## each fuzz target for FUZZTIME
 				echo "== $$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; \
 			done; \
 		done); done
+
+soak: ## for SOAKTIME, processes, Postgres and provider fail, and no session may be lost
+	@cd examples && go test $(RACE) -count=1 -timeout 0 -v ./soak -soak $(SOAKTIME)
 
 cover: ## coverage of each module, in cover.out and on the screen
 	@scripts/with-postgres sh -c 'set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && go test -coverpkg=./... -coverprofile=cover.out ./... >/dev/null && go tool cover -func=cover.out | tail -n 1); done'
