@@ -208,6 +208,7 @@ func (c *client) ask(token string, tabs int) (a answer, lost bool) {
 // insist sends a refresh token until there is an answer, and gives all that was
 // said.
 func (c *client) insist(token string, first int) (asked []answer) {
+	defer c.s.mercy.begin(c)()
 	for n := first; ; n++ {
 		a := c.send(n, http.MethodPost, "/auth/v2/token", "", url.Values{
 			"grant_type": {"refresh_token"}, "refresh_token": {token},

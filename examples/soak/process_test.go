@@ -87,6 +87,10 @@ func (r *replica) live(rough context.Context, random *rand.Rand) {
 			return
 		}
 		longest = 8 * time.Second
+		r.s.mercy.wait(rough)
+		if rough.Err() != nil {
+			return
+		}
 		r.s.count("kills", 1)
 		p.kill()
 		pause(rough, random, 0, 500*time.Millisecond)

@@ -94,6 +94,7 @@ type soak struct {
 	requests *time.Ticker
 	http     *http.Client
 
+	mercy mercy
 	findings
 }
 
@@ -101,6 +102,7 @@ func (s *soak) run(ctx context.Context, t *testing.T, program string) {
 	s.ctx, s.end = context.WithCancel(ctx)
 	defer s.end()
 	s.findings = findings{counts: map[string]int{}, successors: map[string]string{}, contested: map[string]bool{}}
+	s.mercy.since = map[*client]time.Time{}
 	s.log = &logbook{alarm: func(process, line string) {
 		s.broken("no process panics, and none has a data race", line, process)
 	}}
@@ -132,10 +134,10 @@ func (s *soak) run(ctx context.Context, t *testing.T, program string) {
 	for i, r := range s.replicas {
 		troubles.Go(func() { r.live(rough, s.rand(1+i)) })
 	}
-	troubles.Go(func() { s.provider.stumble(rough, s.rand(10)) })
+	troubles.Go(func() { s.provider.stumble(rough, s.rand(10), &s.mercy) })
 	if server != nil {
 		troubles.Go(func() {
-			if err := server.fail(rough, s.rand(11), &s.findings); err != nil {
+			if err := server.fail(rough, s.rand(11), &s.findings, &s.mercy); err != nil {
 				s.broken("Postgres can be stopped and started", err.Error())
 			}
 		})

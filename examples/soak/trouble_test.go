@@ -22,6 +22,56 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// mercy keeps trouble from going on and on for one client: what is promised within
+// the grace period of a refresh token can't be had by who is kept from asking for
+// longer than that.
+type mercy struct {
+	mu    sync.Mutex
+	since map[*client]time.Time // who tries in vain, and since when
+}
+
+// enough is how long a client may try in vain before there is no new trouble. The
+// lease of a process that was killed can take calmFor more, and the grace period of
+// the demonstration is 20 seconds.
+const enough = 4 * time.Second
+
+// begin notes that a client tries from now on, and gives what ends that.
+func (m *mercy) begin(c *client) (end func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.since[c].IsZero() {
+		m.since[c] = time.Now()
+	}
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.since, c)
+	}
+}
+
+// wait waits until nobody has tried for too long.
+func (m *mercy) wait(rough context.Context) {
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for m.tries() > enough {
+		select {
+		case <-again.C:
+		case <-rough.Done():
+			return
+		}
+	}
+}
+
+// tries is how long somebody has tried in vain by now.
+func (m *mercy) tries() (longest time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, since := range m.since {
+		longest = max(longest, time.Since(since))
+	}
+	return longest
+}
+
 // provider is one that stumbles.
 type provider struct {
 	*oidctest.Provider
@@ -42,8 +92,9 @@ func newProvider(t *testing.T, strict bool, random *rand.Rand) *provider {
 }
 
 // stumble has the provider go away, or be slow, from time to time.
-func (p *provider) stumble(rough context.Context, random *rand.Rand) {
+func (p *provider) stumble(rough context.Context, random *rand.Rand, m *mercy) {
 	for pause(rough, random, time.Second, 4*time.Second) {
+		m.wait(rough)
 		switch random.IntN(3) {
 		case 0:
 			p.Down(true)
@@ -154,8 +205,9 @@ func startPostgres(t *testing.T) *postgres {
 
 // fail stops the server again and again, and starts it soon afterwards, well
 // within the grace period of the demonstration's refresh tokens.
-func (p *postgres) fail(rough context.Context, random *rand.Rand, f *findings) error {
+func (p *postgres) fail(rough context.Context, random *rand.Rand, f *findings, m *mercy) error {
 	for pause(rough, random, time.Second, 5*time.Second) {
+		m.wait(rough)
 		f.count("outages of Postgres", 1)
 		if random.IntN(2) == 0 {
 			if err := p.do("restart"); err != nil {
