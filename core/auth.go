@@ -62,7 +62,7 @@ func New(config Config) (*Auth, error) {
 		a.trust.own = a.broker.verifier()
 		a.broker.keepKeys(config.Issuer, a.provider.keys)
 	}
-	a.trust.further.Store(a.newIssuers(config.TrustedIssuers, a.trust.own))
+	a.trust.further.Store(a.newIssuers(config.TrustedIssuers))
 	if config.Introspection {
 		a.trust.opaque = newIntrospection(a)
 	}
@@ -76,7 +76,8 @@ func New(config Config) (*Auth, error) {
 // provider or the store is down ([ErrUnavailable]), the provider is another than
 // Config.Issuer or publishes no usable key ([ErrProvider]), or the store holds
 // records that no secret of Config.Secrets opens; then nothing in the store was
-// changed. The program may go on regardless, since everything is tried again
+// changed. The keys of Config.TrustedIssuers are fetched as well, in the
+// background, and none of them makes it fail. The program may go on regardless, since everything is tried again
 // when it is needed.
 func (a *Auth) Start(ctx context.Context) error {
 	// The store comes first: it is the application's own, and what is wrong with
@@ -85,6 +86,10 @@ func (a *Auth) Start(ctx context.Context) error {
 		if err := a.broker.start(ctx); err != nil {
 			return err
 		}
+	}
+	// Nobody waits for the others: one that is down is no reason not to start.
+	for _, further := range a.trust.further.Load().all {
+		further.document.refresh()
 	}
 	if _, err := a.provider.metadata.get(ctx); err != nil {
 		return err

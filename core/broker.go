@@ -74,6 +74,11 @@ type Broker struct {
 	// place of the provider's subject. Usernames are given to others after a
 	// while; subjects never.
 	SubjectIsUsername bool
+	// PythonPeers makes tokens and keys such that brokers of py-oidc-auth can trust
+	// this one. They take every key of a key set for an RSA key, so that only those
+	// are published and Algorithm must be RS256; and they allow no clock to be
+	// behind, so that iat lies 5 seconds back.
+	PythonPeers bool
 	// Identify is called at each login, refresh and exchange, before tokens are
 	// minted. It may change what they will say about the user, or refuse: see
 	// [Identity]. Its context ends after Config.Timeout, and it must return then.
@@ -113,6 +118,12 @@ func (b *Broker) check(c Config) []error {
 	}
 	if !slices.Contains(jose.SigningAlgorithms, b.Algorithm) {
 		wrong("Broker.Algorithm %q is none to sign with: use %s", b.Algorithm, strings.Join(jose.SigningAlgorithms, ", "))
+	}
+	if b.PythonPeers && b.Algorithm != "RS256" {
+		wrong("Broker.Algorithm %q is none that Broker.PythonPeers can verify: use RS256", b.Algorithm)
+	}
+	if b.PythonPeers && c.Routes.JWKS != peerKeys {
+		wrong("Routes.JWKS %q is not where Broker.PythonPeers look for keys: leave it empty", c.Routes.JWKS)
 	}
 	if c.PublicURL != "" && c.PublicURL == c.Issuer {
 		wrong("PublicURL is the provider's issuer: it is where this application's own routes are mounted")
@@ -154,8 +165,8 @@ type broker struct {
 	flights  singleflight.Group // refreshes, by their token
 }
 
-// leaseMargin is how far the clocks of replicas may be apart.
-const leaseMargin = 5 * time.Second
+// clockMargin is how far the clocks of replicas may be apart.
+const clockMargin = 5 * time.Second
 
 func newBroker(a *Auth, secrets [][]byte) (*broker, error) {
 	c := a.config
@@ -180,7 +191,7 @@ func newBroker(a *Auth, secrets [][]byte) (*broker, error) {
 	b.policy = session.Policy{
 		Lifetime: b.SessionLifetime, Idle: b.SessionIdle, Grace: b.RefreshGrace,
 		// The provider's answer, as long again for saving it, and the clocks.
-		Lease:          2*c.Timeout + leaseMargin,
+		Lease:          2*c.Timeout + clockMargin,
 		TolerateReplay: b.InsecureTolerateReplay,
 	}
 	return b, nil

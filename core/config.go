@@ -125,7 +125,8 @@ type Config struct {
 	ProfilePaths []string
 
 	// TrustedIssuers are further issuers whose access tokens guards take, each
-	// verified by its own keys. Who signs in here still does so at Issuer.
+	// verified by its own keys: other providers or, with a Broker, other brokers.
+	// Who signs in here still does so at Issuer. See [Auth.SetTrustedIssuers].
 	TrustedIssuers []Issuer
 	// Introspection has guards take opaque access tokens of the provider's, by
 	// asking it about each (RFC 7662); its answer counts for a minute, and never
@@ -185,7 +186,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Routes.Device, "/auth/v2/device")
 	setDefault(&c.Routes.Logout, "/auth/v2/logout")
 	setDefault(&c.Routes.Userinfo, "/auth/v2/userinfo")
-	setDefault(&c.Routes.JWKS, "/auth/v2/.well-known/jwks.json")
+	setDefault(&c.Routes.JWKS, peerKeys)
 	setDefault(&c.Routes.OpenIDConfiguration, wellKnown[0])
 	setDefault(&c.Routes.AuthorizationServer, wellKnown[1])
 	c.Broker = c.Broker.withDefaults(c.PublicURL)

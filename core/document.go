@@ -55,6 +55,7 @@ type document[T any] struct {
 	renewed  time.Time  // when renew last fetched
 	flying   bool       // a fetch is under way
 	fetches  int        // that have ended, well or badly
+	retired  bool       // nobody uses it any more
 }
 
 // edition is a document as it was fetched at a time.
@@ -159,10 +160,46 @@ func (d *document[T]) refresh() {
 
 // ring sets the alarm. The caller holds the lock.
 func (d *document[T]) ring(after time.Duration) {
+	if d.retired {
+		return
+	}
 	if d.alarm == nil {
 		d.alarm = d.life.newAlarm(d.refresh)
 	}
 	d.alarm.set(after)
+}
+
+// retire takes the document out of use for good: what was fetched is withdrawn,
+// also what is being fetched, and nothing is fetched in the background any more. It gives
+// the edition that was in use, nil if there was none.
+func (d *document[T]) retire() *edition[T] {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.retired = true
+	if d.alarm != nil {
+		d.alarm.drop()
+	}
+	e := d.in.Load()
+	if e != nil {
+		d.withdraw(e.value)
+	}
+	return e
+}
+
+func (d *document[T]) withdraw(value T) {
+	var nothing T
+	if d.replace != nil {
+		d.replace(nothing, value)
+	}
+}
+
+// adopt takes over an edition that another document had in use.
+func (d *document[T]) adopt(e edition[T]) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.in.Store(&e)
+	d.quiet.Store(e.fetched.Add(e.fresh).UnixNano())
+	d.ring(e.fresh * 9 / 10)
 }
 
 // backOff is how long the source is still to be left alone. The caller holds
@@ -233,7 +270,9 @@ func (d *document[T]) bringBack(ctx context.Context) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.in.Store(&edition[T]{value: value, fetched: fetched})
+	if !d.retired {
+		d.in.Store(&edition[T]{value: value, fetched: fetched})
+	}
 }
 
 // settle keeps the outcome of a fetch, and gives what is in use from now on.
@@ -258,6 +297,9 @@ func (d *document[T]) settle(next edition[T], err error) T {
 	}
 	if e := d.in.Load(); e != nil && d.replace != nil {
 		next.value = d.replace(next.value, e.value)
+	}
+	if d.retired {
+		d.withdraw(next.value)
 	}
 	d.failures, d.err = 0, nil
 	d.in.Store(&next)

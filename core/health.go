@@ -20,6 +20,9 @@ type Health struct {
 	// verifies by. Without a Broker both are [StateUnused].
 	Store       Dependency `json:"store"`
 	SigningKeys Dependency `json:"signing_keys"`
+	// Issuers are the keys of each of the further issuers, by its URL: see
+	// Config.TrustedIssuers.
+	Issuers map[string]Dependency `json:"issuers,omitempty"`
 }
 
 // Dependency is how one thing is doing, as far as it is known from the last call
@@ -66,10 +69,17 @@ func (a *Auth) Health() Health {
 		h.Store = a.broker.records.outcomes.health()
 		h.SigningKeys = a.broker.keys.health()
 	}
+	for _, further := range a.trust.further.Load().all {
+		if h.Issuers == nil {
+			h.Issuers = map[string]Dependency{}
+		}
+		h.Issuers[further.URL] = further.document.health()
+	}
 	return h
 }
 
-// Err is nil while nothing is down, and otherwise tells what is and why. A
+// Err is nil while nothing is down that this application can't do without, and
+// otherwise tells what is and why; a further issuer is nothing of that kind. A
 // replica that fails a readiness probe for it takes no requests at all, although
 // guards verify tokens by the keys that they have while the provider or the store
 // is down: mostly it is better to raise an alarm.

@@ -1,20 +1,16 @@
 package core
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/oidcgate/oidcgate/core/internal/httpx"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 )
 
-// Issuer is a further issuer of access tokens that guards take, besides the
-// provider: see Config.TrustedIssuers. Each has keys of its own, and a key
+// Issuer is a further issuer of access tokens that guards take: see
+// Config.TrustedIssuers. In passthrough mode it is another provider; in broker
+// mode another broker, a peer. Each has keys of its own, and a key
 // verifies the tokens of its own issuer alone. A user is known by issuer and
 // subject together: the same subject of another issuer is somebody else.
 type Issuer struct {
@@ -31,10 +27,11 @@ type Issuer struct {
 	//	}
 	URL string
 	// JWKSURL is where the keys are fetched. "": where the issuer's discovery
-	// document says.
+	// document says. Of a peer that has none, or one that is not about itself, or
+	// that points to another host: <URL>/auth/v2/.well-known/jwks.json.
 	JWKSURL string
 	// Audiences are the values of which aud must hold one. nil: those that guards
-	// take of the provider.
+	// take otherwise.
 	Audiences []string
 	// Algorithms are those that may sign (RFC 7518 3.1, RFC 8037 3.1). nil: every
 	// asymmetric one: RS256 to RS512, PS256 to PS512, ES256 to ES512, EdDSA.
@@ -82,8 +79,10 @@ func (c Config) checkIssuers(issuers []Issuer) []error {
 			}
 		}
 		switch {
+		case issuer.URL == c.Issuer && c.Broker == nil:
+			wrong("URL is Config.Issuer: its tokens are taken anyway")
 		case issuer.URL == c.Issuer:
-			wrong("URL is Config.Issuer: its keys are used already")
+			wrong("URL is Config.Issuer: with a Broker its tokens are not taken, but may be exchanged (Broker.Exchange)")
 		case c.Broker != nil && issuer.URL == c.PublicURL:
 			wrong("URL is PublicURL: nobody else may sign this application's own tokens")
 		case seen[issuer.URL]:
@@ -139,113 +138,4 @@ func (n issuerName) names(c *claims) bool {
 	// which the issuer has not put there.
 	id := c.text("tid")
 	return id != "" && !strings.ContainsAny(id, "/?#%") && c.Issuer == n.prefix+id+n.suffix
-}
-
-// issuers are the verifiers of further issuers, by their names.
-type issuers struct {
-	exact    map[string]*verifier
-	patterns []*verifier
-}
-
-// of finds the verifier for a token, nil when there is none.
-func (s *issuers) of(c *claims) *verifier {
-	if v := s.exact[c.Issuer]; v != nil {
-		return v
-	}
-	for _, v := range s.patterns {
-		if v.issuer.names(c) {
-			return v
-		}
-	}
-	return nil
-}
-
-// newIssuers makes the verifiers of further issuers, beside that of the guards'
-// own.
-func (a *Auth) newIssuers(list []Issuer, own *verifier) *issuers {
-	s := &issuers{exact: map[string]*verifier{}}
-	for _, issuer := range list {
-		v := a.furtherVerifier(issuer.clone(), own)
-		if v.issuer.pattern {
-			s.patterns = append(s.patterns, v)
-		} else {
-			s.exact[issuer.URL] = v
-		}
-	}
-	return s
-}
-
-func (a *Auth) furtherVerifier(issuer Issuer, own *verifier) *verifier {
-	v := &verifier{
-		config: a.config, issuer: newIssuerName(issuer.URL), algorithms: issuer.Algorithms,
-		audience: own.audience, require: issuer.Require,
-		roles: func(claims map[string]any) []string {
-			if issuer.Roles == nil {
-				return nil
-			}
-			roles := slices.Clone(issuer.Roles(own.roles(claims)))
-			slices.Sort(roles)
-			return slices.Compact(roles)
-		},
-	}
-	if issuer.Audiences != nil {
-		v.audience = meantFor(issuer.Audiences)
-	}
-	keys := &document[jose.KeySet]{
-		name: "key set of " + issuer.URL, down: errIssuerDown, replace: jose.KeySet.Replace,
-		load: func(ctx context.Context) (jose.KeySet, time.Duration, error) {
-			keys, fresh, err := a.loadIssuer(ctx, issuer)
-			if errors.Is(err, ErrUnavailable) {
-				err = errIssuerDown.from(err)
-			}
-			return keys, fresh, err
-		},
-		now: a.config.Now, life: a.life, logger: a.config.Logger,
-	}
-	if a.broker != nil {
-		a.broker.keepKeys(issuer.URL, keys)
-	}
-	v.keys = keys
-	return v
-}
-
-// errIssuerDown is the error for a further issuer that can't be reached.
-var errIssuerDown = ErrUnavailable.because("The issuer of the token can't be reached at the moment.").soon()
-
-// loadIssuer fetches a further issuer's keys, from where its discovery document
-// says (OpenID Connect Discovery 4).
-func (a *Auth) loadIssuer(ctx context.Context, issuer Issuer) (jose.KeySet, time.Duration, error) {
-	location := issuer.JWKSURL
-	if location == "" {
-		document := strings.TrimSuffix(issuer.URL, "/") + wellKnown[0]
-		res, err := fetch(ctx, a.provider.http, document)
-		if err != nil {
-			return nil, 0, err
-		}
-		if location, err = keysLocation(res, document, issuer.URL, a.config.InsecureProviderHTTP); err != nil {
-			return nil, 0, err
-		}
-	}
-	return fetchKeys(ctx, a.provider.http, location)
-}
-
-// keysLocation reads where a discovery document says that the keys are.
-func keysLocation(res httpx.Response, document, issuer string, anyHTTP bool) (string, error) {
-	nonsense := func(err error) error {
-		return ErrProvider.because("The issuer's discovery document can't be used.").from(fmt.Errorf("%s: %w", document, err))
-	}
-	var m struct {
-		Issuer  string `json:"issuer"`
-		KeysURL string `json:"jwks_uri"`
-	}
-	if err := json.Unmarshal(res.Body, &m); err != nil {
-		return "", nonsense(errors.New("it is not a JSON object"))
-	}
-	if m.Issuer != issuer {
-		return "", nonsense(fmt.Errorf("it is of issuer %q: if that is the one you trust, write exactly this", m.Issuer))
-	}
-	if err := checkURL(m.KeysURL, anyHTTP); err != nil {
-		return "", nonsense(fmt.Errorf("its jwks_uri %q %w", m.KeysURL, err))
-	}
-	return m.KeysURL, nil
 }

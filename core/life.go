@@ -17,13 +17,13 @@ type life struct {
 
 	mu     sync.Mutex
 	ended  bool
-	alarms []*alarm
+	alarms map[*alarm]struct{}
 	tasks  sync.WaitGroup
 }
 
 func newLife(logger *slog.Logger) *life {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &life{ctx: ctx, cancel: cancel, logger: logger}
+	return &life{ctx: ctx, cancel: cancel, logger: logger, alarms: map[*alarm]struct{}{}}
 }
 
 var errClosed = errors.New("this Auth was closed")
@@ -45,7 +45,7 @@ func (l *life) do(task func(context.Context) error) error {
 func (l *life) end() {
 	l.mu.Lock()
 	l.ended = true
-	for _, a := range l.alarms {
+	for a := range l.alarms {
 		a.timer.Stop()
 	}
 	l.mu.Unlock()
@@ -66,14 +66,22 @@ func (l *life) newAlarm(ring func()) *alarm {
 	defer l.mu.Unlock()
 	a := &alarm{life: l, timer: time.AfterFunc(time.Hour, ring)}
 	a.timer.Stop()
-	l.alarms = append(l.alarms, a)
+	l.alarms[a] = struct{}{}
 	return a
 }
 
 func (a *alarm) set(after time.Duration) {
 	a.life.mu.Lock()
 	defer a.life.mu.Unlock()
-	if !a.life.ended {
+	if _, ours := a.life.alarms[a]; ours && !a.life.ended {
 		a.timer.Reset(after)
 	}
+}
+
+// drop ends the alarm for good.
+func (a *alarm) drop() {
+	a.life.mu.Lock()
+	defer a.life.mu.Unlock()
+	delete(a.life.alarms, a)
+	a.timer.Stop()
 }

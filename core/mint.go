@@ -71,9 +71,13 @@ func (b *broker) payload(m minting) ([]byte, error) {
 		return nil, err
 	}
 	who := m.who
+	issued := b.auth.now()
+	if b.PythonPeers {
+		issued = issued.Add(-clockMargin)
+	}
 	c := mintedClaims{
 		Issuer: b.config.PublicURL, Subject: m.subject, Audience: m.audiences,
-		Expires: m.expires.Unix(), IssuedAt: b.auth.now().Unix(), ID: id[:22],
+		Expires: m.expires.Unix(), IssuedAt: issued.Unix(), ID: id[:22],
 		Session: m.session, ClientID: b.config.ClientID, ProviderIssuer: b.config.Issuer,
 		AuthTime: who.AuthTime, ACR: who.ACR, AMR: who.AMR,
 		Username: who.Username, Name: who.Name, Email: who.Email,

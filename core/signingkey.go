@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -51,7 +52,7 @@ func (b *broker) loadKeys(ctx context.Context) (keyring, time.Duration, error) {
 		}
 		keys = append(keys, ring.signing)
 	}
-	return ring, refreshKeys, ring.publish(keys)
+	return ring, refreshKeys, b.publish(&ring, keys)
 }
 
 func (b *broker) openKey(record *Record) (*jose.PrivateKey, error) {
@@ -97,24 +98,36 @@ func (b *broker) firstKey(ctx context.Context) (*jose.PrivateKey, error) {
 	return jose.ParsePrivateKey(stored.JWK)
 }
 
-// publish makes the document that others verify our tokens by.
-func (r *keyring) publish(keys []*jose.PrivateKey) error {
+// publish makes the document that others verify our tokens by, and the keys that
+// we verify them by ourselves.
+func (b *broker) publish(ring *keyring, keys []*jose.PrivateKey) error {
+	all, err := keySetOf(keys)
+	if err != nil {
+		return err
+	}
+	if ring.public, err = jose.ParseKeySet(all); err != nil {
+		return err
+	}
+	if b.PythonPeers {
+		keys = slices.DeleteFunc(slices.Clone(keys), func(key *jose.PrivateKey) bool { return !key.IsRSA() })
+	}
+	ring.document, err = keySetOf(keys)
+	return err
+}
+
+// keySetOf makes a JWK Set of the public halves.
+func keySetOf(keys []*jose.PrivateKey) ([]byte, error) {
 	set := struct {
 		Keys []jsontext.Value `json:"keys"`
 	}{}
 	for _, key := range keys {
 		public, err := key.Public()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		set.Keys = append(set.Keys, public)
 	}
-	var err error
-	if r.document, err = json.Marshal(set); err != nil {
-		return err
-	}
-	r.public, err = jose.ParseKeySet(r.document)
-	return err
+	return json.Marshal(set)
 }
 
 // replace withdraws the public keys of an older keyring that are not in r.

@@ -138,7 +138,7 @@ func TestATokenIsForgottenWhenItEndsOrItsKeyIsWithdrawn(t *testing.T) {
 	c.add(r, now)
 	require.Same(t, r, c.get(&r.name, r.until.Add(-1)))
 	require.Nil(t, c.get(&r.name, r.until))
-	keys.Withdraw()
+	jose.KeySet(nil).Replace(keys)
 	require.Nil(t, c.get(&r.name, now))
 
 	// Its place is the first to be given away, and its memory with it.

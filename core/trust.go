@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,11 +15,12 @@ import (
 // the provider vouches for. What was found good is remembered, until the token
 // ends or its key is withdrawn.
 type trust struct {
-	own     *verifier
-	further atomic.Pointer[issuers]
-	opaque  *introspection // nil: such tokens are not taken
-	cache   *tokenCache
-	now     func() time.Time
+	own      *verifier
+	further  atomic.Pointer[issuers]
+	changing sync.Mutex     // held while further is changed
+	opaque   *introspection // nil: such tokens are not taken
+	cache    *tokenCache
+	now      func() time.Time
 }
 
 // verify decides about one token.

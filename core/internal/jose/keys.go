@@ -26,6 +26,13 @@ const (
 // ErrSignature is what Verify answers for a signature that doesn't hold.
 var ErrSignature = errors.New("the signature does not match")
 
+// MaxKeys is how many usable keys a set may have. A token that names none is tried
+// with each of them, and an issuer may mean harm.
+const MaxKeys = 100
+
+// ErrTooManyKeys is what ParseKeySet answers for more usable keys than MaxKeys.
+var ErrTooManyKeys = errors.New("the document holds more than 100 keys")
+
 // ErrNoKeys is what ParseKeySet answers for a document without a usable key.
 var ErrNoKeys = errors.New("the document holds no key that can verify a signature")
 
@@ -85,7 +92,7 @@ func (s KeySet) Marshal() ([]byte, error) {
 
 // Replace gives the set that takes the place of an older one: keys that are in
 // both stay what they were, and those that are in the older one alone are
-// withdrawn.
+// withdrawn. A nil set withdraws all.
 func (s KeySet) Replace(older KeySet) KeySet {
 	next := slices.Clone(s)
 	for _, old := range older {
@@ -99,8 +106,14 @@ func (s KeySet) Replace(older KeySet) KeySet {
 	return next
 }
 
-// Withdraw withdraws all the keys of a set.
-func (s KeySet) Withdraw() { KeySet(nil).Replace(s) }
+// Clone gives a set of the same keys, none of which is withdrawn.
+func (s KeySet) Clone() KeySet {
+	clone := make(KeySet, len(s))
+	for i, key := range s {
+		clone[i] = &Key{ID: key.ID, algorithms: key.algorithms, public: key.public}
+	}
+	return clone
+}
 
 func (k *Key) equal(other *Key) bool {
 	return k.ID == other.ID && slices.Equal(k.algorithms, other.algorithms) && k.public.Equal(other.public)
@@ -108,7 +121,7 @@ func (k *Key) equal(other *Key) bool {
 
 // ParseKeySet reads a JWK Set. Keys that can't verify are left out: shared
 // secrets, keys for encryption, unknown types and curves, malformed keys, RSA
-// keys out of bounds. A set with none left is an error.
+// keys out of bounds. A set with none left, or more than MaxKeys, is an error.
 func ParseKeySet(document []byte) (KeySet, error) {
 	set, err := jwk.Parse(document, jwk.WithIgnoreParseError(true))
 	if err != nil {
@@ -119,6 +132,9 @@ func ParseKeySet(document []byte) (KeySet, error) {
 		jwKey, _ := set.Key(i)
 		if key, ok := usable(jwKey); ok && !slices.ContainsFunc(keys, key.equal) {
 			keys = append(keys, key)
+		}
+		if len(keys) > MaxKeys {
+			return nil, ErrTooManyKeys
 		}
 	}
 	if len(keys) == 0 {

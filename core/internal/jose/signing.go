@@ -89,6 +89,12 @@ func newPrivateKey(key jwk.Key) (*PrivateKey, error) {
 	return k, nil
 }
 
+// IsRSA reports whether it is an RSA key.
+func (k *PrivateKey) IsRSA() bool {
+	_, ok := k.raw.(*rsa.PrivateKey)
+	return ok
+}
+
 // Marshal gives the private key as a JWK (RFC 7517), to be sealed.
 func (k *PrivateKey) Marshal() ([]byte, error) { return json.Marshal(k.jwk) }
 

@@ -1,0 +1,400 @@
+package core_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/stretchr/testify/require"
+)
+
+// fleet puts an application into broker mode, with the audience that all have in
+// common.
+func fleet(change ...func(*core.Broker)) func(*core.Config) {
+	return brokered(append(change, func(b *core.Broker) { b.Audiences = []string{"fleet"} })...)
+}
+
+// trusts gives an application these peers and no others.
+func (a *app) trusts(peers ...core.Issuer) {
+	a.t.Helper()
+	require.NoError(a.t, a.auth.SetTrustedIssuers(peers))
+}
+
+// verifies reports whether an application takes a token.
+func (a *app) verifies(raw string) error {
+	_, err := a.auth.Verify(a.t.Context(), raw)
+	return err
+}
+
+// hostile is a peer that signs what it likes, and whose documents say what it
+// likes. It is an OpenID provider, whose tokens are made to look like a broker's.
+type hostile struct{ *oidctest.Provider }
+
+func newHostile(t *testing.T) hostile {
+	return hostile{newProvider(t, oidctest.Options{SigningAlgorithm: "ES256"})}
+}
+
+// token makes a token of the fleet with some claims and header fields changed.
+func (h hostile) token(t *testing.T, header, claims map[string]any) string {
+	all := map[string]any{"aud": "fleet"}
+	for name, value := range claims {
+		all[name] = value
+	}
+	return h.Sign(t, header, h.Claims("alice", all))
+}
+
+// Two brokers, each with a provider and a store of its own.
+func TestBrokersThatTrustEachOtherTakeEachOthersTokens(t *testing.T) {
+	one, two := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newApp(t, newProvider(t, oidctest.Options{}), fleet())
+	ours, theirs := one.signIn("alice"), two.signIn("alice")
+	require.ErrorContains(t, one.verifies(theirs.AccessToken), "another issuer")
+
+	one.trusts(core.Issuer{URL: two.api, Roles: func(roles []string) []string { return roles[:1] }})
+	two.trusts(core.Issuer{URL: one.api})
+	token, err := one.auth.Verify(t.Context(), theirs.AccessToken)
+	require.NoError(t, err)
+	require.Equal(t, two.api, token.Issuer())
+	require.Equal(t, "user-alice", token.Subject())
+	require.Equal(t, []string{"admin"}, token.Roles())
+	require.NoError(t, two.verifies(ours.AccessToken))
+	token, err = two.auth.Verify(t.Context(), ours.AccessToken)
+	require.NoError(t, err)
+	require.Empty(t, token.Roles(), "a peer's roles count for nothing unless that is configured")
+
+	got := one.get(browser(), "/auth/v2/userinfo", "Authorization: Bearer "+theirs.AccessToken)
+	require.Equal(t, "alice", got.json["username"])
+	require.Equal(t, core.StateGood, one.auth.Health().Issuers[two.api].State)
+}
+
+func TestAPeersTokensWorkAtNoRouteThatGivesOrEndsAnything(t *testing.T) {
+	one, two := newApp(t, newProvider(t, oidctest.Options{}), fleet(exchanging)), newApp(t, newProvider(t, oidctest.Options{}), fleet())
+	evil := newHostile(t)
+	one.trusts(core.Issuer{URL: two.api}, core.Issuer{URL: evil.Issuer})
+	ours, theirs := one.signIn("alice"), two.signIn("alice")
+	require.NoError(t, one.verifies(theirs.AccessToken))
+
+	requireError(t, one.refresh(theirs.RefreshToken), http.StatusBadRequest, "invalid_grant")
+	requireError(t, one.refresh(theirs.AccessToken), http.StatusBadRequest, "invalid_grant")
+	require.Equal(t, http.StatusBadRequest, one.exchange(theirs.AccessToken).StatusCode)
+
+	// It may say that it is of a session of ours.
+	token, err := one.auth.Verify(t.Context(), ours.AccessToken)
+	require.NoError(t, err)
+	forged := evil.token(t, nil, map[string]any{"sid": token.SessionID(), "sub": token.Subject(), "preferred_username": "mallory"})
+	require.NoError(t, one.verifies(forged))
+	one.post(browser(), "/auth/v2/logout", "x", "y")
+	req, err := http.NewRequest(http.MethodPost, one.api+"/auth/v2/logout", nil)
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer "+forged)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	require.Equal(t, http.StatusFound, one.do(browser(), req).StatusCode)
+	require.Equal(t, http.StatusOK, one.refresh(ours.RefreshToken).StatusCode, "the session goes on")
+	require.Equal(t, "mallory", one.get(browser(), "/auth/v2/userinfo", "Authorization: Bearer "+forged).json["username"],
+		"it speaks for itself, and is told nothing of the session")
+}
+
+func TestAPeerCannotSignForAnybodyElse(t *testing.T) {
+	one, two := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newApp(t, newProvider(t, oidctest.Options{}), fleet())
+	evil := newHostile(t)
+	one.trusts(core.Issuer{URL: two.api}, core.Issuer{URL: evil.Issuer})
+	ours, theirs := one.signIn("alice"), two.signIn("alice")
+	require.NoError(t, one.verifies(theirs.AccessToken))
+	require.NoError(t, one.verifies(evil.token(t, nil, nil)))
+	kidOf := func(raw string) any {
+		encoded, _, _ := strings.Cut(raw, ".")
+		header, err := base64.RawURLEncoding.DecodeString(encoded)
+		require.NoError(t, err)
+		var fields map[string]any
+		require.NoError(t, json.Unmarshal(header, &fields))
+		return fields["kid"]
+	}
+	for _, iss := range []string{one.api, two.api, one.provider.Issuer, two.provider.Issuer, "", evil.Issuer + "/", strings.ToUpper(evil.Issuer)} {
+		for _, kid := range []any{evil.KeyID(t), kidOf(ours.AccessToken), kidOf(theirs.AccessToken), nil} {
+			require.ErrorIs(t, one.verifies(evil.token(t, map[string]any{"kid": kid}, map[string]any{"iss": iss})), core.ErrInvalidToken, "iss %q, kid %v", iss, kid)
+		}
+	}
+
+	// It publishes everybody's keys for its own.
+	evil.Answer(oidctest.KeysPath, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+		keys := []string{keysIn(one.get(browser(), "/auth/v2/.well-known/jwks.json").body), keysIn(two.get(browser(), "/auth/v2/.well-known/jwks.json").body)}
+		own := httptest.NewRecorder()
+		real.ServeHTTP(own, r)
+		keys = append(keys, keysIn(own.Body.String()))
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"keys":[%s]}`, strings.Join(keys, ","))
+	})
+	one.trusts(core.Issuer{URL: two.api})
+	one.trusts(core.Issuer{URL: two.api}, core.Issuer{URL: evil.Issuer})
+	require.NoError(t, one.verifies(evil.token(t, nil, nil)))
+	require.NoError(t, one.verifies(ours.AccessToken))
+	require.NoError(t, one.verifies(theirs.AccessToken))
+	for _, iss := range []string{one.api, two.api} {
+		require.ErrorIs(t, one.verifies(evil.token(t, nil, map[string]any{"iss": iss})), core.ErrInvalidToken)
+	}
+}
+
+// keysIn is what a JWK Set lists.
+func keysIn(document string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(document), `{"keys":[`), "]}")
+}
+
+// Whatever a peer answers, nothing is gained by it, it costs little, and nobody
+// else is stopped.
+func TestAPeersDocumentsCanDoNoHarm(t *testing.T) {
+	elsewhere := newHostile(t)
+	endless := func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		for i := 0; i < 100 && w.Header() != nil; i++ { // 100 MB
+			if _, err := io.WriteString(w, strings.Repeat(" ", 1<<20)); err != nil {
+				return
+			}
+		}
+	}
+	type answers = func(http.ResponseWriter, *http.Request, http.Handler)
+	text := func(status int, body string) answers {
+		return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			w.Header().Set("Location", elsewhere.Issuer+oidctest.KeysPath)
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, body)
+		}
+	}
+	many := `{"keys":[` + strings.Repeat(`{"kty":"OKP","crv":"Ed25519","kid":"KID","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},`, 200) + `{}]}`
+	for i := 0; strings.Contains(many, "KID"); i++ {
+		many = strings.Replace(many, "KID", fmt.Sprint(i), 1)
+	}
+	for name, answer := range map[string]answers{
+		"garbage":           text(200, "<html>"),
+		"nothing":           text(200, ""),
+		"no keys":           text(200, `{"keys":[]}`),
+		"a shared secret":   text(200, `{"keys":[{"kty":"oct","k":"AAAA"}]}`),
+		"deep":              text(200, strings.Repeat(`{"keys":[`, 100_000)),
+		"200 keys":          text(200, many),
+		"100 MB":            endless,
+		"a redirect":        text(302, ""),
+		"a lasting one":     text(308, ""),
+		"not there":         text(404, ""),
+		"an error":          text(500, ""),
+		"a hang-up":         func(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) },
+		"a broken answer":   func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { w.Header().Set("Content-Length", "9") },
+		"somebody's keys":   nil, // below
+		"hidden elsewhere":  nil,
+		"of another issuer": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			home, good, evil := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newHostile(t), newHostile(t)
+			raw := evil.token(t, nil, nil)
+			switch name {
+			case "somebody's keys":
+				evil.Answer(oidctest.KeysPath, func(w http.ResponseWriter, r *http.Request, _ http.Handler) { good.ServeHTTP(w, r) })
+			case "hidden elsewhere": // the discovery document points to keys at another host
+				tamper(evil.Provider, oidctest.DiscoveryPath, func(body map[string]any) { body["jwks_uri"] = elsewhere.Issuer + oidctest.KeysPath })
+				raw = elsewhere.token(t, nil, map[string]any{"iss": evil.Issuer})
+			case "of another issuer":
+				tamper(evil.Provider, oidctest.DiscoveryPath, func(body map[string]any) { body["issuer"] = elsewhere.Issuer })
+			default:
+				evil.Answer(oidctest.KeysPath, answer)
+			}
+			home.trusts(core.Issuer{URL: good.Issuer}, core.Issuer{URL: evil.Issuer})
+			require.Error(t, home.verifies(raw))
+			require.NoError(t, home.verifies(good.token(t, nil, nil)))
+			home.signIn("alice")
+			if name != "somebody's keys" { // by which others can speak for it, but it for nobody
+				require.Error(t, home.verifies(good.token(t, nil, map[string]any{"iss": evil.Issuer})))
+			}
+		})
+	}
+}
+
+func TestAPeerThatHangsStopsNobodyElse(t *testing.T) {
+	home := newApp(t, newProvider(t, oidctest.Options{}), fleet(), quick)
+	good, slow := newHostile(t), newHostile(t)
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	arrived := make(chan struct{}, 100)
+	slow.Answer(oidctest.DiscoveryPath, func(http.ResponseWriter, *http.Request, http.Handler) {
+		arrived <- struct{}{}
+		<-release
+	})
+	home.trusts(core.Issuer{URL: slow.Issuer}, core.Issuer{URL: good.Issuer})
+	waiting := make(chan error)
+	go func() { waiting <- home.verifies(slow.token(t, nil, nil)) }()
+	<-arrived
+	require.NoError(t, home.verifies(good.token(t, nil, nil)))
+	ours := home.signIn("alice")
+	require.NoError(t, home.verifies(ours.AccessToken))
+	require.ErrorIs(t, <-waiting, core.ErrUnavailable)
+	require.Equal(t, core.StateDown, home.auth.Health().Issuers[slow.Issuer].State)
+	require.NoError(t, home.auth.Health().Err(), "nothing of our own is down")
+}
+
+func TestAReplicaThatStartsWhilePeersAreDownVerifiesByKeptKeys(t *testing.T) {
+	store := newSpyStore()
+	first := newApp(t, newProvider(t, oidctest.Options{}), fleet(func(b *core.Broker) { b.Store = store }))
+	peer, other := newHostile(t), newHostile(t)
+	first.trusts(core.Issuer{URL: peer.Issuer}, core.Issuer{URL: other.Issuer})
+	raw, others := peer.token(t, nil, nil), other.token(t, nil, nil)
+	require.NoError(t, first.verifies(raw))
+	require.NoError(t, first.verifies(others))
+	store.kept(t, 2)
+	peer.Down(true)
+	other.Down(true)
+
+	second := first.replica(store, func(c *core.Config) { c.Broker.Audiences = []string{"fleet"} })
+	second.trusts(core.Issuer{URL: peer.Issuer})
+	require.NoError(t, second.auth.Start(t.Context()))
+	require.NoError(t, second.verifies(raw))
+	require.Equal(t, core.StateStale, second.auth.Health().Issuers[peer.Issuer].State)
+	require.ErrorContains(t, second.verifies(others), "another issuer", "a peer that is not configured is none, whatever the store holds")
+
+	// What is kept for one issuer is of no use for another.
+	impostor := newHostile(t)
+	second.trusts(core.Issuer{URL: impostor.Issuer})
+	impostor.Down(true)
+	require.ErrorIs(t, second.verifies(peer.token(t, nil, map[string]any{"iss": impostor.Issuer})), core.ErrUnavailable)
+}
+
+func TestAPeersNewKeyIsFoundWithOneFetchPerCoolDown(t *testing.T) {
+	home, peer := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newHostile(t)
+	home.trusts(core.Issuer{URL: peer.Issuer})
+	old := peer.token(t, nil, nil)
+	require.NoError(t, home.verifies(old))
+	peer.RotateKeys()
+	require.NoError(t, home.verifies(peer.token(t, nil, nil)))
+	require.ErrorIs(t, home.verifies(old), core.ErrInvalidToken, "the old key was withdrawn")
+	require.Equal(t, 2, peer.Requests(oidctest.KeysPath))
+
+	var all sync.WaitGroup
+	for i := range 100 {
+		all.Go(func() {
+			if err := home.verifies(peer.token(t, map[string]any{"kid": fmt.Sprint("made-up-", i)}, nil)); err == nil {
+				t.Error("a made-up kid is taken")
+			}
+		})
+	}
+	all.Wait()
+	require.Equal(t, 2, peer.Requests(oidctest.KeysPath), "within the cool-down")
+}
+
+func TestAPeerThatWasRemovedIsOutAtOnce(t *testing.T) {
+	home, peer, other := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newHostile(t), newHostile(t)
+	trusted := core.Issuer{URL: peer.Issuer, Roles: asTheyAre}
+	home.trusts(trusted, core.Issuer{URL: other.Issuer})
+	raw := peer.token(t, nil, map[string]any{"roles": []string{"admin"}})
+	roles := func() []string {
+		token, err := home.auth.Verify(t.Context(), raw)
+		require.NoError(t, err)
+		return token.Roles()
+	}
+	require.Equal(t, []string{"admin"}, roles())
+	fetches := peer.Requests("")
+
+	// Other roles count from the next request on, and nothing has to be fetched.
+	trusted.Roles = func([]string) []string { return []string{"guest"} }
+	home.trusts(core.Issuer{URL: other.Issuer}, trusted)
+	require.Equal(t, []string{"guest"}, roles())
+	require.Equal(t, fetches, peer.Requests(""))
+	trusted.Audiences = []string{"another"}
+	home.trusts(trusted)
+	require.ErrorContains(t, home.verifies(raw), "another audience")
+	trusted.Audiences = nil
+	home.trusts(trusted)
+	require.NoError(t, home.verifies(raw))
+
+	require.Error(t, home.auth.SetTrustedIssuers([]core.Issuer{{URL: home.api}, {URL: home.provider.Issuer}}))
+	require.NoError(t, home.verifies(raw), "a mistake changes nothing")
+
+	home.trusts()
+	require.ErrorContains(t, home.verifies(raw), "another issuer")
+	require.Empty(t, home.auth.Health().Issuers)
+	require.Equal(t, fetches, peer.Requests(""))
+}
+
+// A fetch that was under way when its issuer was removed brings nothing back.
+func TestAPeerThatIsRemovedDuringAFetchStaysOut(t *testing.T) {
+	home, peer := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newHostile(t)
+	arrived, release := make(chan struct{}), make(chan struct{})
+	peer.Answer(oidctest.KeysPath, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+		close(arrived)
+		<-release
+		real.ServeHTTP(w, r)
+	})
+	home.trusts(core.Issuer{URL: peer.Issuer})
+	raw := peer.token(t, nil, nil)
+	waiting := make(chan error)
+	go func() { waiting <- home.verifies(raw) }()
+	<-arrived
+	home.trusts()
+	close(release)
+	<-waiting // that request may end either way
+	require.ErrorContains(t, home.verifies(raw), "another issuer")
+	peer.Answer(oidctest.KeysPath, nil)
+	home.trusts(core.Issuer{URL: peer.Issuer, Audiences: []string{"another"}})
+	require.ErrorContains(t, home.verifies(raw), "another audience", "nothing was remembered by the old rules")
+}
+
+func TestTrustedIssuersMayChangeWhileTokensAreVerified(t *testing.T) {
+	home, peer, other := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newHostile(t), newHostile(t)
+	stays := core.Issuer{URL: peer.Issuer}
+	home.trusts(stays, core.Issuer{URL: other.Issuer})
+	raw, theirs := peer.token(t, nil, nil), other.token(t, nil, nil)
+	require.NoError(t, home.verifies(raw))
+	var done atomic.Bool
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for !done.Load() {
+				if err := home.verifies(raw); err != nil {
+					t.Errorf("a peer that stays: %v", err)
+					return
+				}
+				_ = home.verifies(theirs)
+				home.auth.Health()
+			}
+		})
+	}
+	for range 100 {
+		home.trusts(stays)
+		if home.verifies(theirs) == nil {
+			t.Error("a peer that was removed is taken")
+		}
+		home.trusts(stays, core.Issuer{URL: other.Issuer})
+	}
+	done.Store(true)
+	all.Wait()
+	require.Equal(t, 1, peer.Requests(oidctest.KeysPath))
+}
+
+// A hundred that never answer make Start wait for none of them.
+func TestStartWaitsForNoPeer(t *testing.T) {
+	release := make(chan struct{})
+	var asked atomic.Int64
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	}))
+	defer silent.Close()
+	defer close(release)
+	var peers []core.Issuer
+	for i := range 100 {
+		peers = append(peers, core.Issuer{URL: fmt.Sprintf("%s/%d", silent.URL, i)})
+	}
+	home := newApp(t, newProvider(t, oidctest.Options{}), fleet(), func(c *core.Config) { c.TrustedIssuers, c.Timeout = peers, time.Hour })
+	require.Zero(t, asked.Load(), "New makes no calls")
+	require.NoError(t, home.auth.Start(t.Context()))
+	home.signIn("alice")
+	require.Len(t, home.auth.Health().Issuers, 100)
+	require.NoError(t, home.auth.Health().Err())
+}

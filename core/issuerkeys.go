@@ -1,0 +1,179 @@
+package core
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/oidcgate/oidcgate/core/internal/jose"
+)
+
+// furtherIssuer is a further issuer with its verifier and its keys.
+type furtherIssuer struct {
+	Issuer
+	*verifier
+	document *document[jose.KeySet]
+}
+
+// newFurtherIssuer makes the verifier of an issuer, whose tokens are meant for the
+// same audiences as those of the guards' own, unless it names others.
+func (a *Auth) newFurtherIssuer(issuer Issuer, own *verifier) *furtherIssuer {
+	issuer = issuer.clone()
+	f := &furtherIssuer{Issuer: issuer}
+	f.document = &document[jose.KeySet]{
+		name: "key set of " + issuer.URL, down: errIssuerDown, replace: jose.KeySet.Replace,
+		load: func(ctx context.Context) (jose.KeySet, time.Duration, error) {
+			keys, fresh, err := a.loadIssuer(ctx, issuer)
+			if errors.Is(err, ErrUnavailable) {
+				err = errIssuerDown.from(err)
+			}
+			return keys, fresh, err
+		},
+		now: a.config.Now, life: a.life, logger: a.config.Logger,
+	}
+	if a.broker != nil {
+		a.broker.keepKeys(issuer.URL, f.document)
+	}
+	f.verifier = &verifier{
+		config: a.config, issuer: newIssuerName(issuer.URL), keys: f.document, algorithms: issuer.Algorithms,
+		audience: own.audience, require: issuer.Require,
+		roles: func(claims map[string]any) []string {
+			if issuer.Roles == nil {
+				return nil
+			}
+			roles := slices.Clone(issuer.Roles(own.roles(claims)))
+			slices.Sort(roles)
+			return slices.Compact(roles)
+		},
+	}
+	if issuer.Audiences != nil {
+		f.verifier.audience = meantFor(issuer.Audiences)
+	}
+	return f
+}
+
+// errIssuerDown is the error for a further issuer that can't be reached.
+var errIssuerDown = ErrUnavailable.because("The issuer of the token can't be reached at the moment.").soon()
+
+// loadIssuer fetches a further issuer's keys, from where its discovery document
+// says (OpenID Connect Discovery 4), or a peer's from where peers have them.
+func (a *Auth) loadIssuer(ctx context.Context, issuer Issuer) (jose.KeySet, time.Duration, error) {
+	location := issuer.JWKSURL
+	if location == "" {
+		var err error
+		location, err = a.findKeys(ctx, issuer.URL)
+		switch {
+		case errors.Is(err, ErrUnavailable), err != nil && a.broker == nil:
+			return nil, 0, err
+		case err != nil:
+			// A broker of py-oidc-auth has no such document, and what is there may be
+			// of another program on the same host.
+			location = issuer.URL + peerKeys
+		}
+	}
+	return fetchKeys(ctx, a.provider.http, location)
+}
+
+// peerKeys is where a broker publishes its keys, unless it says otherwise.
+const peerKeys = "/auth/v2/.well-known/jwks.json"
+
+// findKeys reads in an issuer's discovery document where its keys are.
+func (a *Auth) findKeys(ctx context.Context, issuer string) (string, error) {
+	document := strings.TrimSuffix(issuer, "/") + wellKnown[0]
+	res, err := fetch(ctx, a.provider.http, document)
+	if err != nil {
+		return "", err
+	}
+	nonsense := func(format string, args ...any) error {
+		return ErrProvider.because("The issuer's discovery document can't be used.").from(fmt.Errorf("%s: "+format, append([]any{document}, args...)...))
+	}
+	var m struct {
+		Issuer  string `json:"issuer"`
+		KeysURL string `json:"jwks_uri"`
+	}
+	if err := json.Unmarshal(res.Body, &m); err != nil {
+		return "", nonsense("it is not a JSON object")
+	}
+	if m.Issuer != issuer {
+		return "", nonsense("it is of issuer %q: if that is the one you trust, write exactly this", m.Issuer)
+	}
+	if err := checkURL(m.KeysURL, a.config.InsecureProviderHTTP); err != nil {
+		return "", nonsense("its jwks_uri %q %w", m.KeysURL, err)
+	}
+	// A provider's keys may be at another host, as Google's are. A peer's have no
+	// reason to.
+	if a.broker != nil && !sameOrigin(m.KeysURL, issuer) {
+		return "", nonsense("its jwks_uri %q is at another host", m.KeysURL)
+	}
+	return m.KeysURL, nil
+}
+
+func sameOrigin(one, other string) bool {
+	a, errA := url.Parse(one)
+	b, errB := url.Parse(other)
+	return errA == nil && errB == nil && origin(a) == origin(b)
+}
+
+// issuers are the further issuers, by their names.
+type issuers struct {
+	all      []*furtherIssuer // in the order of the configuration
+	exact    map[string]*verifier
+	patterns []*verifier
+}
+
+func (a *Auth) newIssuers(list []Issuer) *issuers {
+	s := &issuers{exact: map[string]*verifier{}}
+	for _, issuer := range list {
+		f := a.newFurtherIssuer(issuer, a.trust.own)
+		s.all = append(s.all, f)
+		if f.issuer.pattern {
+			s.patterns = append(s.patterns, f.verifier)
+		} else {
+			s.exact[issuer.URL] = f.verifier
+		}
+	}
+	return s
+}
+
+// of finds the verifier for a token, nil when there is none.
+func (s *issuers) of(c *claims) *verifier {
+	if v := s.exact[c.Issuer]; v != nil {
+		return v
+	}
+	for _, v := range s.patterns {
+		if v.issuer.names(c) {
+			return v
+		}
+	}
+	return nil
+}
+
+// SetTrustedIssuers puts another list in the place of Config.TrustedIssuers, while
+// requests are served: a token of an issuer that is not in it any more is refused
+// from the next request on, also if it was verified before. It makes no calls; the
+// keys of issuers that stay are kept. It reports all mistakes at once, and then
+// changes nothing. Each replica has to be told.
+func (a *Auth) SetTrustedIssuers(list []Issuer) error {
+	if err := errors.Join(a.config.checkIssuers(list)...); err != nil {
+		return err
+	}
+	a.trust.changing.Lock()
+	defer a.trust.changing.Unlock()
+	next, before := a.newIssuers(list), a.trust.further.Load()
+	// Tokens that were verified by an issuer's old rules end with the keys that they
+	// were verified by, so that keys which stay go over as copies.
+	for _, old := range before.all {
+		e := old.document.retire()
+		i := slices.IndexFunc(next.all, func(f *furtherIssuer) bool { return f.URL == old.URL && f.JWKSURL == old.JWKSURL })
+		if e != nil && i >= 0 {
+			next.all[i].document.adopt(edition[jose.KeySet]{e.value.Clone(), e.fetched, e.fresh})
+		}
+	}
+	a.trust.further.Store(next)
+	return nil
+}
