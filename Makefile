@@ -16,7 +16,7 @@ MODULES := $(patsubst $(CURDIR)/%,%,$(shell go list -m -f '{{.Dir}}'))
 # What a guard allocates is counted without the race detector, which allocates too.
 ADAPTERS := $(patsubst %/cost_test.go,%,$(wildcard */cost_test.go))
 
-.PHONY: help demo test lint links tidy fuzz soak cover
+.PHONY: help demo test lint links tidy fuzz soak cover bench
 
 help: ## show what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,7 +37,7 @@ links:
 	@cd examples && go test -count=1 -run '^TestLinks' .
 
 tidy: ## fails when a go.mod or go.sum is not tidy, or a module needs go.work to build
-	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && GOWORK=off go mod tidy -diff && GOWORK=off go build ./...); done
+	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && GOWORK=off go mod tidy -diff && GOWORK=off go build -o /dev/null ./...); done
 
 fuzz: ## each fuzz target for FUZZTIME
 	@set -e; for m in $(MODULES); do (cd $$m; \
@@ -52,3 +52,6 @@ soak: ## for SOAKTIME, processes, Postgres and provider fail, and no session may
 
 cover: ## coverage of each module, in cover.out and on the screen
 	@scripts/with-postgres sh -c 'set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && go test -coverpkg=./... -coverprofile=cover.out ./... >/dev/null && go tool cover -func=cover.out | tail -n 1); done'
+
+bench: ## our guards beside other libraries, in some two minutes; BENCH=-quick for a look
+	@go run ./bench $(BENCH)

@@ -40,45 +40,56 @@ var coreLinks = []string{
 	"golang.org/x/text",
 }
 
+// moduleLinks are what each module brings besides.
+var moduleLinks = []struct {
+	name  string
+	links []string
+}{
+	{"core", nil},
+	{"chiauth", []string{ours + "chiauth", "github.com/go-chi/chi/v5"}},
+	{"stdauth", []string{ours + "stdauth"}},
+	{"fiberauth", []string{
+		ours + "fiberauth", "github.com/gofiber/fiber/v3", "github.com/gofiber/schema", "github.com/gofiber/utils/v2",
+		"github.com/valyala/fasthttp", "github.com/valyala/bytebufferpool", "github.com/andybalholm/brotli",
+		"github.com/klauspost/compress", "github.com/mattn/go-colorable", "github.com/mattn/go-isatty",
+		"github.com/philhofer/fwd", "github.com/tinylib/msgp", "golang.org/x/net", "golang.org/x/sys",
+	}},
+	{"ginauth", []string{
+		ours + "ginauth", "github.com/gin-gonic/gin", "github.com/gin-contrib/sse", "github.com/gabriel-vasile/mimetype",
+		"github.com/go-playground/locales", "github.com/go-playground/universal-translator",
+		"github.com/go-playground/validator/v10", "github.com/goccy/go-yaml", "github.com/leodido/go-urn",
+		"github.com/mattn/go-isatty", "github.com/pelletier/go-toml/v2", "github.com/quic-go/qpack",
+		"github.com/quic-go/quic-go", "github.com/ugorji/go/codec", "golang.org/x/net", "golang.org/x/sys",
+		"google.golang.org/protobuf",
+		"go.mongodb.org/mongo-driver/v2", // its BSON alone, see below
+	}},
+	{"echoauth", []string{
+		ours + "echoauth", "github.com/labstack/echo/v4", "github.com/labstack/gommon", "github.com/mattn/go-colorable",
+		"github.com/mattn/go-isatty", "github.com/valyala/bytebufferpool", "github.com/valyala/fasttemplate",
+		"golang.org/x/net", "golang.org/x/sys",
+	}},
+	{"store/memory", []string{ours + "store/memory"}},
+	{"store/sqlite", []string{
+		ours + "store/sqlite", "modernc.org/sqlite", "modernc.org/libc", "modernc.org/mathutil", "modernc.org/memory",
+		"github.com/dustin/go-humanize", "github.com/mattn/go-isatty", "github.com/ncruces/go-strftime",
+		"github.com/remyoudompheng/bigfft", "golang.org/x/sys",
+	}},
+	{"store/postgres", []string{ours + "store/postgres", "github.com/jmoiron/sqlx", "github.com/lib/pq"}},
+}
+
+// peerLinks are what the benchmark compares ours with, and nothing else has.
+var peerLinks = []string{
+	ours + "bench", "github.com/coreos/go-oidc/v3", "github.com/auth0/go-jwt-middleware/v2", "github.com/go-chi/jwtauth/v5",
+	"github.com/golang-jwt/jwt/v5", "github.com/MicahParks/keyfunc/v3", "github.com/MicahParks/jwkset", "golang.org/x/time",
+	"gopkg.in/go-jose/go-jose.v2",
+	"github.com/bmatcuk/doublestar/v4", "github.com/muhlemmer/httpforwarded", "github.com/rs/cors", // zitadel/oidc's package op
+}
+
 // TestLinksOnlyWhatItNeeds holds what each module brings into a program that
 // imports it: no router in core, no other router in an adapter, and nowhere a
 // test library or the provider that oidctest is made of.
 func TestLinksOnlyWhatItNeeds(t *testing.T) {
-	for _, module := range []struct {
-		name  string
-		links []string
-	}{
-		{"core", nil},
-		{"chiauth", []string{ours + "chiauth", "github.com/go-chi/chi/v5"}},
-		{"stdauth", []string{ours + "stdauth"}},
-		{"fiberauth", []string{
-			ours + "fiberauth", "github.com/gofiber/fiber/v3", "github.com/gofiber/schema", "github.com/gofiber/utils/v2",
-			"github.com/valyala/fasthttp", "github.com/valyala/bytebufferpool", "github.com/andybalholm/brotli",
-			"github.com/klauspost/compress", "github.com/mattn/go-colorable", "github.com/mattn/go-isatty",
-			"github.com/philhofer/fwd", "github.com/tinylib/msgp", "golang.org/x/net", "golang.org/x/sys",
-		}},
-		{"ginauth", []string{
-			ours + "ginauth", "github.com/gin-gonic/gin", "github.com/gin-contrib/sse", "github.com/gabriel-vasile/mimetype",
-			"github.com/go-playground/locales", "github.com/go-playground/universal-translator",
-			"github.com/go-playground/validator/v10", "github.com/goccy/go-yaml", "github.com/leodido/go-urn",
-			"github.com/mattn/go-isatty", "github.com/pelletier/go-toml/v2", "github.com/quic-go/qpack",
-			"github.com/quic-go/quic-go", "github.com/ugorji/go/codec", "golang.org/x/net", "golang.org/x/sys",
-			"google.golang.org/protobuf",
-			"go.mongodb.org/mongo-driver/v2", // its BSON alone, see below
-		}},
-		{"echoauth", []string{
-			ours + "echoauth", "github.com/labstack/echo/v4", "github.com/labstack/gommon", "github.com/mattn/go-colorable",
-			"github.com/mattn/go-isatty", "github.com/valyala/bytebufferpool", "github.com/valyala/fasttemplate",
-			"golang.org/x/net", "golang.org/x/sys",
-		}},
-		{"store/memory", []string{ours + "store/memory"}},
-		{"store/sqlite", []string{
-			ours + "store/sqlite", "modernc.org/sqlite", "modernc.org/libc", "modernc.org/mathutil", "modernc.org/memory",
-			"github.com/dustin/go-humanize", "github.com/mattn/go-isatty", "github.com/ncruces/go-strftime",
-			"github.com/remyoudompheng/bigfft", "golang.org/x/sys",
-		}},
-		{"store/postgres", []string{ours + "store/postgres", "github.com/jmoiron/sqlx", "github.com/lib/pq"}},
-	} {
+	for _, module := range moduleLinks {
 		t.Run(module.name, func(t *testing.T) {
 			allowed := slices.Concat(coreLinks, module.links)
 			for _, linked := range dependencies(t, ours+module.name, "{{with .Module}}{{.Path}}{{end}}") {
@@ -88,6 +99,17 @@ func TestLinksOnlyWhatItNeeds(t *testing.T) {
 				require.NotContains(t, []string{"testing", "github.com/zitadel/oidc/v3/pkg/op", "go.mongodb.org/mongo-driver/v2/mongo"}, linked)
 			}
 		})
+	}
+}
+
+// TestLinksOfTheBenchmark holds what it brings besides what it measures.
+func TestLinksOfTheBenchmark(t *testing.T) {
+	allowed := slices.Concat(coreLinks, peerLinks)
+	for _, module := range moduleLinks {
+		allowed = append(allowed, module.links...)
+	}
+	for _, linked := range dependencies(t, ours+"bench", "{{with .Module}}{{.Path}}{{end}}") {
+		require.Contains(t, allowed, linked, "the benchmark links a module that it must not")
 	}
 }
 

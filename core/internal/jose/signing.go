@@ -117,12 +117,13 @@ func (k *PrivateKey) Sign(tokenType string, payload []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	signed := strict.EncodeToString(header) + "." + strict.EncodeToString(payload)
-	signature, err := k.signer.Sign([]byte(signed), k.raw)
+	token := strict.AppendEncode(nil, header)
+	token = strict.AppendEncode(append(token, '.'), payload)
+	signature, err := k.signer.Sign(token, k.raw)
 	if err != nil {
 		return "", err
 	}
-	return signed + "." + strict.EncodeToString(signature), nil
+	return string(strict.AppendEncode(append(token, '.'), signature)), nil
 }
 
 // String keeps %v from showing the key.

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+
+	jwtmiddleware "github.com/auth0/go-jwt-middleware/v2"
+	"github.com/gin-gonic/gin"
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/jwtauth/v5"
+	"github.com/gofiber/fiber/v3"
+	"github.com/labstack/echo/v4"
+	"github.com/oidcgate/oidcgate/chiauth"
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/echoauth"
+	"github.com/oidcgate/oidcgate/fiberauth"
+	"github.com/oidcgate/oidcgate/ginauth"
+	"github.com/oidcgate/oidcgate/stdauth"
+	"github.com/valyala/fasthttp"
+)
+
+// routes builds a router with a route and the same one behind a guard, and gives
+// functions that have it serve a request to each, in the process. What is made once
+// for many requests is made before.
+type routes func(auth *core.Auth, authorization string) (bare, guarded func())
+
+// adapters are ours, by the names that the summary calls them by.
+var adapters = []struct {
+	name   string
+	routes routes
+}{{"std", onStd}, {"chi", onChi}, {"fiber", onFiber}, {"gin", onGin}, {"echo", onEcho}}
+
+func onStd(auth *core.Auth, authorization string) (bare, guarded func()) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /bare", done)
+	mux.Handle("GET /guarded", stdauth.Required(auth)(http.HandlerFunc(done)))
+	return request(mux, "/bare", authorization), request(mux, "/guarded", authorization)
+}
+
+func onChi(auth *core.Auth, authorization string) (bare, guarded func()) {
+	r := chi.NewRouter()
+	r.Get("/bare", done)
+	r.With(chiauth.Required(auth)).Get("/guarded", done)
+	return request(r, "/bare", authorization), request(r, "/guarded", authorization)
+}
+
+func onGin(auth *core.Auth, authorization string) (bare, guarded func()) {
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	done := func(c *gin.Context) { c.Status(http.StatusNoContent) }
+	r.GET("/bare", done)
+	r.GET("/guarded", ginauth.Required(auth), done)
+	return request(r, "/bare", authorization), request(r, "/guarded", authorization)
+}
+
+func onEcho(auth *core.Auth, authorization string) (bare, guarded func()) {
+	e := echo.New()
+	done := func(c echo.Context) error { return c.NoContent(http.StatusNoContent) }
+	e.GET("/bare", done)
+	e.GET("/guarded", done, echoauth.Required(auth))
+	return request(e, "/bare", authorization), request(e, "/guarded", authorization)
+}
+
+func onFiber(auth *core.Auth, authorization string) (bare, guarded func()) {
+	app := fiber.New()
+	done := func(c fiber.Ctx) error { return c.SendStatus(http.StatusNoContent) }
+	app.Get("/bare", done)
+	app.Get("/guarded", fiberauth.Required(auth), done)
+	handler := app.Handler()
+	request := func(path string) func() {
+		var c fasthttp.RequestCtx
+		c.Request.SetRequestURI(path)
+		c.Request.Header.Set("Authorization", authorization)
+		return func() {
+			c.ResetUserValues()
+			c.Response.Reset()
+			handler(&c)
+			if c.Response.StatusCode() != http.StatusNoContent {
+				panic(string(c.Response.Body()))
+			}
+		}
+	}
+	return request("/bare"), request("/guarded")
+}
+
+func done(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
+
+func request(h http.Handler, path, authorization string) func() {
+	r, w := httptest.NewRequest(http.MethodGet, path, nil), discard{http.Header{}}
+	r.Header.Set("Authorization", authorization)
+	return func() { h.ServeHTTP(w, r) }
+}
+
+// discard is an answer that nobody reads. It panics on an error.
+type discard struct{ header http.Header }
+
+func (d discard) Header() http.Header         { return d.header }
+func (d discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d discard) WriteHeader(status int) {
+	if status != http.StatusNoContent {
+		panic(http.StatusText(status))
+	}
+}
+
+// guards is how long requests take through routers and guards.
+type guards struct {
+	algorithm string
+	times     map[string]times
+	cost      map[string]cost
+}
+
+const withoutGuard = ", no guard"
+
+// guard measures requests to our adapters and to the peers that bring a middleware.
+func guard(ctx context.Context, e effort, i *issuer, algorithm string) (guards, error) {
+	g := guards{algorithm: algorithm, cost: map[string]cost{}}
+	raw := i.token(algorithm, algorithm, nil)
+	authorization := "Bearer " + raw
+	var contestants []contestant
+	add := func(name string, run func()) {
+		run() // now the keys are there
+		contestants = append(contestants, contestant{name, 1, run})
+	}
+	for _, cache := range []struct {
+		name string
+		size int
+	}{{nameHit, withCache}, {nameMiss, withoutCache}} {
+		auth, err := newAuth(i, cache.size, nil)
+		if err != nil {
+			return g, err
+		}
+		defer auth.Close()
+		add(cache.name, func() { must(auth.Verify(ctx, raw)) })
+		for _, adapter := range adapters {
+			bare, guarded := adapter.routes(auth, authorization)
+			if cache.name == nameHit {
+				add(adapter.name+withoutGuard, bare)
+			}
+			add(adapter.name+cache.name, guarded)
+		}
+	}
+	v, err := auth0Validator(i, algorithm, auth0TTL)
+	if err != nil {
+		return g, err
+	}
+	add(nameAuth0, request(jwtmiddleware.New(v.ValidateToken).CheckJWT(http.HandlerFunc(done)), "/", authorization))
+	r, ja := chi.NewRouter(), chiJWTAuthOf(i, algorithm)
+	r.With(jwtauth.Verifier(ja), jwtauth.Authenticator(ja)).Get("/", done)
+	add(nameChiJWTAuth, request(r, "/", authorization))
+
+	g.times = measure(e, processor, contestants)
+	for _, c := range contestants {
+		g.cost[c.name] = costOf(c.run)
+	}
+	return g, nil
+}
+
+// allocations are those that the guard of an adapter makes for a hit, besides those
+// of the router and of Verify.
+func (g guards) allocations(adapter string) float64 {
+	return g.cost[adapter+nameHit].allocations - g.cost[adapter+withoutGuard].allocations - g.cost[nameHit].allocations
+}
+
+func (g guards) table() table {
+	t := table{title: fmt.Sprintf("Requests behind a guard, %s, in the process", g.algorithm), columns: []string{"router", "µs, no guard", "µs, hit", "µs, miss", "allocations of the guard"}}
+	for _, adapter := range adapters {
+		t.add(adapter.name, micro(g.times[adapter.name+withoutGuard]), micro(g.times[adapter.name+nameHit]), micro(g.times[adapter.name+nameMiss]), g.allocations(adapter.name))
+	}
+	for _, peer := range []struct{ name, router string }{{nameAuth0, "std"}, {nameChiJWTAuth, "chi"}} {
+		bare := peer.router + withoutGuard
+		t.add(peer.name+" on "+peer.router, micro(g.times[bare]), nil, micro(g.times[peer.name]), g.cost[peer.name].allocations-g.cost[bare].allocations)
+	}
+	return t
+}
