@@ -80,9 +80,8 @@ func (c *court) judge(t testing.TB, algorithm, header, payload string) bool {
 
 	theirs := jwt.MapClaims{}
 	_, err = c.jwt.ParseWithClaims(raw, theirs, c.key)
-	if err != nil && strings.Contains(err.Error(), "into Go value of type float64") {
-		// A number that no check needs is larger than a float64. Ours tells when the
-		// claim is asked for, the others refuse the token at once.
+	if err != nil && strings.Contains(err.Error(), "could not JSON decode header: json: cannot unmarshal number") {
+		// A number that is larger than a float64, in a member that nobody reads.
 		return true
 	}
 	var ours map[string]any
@@ -108,7 +107,7 @@ func (c *court) judge(t testing.TB, algorithm, header, payload string) bool {
 // nulls reports whether a registered claim is null, which is none to ours, as it is to
 // encoding/json, and of the wrong type to golang-jwt.
 func nulls(claims map[string]any) bool {
-	for _, name := range []string{"iss", "sub", "aud", "exp", "iat", "nbf"} {
+	for _, name := range []string{"iss", "sub", "aud"} {
 		if value, ok := claims[name]; ok && value == nil {
 			return true
 		}

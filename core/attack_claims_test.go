@@ -187,8 +187,8 @@ func TestClaimsOfATokenAreReadStrictly(t *testing.T) {
 		"sub": {1, 1.5, true, []string{"user-alice"}, set{}, []any{}},
 		"aud": {"", "App", "app ", " app", "app app", 1, true, set{"app": "app"}, []any{}, []any{"app", 1}, []any{"app", set{}}, []any{[]any{"app"}}, []any{1}, []any{""}, "other", []string{"other", "account"}},
 		"exp": {"4102444800", true, []int{4102444800}, set{}, json.RawMessage("null"), json.RawMessage("1e400"), json.RawMessage("-1e400"), -1, -4102444800, 0, json.RawMessage("-0"), json.RawMessage("-0.0"), json.RawMessage("1e308"), 253402300800, json.RawMessage("9223372036854775808"), json.RawMessage("18446744073709551616"), json.RawMessage(strings.Repeat("9", 5000)), json.RawMessage("1e-400"), "", "Infinity"},
-		"nbf": {"0", true, []int{0}, set{}, -1, json.RawMessage("1e400"), json.RawMessage("-1e-9"), 253402300799, 253402300800, json.RawMessage("1e18")},
-		"iat": {"0", false, []int{}, set{}, -1, json.RawMessage("1e400"), json.RawMessage("-1e400"), 253402300799, 253402300800, json.RawMessage("1e300")},
+		"nbf": {"0", true, []int{0}, set{}, json.RawMessage("null"), -1, json.RawMessage("1e400"), json.RawMessage("-1e-9"), 253402300799, 253402300800, json.RawMessage("1e18")},
+		"iat": {"0", false, []int{}, set{}, json.RawMessage("null"), -1, json.RawMessage("1e400"), json.RawMessage("-1e400"), 253402300799, 253402300800, json.RawMessage("1e300")},
 	} {
 		for _, value := range values {
 			text, err := json.Marshal(value)
@@ -211,7 +211,7 @@ func TestClaimsOfATokenAreReadStrictly(t *testing.T) {
 			good    bool
 		}{strings.TrimSuffix(claims(set{"exp": nil}), "}") + "," + value + "}", true}
 	}
-	for _, zero := range []string{"0", "-0", "-0.0", "0e5", "null"} {
+	for _, zero := range []string{"0", "-0", "-0.0", "0e5"} {
 		for _, name := range []string{"nbf", "iat"} {
 			rows[name+" "+zero] = struct {
 				payload string

@@ -18,13 +18,13 @@ import (
 // RFC 8725 2.6). What the checks need is decoded at once, the rest when somebody
 // asks for it.
 type claims struct {
-	Issuer    string       `json:"iss"`
-	Subject   string       `json:"sub"`
-	Audience  textList     `json:"aud"`
-	Expires   *numericDate `json:"exp"`
-	NotBefore *numericDate `json:"nbf"`
-	IssuedAt  *numericDate `json:"iat"`
-	AuthTime  *numericDate `json:"auth_time"`
+	Issuer    string      `json:"iss"`
+	Subject   string      `json:"sub"`
+	Audience  textList    `json:"aud"`
+	Expires   numericDate `json:"exp"`
+	NotBefore numericDate `json:"nbf"`
+	IssuedAt  numericDate `json:"iat"`
+	AuthTime  numericDate `json:"auth_time"`
 
 	Type            string    `json:"typ"`
 	AuthorizedParty string    `json:"azp"`
@@ -41,7 +41,8 @@ type claims struct {
 	Confirmation jsontext.Value `json:"cnf"` // RFC 7800 3.1: the token is bound to a key
 
 	payload []byte
-	all     func() map[string]any
+	decode  sync.Once
+	decoded map[string]any
 }
 
 // parseClaims decodes the payload of a token, of which it keeps the slice.
@@ -51,12 +52,6 @@ func parseClaims(payload []byte) (*claims, error) {
 		return nil, errors.New("the claims are not a JSON object with the registered types")
 	}
 	c.payload = payload
-	c.all = sync.OnceValue(func() map[string]any {
-		var all map[string]any
-		// The payload was decoded before, and holds no number that is too large.
-		_ = json.Unmarshal(payload, &all)
-		return all
-	})
 	// Such a number would read as 0, and hide the claims behind it.
 	if mayOverflow(payload) && json.Unmarshal(payload, new(map[string]any)) != nil {
 		return nil, errors.New("the claims hold a number that is too large")
@@ -83,6 +78,15 @@ func mayOverflow(object []byte) bool {
 		}
 	}
 	return false
+}
+
+// all are the claims as a map, which nobody may change.
+func (c *claims) all() map[string]any {
+	c.decode.Do(func() {
+		// The payload was decoded before, and holds no number that is too large.
+		_ = json.Unmarshal(c.payload, &c.decoded)
+	})
+	return c.decoded
 }
 
 // text gives a claim at the top level if it is a string, else "".
@@ -151,10 +155,15 @@ func flatRoles(claims map[string]any) []string {
 // latest is the end of the year 9999, past which a date is a mistake.
 const latest = 253402300799
 
-// numericDate is a NumericDate of RFC 7519 2: seconds, maybe with a fraction.
+// numericDate is a NumericDate of RFC 7519 2: seconds, maybe with a fraction. Its
+// zero value is that of a claim that is not there, which none that is there has:
+// they begin in 1970.
 type numericDate struct{ time.Time }
 
 func (d *numericDate) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
+	if decoder.PeekKind() == 'n' {
+		return errors.New("a date is null")
+	}
 	var seconds float64
 	if err := json.UnmarshalDecode(decoder, &seconds); err != nil {
 		return err

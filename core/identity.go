@@ -224,7 +224,7 @@ func (b *broker) remember(e evidence, who Identity) (remembered, error) {
 		if c == nil {
 			continue
 		}
-		if c.AuthTime != nil {
+		if !c.AuthTime.IsZero() {
 			known.AuthTime = c.AuthTime.Unix()
 		}
 		if acr := c.text("acr"); acr != "" {

@@ -25,11 +25,17 @@ type Token struct {
 type verified struct {
 	claims *claims
 	by     *verifier
-	roles  func() []string
+
+	gather   sync.Once
+	gathered []string // the flat roles
 }
 
-func newToken(c *claims, by *verifier) Token {
-	return Token{&verified{claims: c, by: by, roles: sync.OnceValue(func() []string { return by.roles(c.all()) })}}
+func newToken(c *claims, by *verifier) Token { return Token{&verified{claims: c, by: by}} }
+
+// roles are the flat roles, which nobody may change.
+func (v *verified) roles() []string {
+	v.gather.Do(func() { v.gathered = v.by.roles(v.claims.all()) })
+	return v.gathered
 }
 
 // Valid reports whether there is a verified token: behind Optional it tells a
@@ -95,7 +101,7 @@ func (t Token) SessionID() string {
 // Expiry is the exp claim, and the zero time for an opaque token of which the
 // provider does not say when it ends.
 func (t Token) Expiry() time.Time {
-	if !t.Valid() || t.verified.claims.Expires == nil {
+	if !t.Valid() {
 		return time.Time{}
 	}
 	return t.verified.claims.Expires.Time

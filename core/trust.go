@@ -78,7 +78,7 @@ func (t *trust) introspect(ctx context.Context, raw string, name tokenName) (Tok
 	token := newToken(c, t.own)
 	now := t.now()
 	until := now.Add(keepIntrospected)
-	if c.Expires != nil && c.Expires.Before(until) {
+	if !c.Expires.IsZero() && c.Expires.Before(until) {
 		until = c.Expires.Time
 	}
 	t.cache.add(&cachedToken{name: name, token: token, until: until, size: sizeOf(c.payload)}, now)

@@ -117,7 +117,7 @@ func (v *verifier) knows(ctx context.Context, raw string) bool {
 		return true // it is no JWT
 	}
 	keys, err := v.keys.get(ctx)
-	return err == nil && len(keys.Find(token.Header.KeyID, token.Header.Algorithm)) > 0
+	return err == nil && keys.Has(token.Header)
 }
 
 // verify takes a token apart and judges it.
@@ -184,16 +184,13 @@ func (v *verifier) signature(ctx context.Context, c *candidate, from sender) err
 	if err != nil {
 		return err
 	}
-	header := c.jws.Header
-	found := keys.Find(header.KeyID, header.Algorithm)
-	if len(found) == 0 {
+	if !keys.Has(c.jws.Header) {
 		if keys, err = v.keys.renew(ctx, from == fromProvider); err != nil {
 			return err
 		}
-		found = keys.Find(header.KeyID, header.Algorithm)
 	}
 	err = errors.New("the token is signed with a key that the issuer does not publish")
-	for _, key := range found {
+	for key := range keys.For(c.jws.Header) {
 		if err = key.Verify(c.jws); err == nil {
 			c.key = key
 			return nil
@@ -210,7 +207,7 @@ func (v *verifier) ofIssuer(c *candidate) error {
 }
 
 func (v *verifier) times(c *candidate) error {
-	if c.claims.Expires == nil {
+	if c.claims.Expires.IsZero() {
 		return errors.New("the token has no expiry")
 	}
 	return v.timely(c)
@@ -220,11 +217,11 @@ func (v *verifier) times(c *candidate) error {
 func (v *verifier) timely(c *candidate) error {
 	leeway := v.config.Leeway
 	switch {
-	case c.claims.Expires != nil && !c.now.Before(c.claims.Expires.Add(leeway)):
+	case !c.claims.Expires.IsZero() && !c.now.Before(c.claims.Expires.Add(leeway)):
 		return errors.New("the token has expired")
-	case c.claims.NotBefore != nil && c.now.Before(c.claims.NotBefore.Add(-leeway)):
+	case !c.claims.NotBefore.IsZero() && c.now.Before(c.claims.NotBefore.Add(-leeway)):
 		return errors.New("the token is not valid yet")
-	case c.claims.IssuedAt != nil && c.now.Before(c.claims.IssuedAt.Add(-leeway)):
+	case !c.claims.IssuedAt.IsZero() && c.now.Before(c.claims.IssuedAt.Add(-leeway)):
 		return errors.New("the token was issued in the future")
 	}
 	return nil
@@ -297,7 +294,7 @@ func (v *verifier) issuedForUs(c *candidate) error {
 		return errors.New("the ID token was issued to another party")
 	case c.claims.Subject == "":
 		return errors.New("the ID token has no subject")
-	case c.claims.IssuedAt == nil:
+	case c.claims.IssuedAt.IsZero():
 		return errors.New("the ID token has no time of issue")
 	}
 	return nil
@@ -337,7 +334,7 @@ func (v *verifier) age(c *candidate) error {
 		return nil
 	}
 	oldest := c.now.Add(-time.Duration(*c.maxAge)*time.Second - v.config.Leeway)
-	if c.claims.AuthTime == nil || c.claims.AuthTime.Before(oldest) {
+	if c.claims.AuthTime.IsZero() || c.claims.AuthTime.Before(oldest) {
 		return errMaxAge
 	}
 	return nil

@@ -57,18 +57,20 @@ func Cut(raw string) (Token, error) {
 	if !ok || header == "" || payload == "" || signature == "" || strings.Contains(signature, ".") {
 		return Token{}, ErrShape
 	}
-	if strings.ContainsAny(raw, "\r\n") {
+	// One byte at a time, for which the processor has an instruction.
+	if strings.IndexByte(raw, '\r') >= 0 || strings.IndexByte(raw, '\n') >= 0 {
 		return Token{}, ErrEncoding
 	}
-	var t Token
-	headerJSON, err := strict.DecodeString(header)
+	encoded := []byte(raw)
+	t := Token{Signed: encoded[:len(header)+1+len(payload)]}
+	headerJSON, err := decode(encoded[:len(header)])
 	if err != nil {
 		return Token{}, ErrEncoding
 	}
-	if t.Payload, err = strict.DecodeString(payload); err != nil {
+	if t.Payload, err = decode(t.Signed[len(header)+1:]); err != nil {
 		return Token{}, ErrEncoding
 	}
-	if t.Signature, err = strict.DecodeString(signature); err != nil {
+	if t.Signature, err = decode(encoded[len(t.Signed)+1:]); err != nil {
 		return Token{}, ErrEncoding
 	}
 	if err := json.Unmarshal(headerJSON, &t.Header); err != nil || headerJSON[0] != '{' {
@@ -77,6 +79,11 @@ func Cut(raw string) (Token, error) {
 	if t.Header.Critical != nil || t.Header.Base64 != nil {
 		return Token{}, ErrCritical
 	}
-	t.Signed = []byte(raw[:len(header)+1+len(payload)])
 	return t, nil
+}
+
+func decode(encoded []byte) ([]byte, error) {
+	decoded := make([]byte, strict.DecodedLen(len(encoded)))
+	n, err := strict.Decode(decoded, encoded)
+	return decoded[:n], err
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rsa"
 	"errors"
+	"iter"
 	"slices"
 	"sync/atomic"
 
@@ -200,21 +201,29 @@ func fitting(raw any) (algorithms []string, public publicKey) {
 	return nil, nil
 }
 
-// Find lists the keys that a token with this kid and alg can be signed with:
-// those of that name and, since some providers name their keys in tokens
-// alone, those without one. A token without a kid may come from any of them.
-func (s KeySet) Find(keyID, algorithm string) []*Key {
-	var found []*Key
-	for _, key := range s {
-		if (key.ID == keyID || key.ID == "" || keyID == "") && slices.Contains(key.algorithms, algorithm) {
-			found = append(found, key)
+// For lists the keys that a token with this header can be signed with: those of
+// its kid and, since some providers name their keys in tokens alone, those
+// without one. A token without a kid may come from any of them.
+func (s KeySet) For(h Header) iter.Seq[*Key] {
+	return func(yield func(*Key) bool) {
+		for _, key := range s {
+			if (key.ID == h.KeyID || key.ID == "" || h.KeyID == "") && slices.Contains(key.algorithms, h.Algorithm) && !yield(key) {
+				return
+			}
 		}
 	}
-	return found
+}
+
+// Has reports whether a token with this header can be signed with any of the keys.
+func (s KeySet) Has(h Header) bool {
+	for range s.For(h) {
+		return true
+	}
+	return false
 }
 
 // Verify checks the token's signature with the key. The caller has chosen the
-// key by Find, so that algorithm and key fit.
+// key by For, so that algorithm and key fit.
 func (k *Key) Verify(t Token) error {
 	verifier, err := jws.NewVerifier(jwa.SignatureAlgorithm(t.Header.Algorithm))
 	if err != nil {
