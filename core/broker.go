@@ -218,6 +218,7 @@ func (b *broker) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	b.records.keepHouse()
 	unknown, err := b.unknownSessions(ctx)
 	if unknown > 0 {
 		b.config.Logger.WarnContext(ctx, "the store holds sessions that no secret of Config.Secrets opens: their users must sign in again, unless the secret comes back", "of the first", page, "sessions", unknown)

@@ -2,9 +2,12 @@ package core_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/oidcgate/oidcgate/core"
@@ -68,57 +71,81 @@ func (s *purgedStore) sessions(t *testing.T) int {
 	return len(found)
 }
 
-func TestALoginHasExpiredRecordsPurgedOnceAMinute(t *testing.T) {
+func TestALoginHasExpiredRecordsPurged(t *testing.T) {
 	store := newPurgedStore()
 	a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
-	store.expired(t, 250, a.clock.Now())
-	first := a.clock.Now()
+	store.expired(t, 50, a.clock.Now())
+	now := a.clock.Now()
 	token := a.signIn("alice").RefreshToken
-	for _, removed := range []int{100, 100, 50} {
-		require.Equal(t, purge{first, 100, removed}, store.next(t))
+	for _, removed := range []int{20, 20, 10} {
+		require.Equal(t, purge{now, 20, removed}, store.next(t))
 	}
 	require.Equal(t, 1, store.sessions(t), "the one that is good")
 
-	// Neither other logins of that minute nor refreshes do it again.
-	a.clock.Add(time.Minute - time.Second)
-	a.signIn("alice")
-	token = a.tokens(a.refresh(token)).RefreshToken
-	a.clock.Add(2 * time.Second)
+	// It goes on by itself, and not with each login or refresh.
 	a.tokens(a.refresh(token))
-	second := a.clock.Now()
-	store.expired(t, 1, second)
 	a.signIn("alice")
-	require.Equal(t, purge{second, 100, 1}, store.next(t))
+	require.NoError(t, a.auth.Start(t.Context()))
+	require.NoError(t, a.auth.Close())
+	require.Empty(t, store.calls)
+}
+
+func TestStartHasExpiredRecordsPurged(t *testing.T) {
+	store := newPurgedStore()
+	a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
+	store.expired(t, 1, a.clock.Now())
+	require.NoError(t, a.auth.Start(t.Context()))
+	require.Equal(t, 1, store.next(t).removed)
+}
+
+// A store whose records nobody here can read is somebody else's.
+func TestNothingIsPurgedWithWrongSecrets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newPurgedStore()
+		start := func(secret string) (int, error) {
+			auth, err := core.New(core.Config{
+				Issuer: "http://127.0.0.1:1", ClientID: "shop", PublicURL: "http://127.0.0.1:1/api", Logger: slog.New(slog.DiscardHandler),
+				Secrets: []string{base64.StdEncoding.EncodeToString([]byte(secret))}, Broker: &core.Broker{Store: store, Algorithm: "ES256"},
+			})
+			require.NoError(t, err)
+			defer auth.Close()
+			err = auth.Start(t.Context())
+			synctest.Wait()
+			return len(store.calls), err
+		}
+		purged, _ := start("one secret that is 32 bytes long")
+		require.Equal(t, 1, purged)
+		purged, err := start("another secret of 32 bytes, wrong")
+		require.ErrorContains(t, err, "Config.Secrets")
+		require.Equal(t, 1, purged)
+	})
+}
+
+func TestAnAuthThatIsNotUsedPurgesNothing(t *testing.T) {
+	store := newPurgedStore()
+	a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
+	store.expired(t, 1, a.clock.Now())
 	require.NoError(t, a.auth.Close())
 	require.Empty(t, store.calls)
 }
 
 // Nobody who signs in has to wait for it, or to hear of it.
 func TestALoginDoesNotHangOnThePurge(t *testing.T) {
+	goOn := make(chan struct{})
 	for name, fails := range map[string]func() error{
 		"it fails":  func() error { return errors.New("unplugged") },
 		"it panics": func() error { panic("a bug in the driver") },
+		"it hangs":  func() error { <-goOn; return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := newPurgedStore()
-			a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
-			store.expired(t, 1, a.clock.Now())
 			store.fails = fails
-			a.signIn("alice")
+			a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
+			a.tokens(a.refresh(a.signIn("alice").RefreshToken))
+			if name == "it hangs" {
+				close(goOn)
+			}
 			store.next(t)
-			store.fails = func() error { return nil }
-			a.clock.Add(time.Minute)
-			a.signIn("alice")
-			require.Equal(t, 1, store.next(t).removed, "the next one tries again")
 		})
 	}
-	t.Run("it hangs", func(t *testing.T) {
-		store := newPurgedStore()
-		a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
-		goOn := make(chan struct{})
-		store.fails = func() error { <-goOn; return nil }
-		a.tokens(a.refresh(a.signIn("alice").RefreshToken))
-		close(goOn)
-		store.next(t)
-	})
 }

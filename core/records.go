@@ -39,10 +39,10 @@ type records struct {
 	life    *life
 	logger  *slog.Logger
 
-	opened   atomic.Bool
-	opening  singleflight.Group
-	outcomes outcomes
-	purged   atomic.Int64 // when purging last began, in Unix seconds
+	opened       atomic.Bool
+	opening      singleflight.Group
+	outcomes     outcomes
+	housekeeping atomic.Bool // it was begun
 }
 
 // errStore is the error for a store that can't be reached, and errSealed for one
@@ -129,7 +129,10 @@ func (r *records) decode(record *Record, into any) error {
 
 func (r *records) unseal(record *Record) error {
 	data, err := r.seals.Open(record.Data, place(*record)...)
-	if errors.Is(err, seal.ErrUnknownSecret) {
+	switch {
+	case errors.Is(err, seal.ErrOpen):
+		err = fmt.Errorf("%w: restore the record from a backup, or delete it, for its user to sign in again, or a new key to be made", err)
+	case errors.Is(err, seal.ErrUnknownSecret):
 		err = fmt.Errorf("%w: add that secret to Config.Secrets, at the end; or the record belongs to another application, which needs a store of its own", err)
 	}
 	if err != nil {
@@ -197,36 +200,46 @@ func (r *records) each(ctx context.Context, kind string, do func(Record) error) 
 	}
 }
 
-// How expired records are removed: seldom, and a few at a time, so that nobody
-// who refreshes has to wait for it.
+// How expired records are removed: a few at a time and with long rests, so that
+// those who refresh meanwhile wait for it seldom, and not for long.
 const (
 	purgeEvery = time.Minute
-	purgeBatch = 100
+	purgeBatch = 20
+	purgeRest  = 10 // times as long as a batch took
 )
 
-// purgeSoon begins to remove expired records in the background, unless that was
-// done a short while ago. Whoever adds a session calls it, so that a store does
-// not grow by what is of no more use.
-func (r *records) purgeSoon() {
-	now, last := r.now().Unix(), r.purged.Load()
-	if now-last < int64(purgeEvery.Seconds()) || !r.purged.CompareAndSwap(last, now) {
-		return
+// keepHouse begins to remove expired records in the background, unless that was
+// done before: now and every minute, until the Auth is closed. It is called once
+// the secrets have proved to be those of the store, for nothing in somebody
+// else's may be changed.
+func (r *records) keepHouse() {
+	if r.housekeeping.CompareAndSwap(false, true) {
+		go func() { _ = r.life.do(r.purgeEveryMinute) }() // it ends with an error, the context's
 	}
-	go func() {
-		// The next one will try again, and routes tell when the store is down.
-		_ = r.life.do(r.purge)
-	}()
+}
+
+func (r *records) purgeEveryMinute(ctx context.Context) error {
+	for {
+		_ = r.purge(ctx) // the next one tries again, and Health tells when the store is down
+		if err := sleep(ctx, purgeEvery); err != nil {
+			return err
+		}
+	}
 }
 
 // purge removes all the records that have expired.
 func (r *records) purge(ctx context.Context) error {
 	for {
-		count := 0
+		count, began := 0, r.now()
 		err := r.call(ctx, "purging", func(ctx context.Context) (err error) {
-			count, err = r.store.Purge(ctx, r.now(), purgeBatch)
+			count, err = r.store.Purge(ctx, began, purgeBatch)
 			return err
 		})
 		if err != nil || count < purgeBatch {
+			return err
+		}
+		// The clock may have been set meanwhile.
+		if err := sleep(ctx, min(purgeRest*r.now().Sub(began), purgeEvery)); err != nil {
 			return err
 		}
 	}

@@ -117,8 +117,11 @@ func (w *refreshWorld) Next(number int64) (session.Generation, error) {
 func (w *refreshWorld) Pause(ctx context.Context) error { return pause(ctx) }
 
 // pause waits for the time between two looks at a store, or until ctx ends.
-func pause(ctx context.Context) error {
-	timer := time.NewTimer(pollInterval)
+func pause(ctx context.Context) error { return sleep(ctx, pollInterval) }
+
+// sleep waits for so long, or until the context ends, whose error it then gives.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

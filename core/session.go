@@ -115,7 +115,7 @@ func (b *broker) begin(ctx context.Context, answer tokenAnswer, id *claims) (bod
 	if err := s.insert(ctx, state); err != nil {
 		return tokenBody{}, e.subject, err
 	}
-	b.records.purgeSoon()
+	b.records.keepHouse()
 	return body, e.subject, nil
 }
 

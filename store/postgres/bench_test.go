@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"context"
 	"crypto/md5"
 	"fmt"
 	"slices"
@@ -9,86 +8,130 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/store/postgres"
 )
 
-// BenchmarkRefresh measures the three calls of a refresh beside a SELECT 1 by the
-// same connection, with few and with many sessions there.
+// BenchmarkRefresh measures the three calls of a refresh with a thousand sessions
+// and with a million, beside a SELECT 1, in turns.
 //
-//	scripts/with-postgres go test -run '^$' -bench . ./store/postgres
+//	scripts/with-postgres go test -run '^$' -bench Refresh -benchtime 9x ./store/postgres
 func BenchmarkRefresh(b *testing.B) {
-	for _, n := range []int{1_000, 1_000_000} {
-		b.Run(fmt.Sprint(n, " sessions"), func(b *testing.B) {
-			db := connect(b, with(serverURL(b), "binary_parameters", "yes"))
-			db.SetMaxOpenConns(1)
-			schema := newSchema(b)
-			s := opened(b, postgres.New(db, postgres.Options{Schema: schema}))
-			db.MustExec(`INSERT INTO "` + schema + `".oidcgate_records SELECT 'session', md5(i::text), 1, 'user-' || i / 2, 'sid-' || i,
-				decode(repeat(md5(i::text), 64), 'hex'), 4000000000000 FROM generate_series(1, ` + strconv.Itoa(n) + `) i`)
-			db.MustExec(`VACUUM ANALYZE "` + schema + `".oidcgate_records`)
-			b.Run("SELECT 1", func(b *testing.B) {
-				for b.Loop() {
-					var one int
-					if err := db.GetContext(b.Context(), &one, "SELECT 1"); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
-			b.Run("Get, Put, Put", func(b *testing.B) {
-				for i := 0; b.Loop(); i++ {
-					refresh(b, s, md5Hex(i*7919%n+1))
-				}
-			})
-		})
+	const few, many, times = 1_000, 1_000_000, 500
+	small, db, _ := withSessions(b, few)
+	large, other, _ := withSessions(b, many)
+	db.SetMaxOpenConns(1)
+	other.SetMaxOpenConns(1)
+	var one, atFew, atMany, ratios []float64
+	for b.Loop() {
+		one = append(one, middle(timed(times, func(int) {
+			if err := db.QueryRowContext(b.Context(), "SELECT 1").Scan(new(int)); err != nil {
+				b.Fatal(err)
+			}
+		})))
+		atFew = append(atFew, middle(timed(times, func(i int) { refresh(b, small, id(i*7919%few)) })))
+		atMany = append(atMany, middle(timed(times, func(i int) { refresh(b, large, id(i*7919%many)) })))
+		ratios = append(ratios, atMany[len(atMany)-1]/atFew[len(atFew)-1])
 	}
+	b.ReportMetric(middle(one), "ms-SELECT-1")
+	b.ReportMetric(middle(atFew), "ms-1,000")
+	b.ReportMetric(middle(atMany), "ms-1,000,000")
+	b.ReportMetric(middle(ratios), "times")
 }
 
-// BenchmarkPurge removes 100,000 records, in batches as core does, and measures how
-// long the slowest hundredth of refreshes takes meanwhile and without.
+// BenchmarkPurge measures how long the slowest hundredth of refreshes takes while
+// core removes expired records, of which there are 100,000, and without, in turns.
+//
+//	scripts/with-postgres go test -run '^$' -bench Purge -benchtime 9x ./store/postgres
 func BenchmarkPurge(b *testing.B) {
-	u, schema := serverURL(b), newSchema(b)
-	s, db := opened(b, open(b, with(u, "schema", schema).String())), connect(b, u)
-	old := `INSERT INTO "` + schema + `".oidcgate_records SELECT 'session', 'old-' || i, 1, 'user-' || i / 2, 'sid-' || i,
-		decode(repeat(md5(i::text), 64), 'hex'), 1 FROM generate_series(1, 100000) i`
-	for i := range 1000 {
-		if _, err := s.Put(b.Context(), core.Record{Kind: "session", ID: md5Hex(i + 1), Data: make([]byte, 1024)}); err != nil {
+	const live, expired, refreshes = 1_000, 100_000, 5_000
+	s, db, table := withSessions(b, live)
+	insert(b, db, table, live, expired, 1)
+	remaining := func() (n int) {
+		b.Helper()
+		if err := db.Get(&n, "SELECT count(*) FROM "+table+" WHERE kind = 'session'"); err != nil {
 			b.Fatal(err)
 		}
+		return n
 	}
-	for range b.N {
-		b.StopTimer()
-		db.MustExec(old)
-		alone := slowest(b, s, func() bool { return true })
-		b.StartTimer()
-		ctx, done := context.WithCancel(b.Context())
-		go func() {
-			defer done()
-			for n := 100; n == 100; {
-				var err error
-				if n, err = s.Purge(ctx, time.UnixMilli(1), 100); err != nil {
-					b.Error(err)
-				}
-			}
-		}()
-		purging := slowest(b, s, func() bool { return ctx.Err() != nil })
-		b.ReportMetric(float64(alone.Microseconds()), "µs-p99-alone")
-		b.ReportMetric(float64(purging.Microseconds()), "µs-p99-purging")
+	p99 := func() float64 {
+		return timed(refreshes, func(i int) { refresh(b, s, id(i*7919%live)) })[refreshes*99/100]
 	}
+	var alone, purging, ratios []float64
+	var removed int
+	var took time.Duration
+	for b.Loop() {
+		alone = append(alone, p99())
+		auth := started(b, s)
+		before, began := remaining(), time.Now()
+		purging = append(purging, p99())
+		removed, took = removed+before-remaining(), took+time.Since(began)
+		if err := auth.Close(); err != nil {
+			b.Fatal(err)
+		}
+		ratios = append(ratios, purging[len(purging)-1]/alone[len(alone)-1])
+	}
+	if remaining() == live {
+		b.Fatal("there was nothing left to purge")
+	}
+	b.ReportMetric(middle(alone), "ms-p99-alone")
+	b.ReportMetric(middle(purging), "ms-p99-purging")
+	b.ReportMetric(middle(ratios), "times")
+	b.ReportMetric(float64(removed)/took.Seconds(), "removed/s")
 }
 
-// slowest refreshes 5,000 times, and on until it is done, and gives the 99th percentile.
-func slowest(b *testing.B, s core.Store, done func() bool) time.Duration {
-	var took []time.Duration
-	for i := 0; i < 5_000 || !done(); i++ {
-		begin := time.Now()
-		refresh(b, s, md5Hex(i%1000+1))
-		took = append(took, time.Since(begin))
+// withSessions gives a store with a signing key and so many sessions, its pool
+// and its table.
+func withSessions(b *testing.B, n int) (core.Store, *sqlx.DB, string) {
+	b.Helper()
+	schema := newSchema(b)
+	db := connect(b, with(serverURL(b), "binary_parameters", "yes"))
+	s := opened(b, postgres.New(db, postgres.Options{Schema: schema}))
+	if err := started(b, s).Close(); err != nil {
+		b.Fatal(err)
+	}
+	table := `"` + schema + `".oidcgate_records`
+	insert(b, db, table, 0, n, 4_000_000_000_000)
+	return s, db, table
+}
+
+// insert adds sessions with the numbers from first on, whose ids are in no order.
+func insert(b *testing.B, db *sqlx.DB, table string, first, n int, expires int64) {
+	b.Helper()
+	db.MustExecContext(b.Context(), "INSERT INTO "+table+` SELECT 'session', md5(i::text), 1, 'user-' || i / 2, md5('sid-' || i),
+		decode(repeat(md5(i::text), 128), 'hex'), `+strconv.FormatInt(expires, 10)+" FROM generate_series("+strconv.Itoa(first)+", "+strconv.Itoa(first+n-1)+") i")
+	db.MustExecContext(b.Context(), "VACUUM ANALYZE "+table)
+}
+
+// started gives an application that has opened the store, and so purges it.
+func started(b *testing.B, s core.Store) *core.Auth {
+	b.Helper()
+	auth := newAuth(b, s, secret)
+	if err := startStore(b, auth); err != nil {
+		b.Fatal(err)
+	}
+	return auth
+}
+
+// timed makes a call so many times, and gives how long each took, in milliseconds
+// and in order.
+func timed(times int, call func(i int)) []float64 {
+	took := make([]float64, times)
+	for i := range took {
+		began := time.Now()
+		call(i)
+		took[i] = time.Since(began).Seconds() * 1000
 	}
 	slices.Sort(took)
-	return took[len(took)*99/100]
+	return took
 }
 
+func middle(values []float64) float64 { return slices.Sorted(slices.Values(values))[len(values)/2] }
+
+func id(i int) string { return fmt.Sprintf("%x", md5.Sum([]byte(strconv.Itoa(i)))) }
+
+// refresh makes the three calls of a refresh.
 func refresh(b *testing.B, s core.Store, id string) {
 	r, err := s.Get(b.Context(), "session", id)
 	for range 2 {
@@ -100,5 +143,3 @@ func refresh(b *testing.B, s core.Store, id string) {
 		b.Fatal(err)
 	}
 }
-
-func md5Hex(i int) string { return fmt.Sprintf("%x", md5.Sum([]byte(strconv.Itoa(i)))) }

@@ -109,10 +109,16 @@ var statements = map[string]string{
 	"insert": "VALUES ($1, $2, 1,", "update": "SET version =", "delete": "AND version = $3", "get": "AND id = $2\x00", "find": "AND id > $2", "purge": "SKIP LOCKED",
 }
 
+// ping is how the driver tries a connection.
+const ping = "\x06;\x00"
+
 // TestCallsAreMadeAgain has connections break, and transactions be given up, where
 // that leaves no doubt about what was done.
 func TestCallsAreMadeAgain(t *testing.T) {
 	for call, text := range statements {
+		if call == "insert" {
+			text = ping // an insert itself is made once
+		}
 		for name, what := range map[string]fate{"lost before the server has it": cutBefore, "given up by the server": givenUp} {
 			t.Run(call+" "+name, func(t *testing.T) {
 				p := startProxy(t, &proxy{deal: once(text, what)})
@@ -163,6 +169,37 @@ func TestUnknownOutcomeIsNoConflict(t *testing.T) {
 				t.Fatalf("the record has version %d, error %v", got.Version, err)
 			}
 		})
+	}
+}
+
+// TestNoInsertIsMadeTwice has a record be deleted before a second insert could bring
+// it back, of which the first lost its answer, or was given up before.
+func TestNoInsertIsMadeTwice(t *testing.T) {
+	ctx := t.Context()
+	schema := newSchema(t)
+	direct := opened(t, open(t, with(serverURL(t), "schema", schema).String()))
+	inserts := 0
+	p := startProxy(t, &proxy{deal: func(request string) fate {
+		if !strings.Contains(request, statements["insert"]) {
+			return pass
+		}
+		switch inserts++; inserts {
+		case 1:
+			return givenUp
+		case 2:
+			return cutAfter
+		}
+		if err := direct.Delete(ctx, "session", "id", 1); err != nil {
+			t.Error(err)
+		}
+		return pass
+	}})
+	s := opened(t, open(t, with(p.url, "schema", schema).String()))
+	if _, err := s.Put(ctx, core.Record{Kind: "session", ID: "id"}); err == nil || !strings.Contains(err.Error(), "not known whether") {
+		t.Errorf("the error is %v", err)
+	}
+	if r, err := direct.Get(ctx, "session", "id"); err != nil || r.Version != 1 || inserts != 2 {
+		t.Fatalf("after %d inserts: version %d, %v", inserts, r.Version, err)
 	}
 }
 
@@ -336,6 +373,7 @@ func TestAbsentServer(t *testing.T) {
 		s := open(t, "postgres://user:hunter2@"+address)
 		defer s.Close()
 		wantAdvice(t, s.Open(t.Context()), "can't be reached")
+		wantAdvice(t, startStore(t, newAuth(t, s, secret)), "can't be reached: start it")
 	}
 }
 

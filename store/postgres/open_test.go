@@ -36,6 +36,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		s := open(t, u.String())
 		defer s.Close()
 		wantAdvice(t, s.Open(t.Context()), advice)
+		wantAdvice(t, startStore(t, newAuth(t, s, secret)), advice)
 	}
 
 	t.Run("wrong password", func(t *testing.T) {

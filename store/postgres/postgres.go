@@ -27,10 +27,12 @@
 //
 // Each call is one statement, and so one transaction. What the server gives up for
 // reasons of its own (serialization failures, deadlocks) is done again. So is what a
-// lost connection has interrupted. That is safe for reading, and for writing too,
+// lost connection has interrupted. That is safe for reading, and for changing too,
 // since a statement takes effect only on the version that it names. But if it finds
 // another version the second time, nobody knows whose that is: then the error is
-// one of an unknown outcome, and not [core.ErrConflict].
+// one of an unknown outcome, and not [core.ErrConflict]. Inserting names no version,
+// and is not done again, lest it bring back a record that somebody has deleted
+// meanwhile; each has its connection tried first, which costs it another request.
 //
 // A call whose context ends returns at once, even if the server is silent, and the
 // query is cancelled.
@@ -48,6 +50,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -148,60 +151,75 @@ func (s *store) Put(ctx context.Context, r core.Record) (int64, error) {
 		r.Data = []byte{}
 	}
 	args := []any{r.Kind, r.ID, r.Keys[0], r.Keys[1], r.Data, expires}
-	query := "INSERT INTO " + s.records + " (" + columns + ") VALUES ($1, $2, 1, $3, $4, $5, $6) ON CONFLICT DO NOTHING"
-	if r.Version != 0 {
-		args = append(args, r.Version)
-		query = "UPDATE " + s.records + " SET version = version + 1, key1 = $3, key2 = $4, data = $5, expires = $6 WHERE kind = $1 AND id = $2 AND version = $7"
+	if r.Version == 0 {
+		n, _, err := ask(ctx, s.db, "inserting", func(ctx context.Context, c *sqlx.Conn) (int64, error) {
+			return insert(ctx, c, "INSERT INTO "+s.records+" ("+columns+") VALUES ($1, $2, 1, $3, $4, $5, $6) ON CONFLICT DO NOTHING", args...)
+		})
+		return 1, conflictIfNone(n, false, err)
 	}
-	return r.Version + 1, s.change(ctx, "writing", query, args...)
+	return r.Version + 1, s.change(ctx, "writing", "UPDATE "+s.records+` SET version = version + 1, key1 = $3, key2 = $4, data = $5, expires = $6
+		WHERE kind = $1 AND id = $2 AND version = $7`, append(args, r.Version)...)
 }
 
 func (s *store) Delete(ctx context.Context, kind, id string, version int64) error {
 	return s.change(ctx, "deleting", "DELETE FROM "+s.records+" WHERE kind = $1 AND id = $2 AND version = $3", kind, id, version)
 }
 
-// change runs a statement that changes one record, or none if its version is
-// another one. After a lost connection that may be so because the statement was
-// done before its answer got lost.
+// change runs a statement that changes one record in the version that it names.
 func (s *store) change(ctx context.Context, doing, query string, args ...any) error {
 	n, lost, err := s.exec(ctx, doing, query, args...)
+	return conflictIfNone(n, lost, err)
+}
+
+func (s *store) exec(ctx context.Context, doing, query string, args ...any) (n int64, lost bool, err error) {
+	return ask(ctx, s.db, doing, func(ctx context.Context, c *sqlx.Conn) (int64, error) { return exec(ctx, c, query, args...) })
+}
+
+func exec(ctx context.Context, c *sqlx.Conn, query string, args ...any) (int64, error) {
+	result, err := c.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// insert runs a statement that must not be done twice: the record that the first
+// one has inserted may have been deleted by then, and would be there again. So a
+// connection is tried before it is trusted with one, and when it is lost
+// nevertheless, nobody knows.
+func insert(ctx context.Context, c *sqlx.Conn, query string, args ...any) (int64, error) {
+	if err := c.PingContext(ctx); err != nil {
+		return 0, err
+	}
+	n, err := exec(ctx, c, query, args...)
+	if isLost(err) {
+		return 0, errUnknown
+	}
+	return n, err
+}
+
+var errUnknown = errors.New("the connection was lost, and it is not known whether that was done: read the record again")
+
+// conflictIfNone judges by how many records were changed. When a connection was lost on
+// the way, none may be left to change because the statement was done before its
+// answer got lost.
+func conflictIfNone(n int64, lost bool, err error) error {
 	switch {
 	case err != nil || n > 0:
 		return err
 	case lost:
-		return errors.New("postgres: the connection was lost while " + doing + ", and it is not known whether that was done: read the record again")
+		return fmt.Errorf("postgres: %w", errUnknown)
 	}
 	return core.ErrConflict
 }
 
-func (s *store) exec(ctx context.Context, doing, query string, args ...any) (n int64, lost bool, err error) {
-	return ask(ctx, s.db, doing, func(ctx context.Context, c *sqlx.Conn) (int64, error) {
-		result, err := c.ExecContext(ctx, query, args...)
-		if err != nil {
-			return 0, err
-		}
-		return result.RowsAffected()
-	})
-}
-
-// purgeBatch is how many records one statement removes at most, so that it holds
-// their locks for a short time only.
-const purgeBatch = 500
-
-func (s *store) Purge(ctx context.Context, now time.Time, limit int) (removed int, err error) {
-	for removed < limit {
-		batch := min(limit-removed, purgeBatch)
-		// It waits for nobody who changes or removes one of the records just then.
-		n, _, err := s.exec(ctx, "purging", `
-			WITH expired AS MATERIALIZED (
-				SELECT kind, id FROM `+s.records+` WHERE expires <= $1 ORDER BY expires LIMIT $2 FOR UPDATE SKIP LOCKED
-			) DELETE FROM `+s.records+` r USING expired e WHERE r.kind = e.kind AND r.id = e.id`, now.UnixMilli(), batch)
-		removed += int(n)
-		if err != nil || n < int64(batch) {
-			return removed, err
-		}
-	}
-	return removed, nil
+func (s *store) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
+	// It waits for nobody who changes or removes one of the records just then.
+	n, _, err := s.exec(ctx, "purging", `
+		WITH expired AS MATERIALIZED (
+			SELECT kind, id FROM `+s.records+` WHERE expires <= $1 ORDER BY expires LIMIT $2 FOR UPDATE SKIP LOCKED
+		) DELETE FROM `+s.records+` r USING expired e WHERE r.kind = e.kind AND r.id = e.id`, now.UnixMilli(), limit)
+	return int(n), err
 }
 
 func (s *store) Close() error { return s.close() }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"testing"
 
+	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/jmoiron/sqlx"
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/storetest"
@@ -85,6 +86,20 @@ func TestPoolIsAStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) func() core.Store {
 		schema := newSchema(t)
 		db := connect(t, with(serverURL(t), "default_transaction_isolation", "serializable"))
+		db.SetMaxOpenConns(20)
+		return func() core.Store { return postgres.New(db, postgres.Options{Schema: schema}) }
+	})
+}
+
+// TestPgxIsAStore has the other driver, in the mode that PgBouncer needs.
+func TestPgxIsAStore(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) func() core.Store {
+		schema := newSchema(t)
+		db, err := sqlx.Open("pgx", with(serverURL(t), "default_query_exec_mode", "exec").String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { db.Close() })
 		db.SetMaxOpenConns(20)
 		return func() core.Store { return postgres.New(db, postgres.Options{Schema: schema}) }
 	})

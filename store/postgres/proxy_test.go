@@ -36,6 +36,7 @@ const (
 	cutAfter       // the server has done it, and the connection breaks before its answer
 	noAnswer       // the connection stays, and nothing is heard any more
 	givenUp        // the proxy answers with the error of a rolled back transaction
+	diskFull       // the proxy answers with the error of a full disk
 )
 
 func startProxy(t *testing.T, p *proxy) *proxy {
@@ -136,8 +137,9 @@ func (p *proxy) serve(client net.Conn, u *url.URL) {
 		case noAnswer:
 			_, _ = io.Copy(io.Discard, client)
 			return
-		case givenUp:
-			_, _ = client.Write([]byte("E\x00\x00\x00\x1dSERROR\x00C40001\x00Mgiven up\x00\x00Z\x00\x00\x00\x05I"))
+		case givenUp, diskFull:
+			code := map[fate]string{givenUp: "40001", diskFull: "53100"}[what]
+			_, _ = client.Write([]byte("E\x00\x00\x00\x1dSERROR\x00C" + code + "\x00Mgiven up\x00\x00Z\x00\x00\x00\x05I"))
 			continue
 		}
 		if server == nil {

@@ -11,86 +11,125 @@ import (
 	"github.com/oidcgate/oidcgate/core"
 )
 
-// BenchmarkRefresh measures the three calls of a refresh beside a SELECT 1, with few
-// and with many sessions there.
+// BenchmarkRefresh measures the three calls of a refresh with a thousand sessions
+// and with a million, beside a SELECT 1, in turns.
 //
-//	go test -run '^$' -bench . ./store/sqlite
+//	go test -run '^$' -bench Refresh -benchtime 9x ./store/sqlite
 func BenchmarkRefresh(b *testing.B) {
-	for _, n := range []int{1_000, 1_000_000} {
-		b.Run(fmt.Sprint(n, " sessions"), func(b *testing.B) {
-			s, db := filled(b, n, 4_000_000_000_000)
-			b.Run("SELECT 1", func(b *testing.B) {
-				for b.Loop() {
-					var one int
-					if err := db.QueryRowContext(b.Context(), "SELECT 1").Scan(&one); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
-			b.Run("Get, Put, Put", func(b *testing.B) {
-				for i := 0; b.Loop(); i++ {
-					refresh(b, s, fmt.Sprint(i*7919%n+1))
-				}
-			})
-		})
+	const few, many, times = 1_000, 1_000_000, 500
+	small, db := withSessions(b, few)
+	large, _ := withSessions(b, many)
+	var one, atFew, atMany, ratios []float64
+	for b.Loop() {
+		one = append(one, middle(timed(times, func(int) {
+			if err := db.QueryRowContext(b.Context(), "SELECT 1").Scan(new(int)); err != nil {
+				b.Fatal(err)
+			}
+		})))
+		atFew = append(atFew, middle(timed(times, func(i int) { refresh(b, small, id(i*7919%few)) })))
+		atMany = append(atMany, middle(timed(times, func(i int) { refresh(b, large, id(i*7919%many)) })))
+		ratios = append(ratios, atMany[len(atMany)-1]/atFew[len(atFew)-1])
 	}
+	b.ReportMetric(middle(one), "ms-SELECT-1")
+	b.ReportMetric(middle(atFew), "ms-1,000")
+	b.ReportMetric(middle(atMany), "ms-1,000,000")
+	b.ReportMetric(middle(ratios), "times")
 }
 
-// BenchmarkPurge removes 100,000 records, in batches as core does, and measures how
-// long the slowest hundredth of refreshes takes meanwhile and without.
+// BenchmarkPurge measures how long the slowest hundredth of refreshes takes while
+// core removes expired records, of which there are 100,000, and without, in turns.
+//
+//	go test -run '^$' -bench Purge -benchtime 9x ./store/sqlite
 func BenchmarkPurge(b *testing.B) {
-	for range b.N {
-		b.StopTimer()
-		s, _ := filled(b, 100_000, 1)
-		put(b, s, core.Record{Kind: "session", ID: "live", Data: make([]byte, 1024)})
-		alone := slowest(b, s, func(n int) bool { return n >= 500 })
-		b.StartTimer()
-		done := make(chan error, 1)
-		go func() {
-			for {
-				if n, err := s.Purge(b.Context(), time.UnixMilli(1), 100); err != nil || n < 100 {
-					done <- err
-					return
-				}
-			}
-		}()
-		purging := slowest(b, s, func(int) bool { return len(done) > 0 })
-		if err := <-done; err != nil {
+	const live, expired, refreshes = 1_000, 100_000, 2_000
+	s, db := withSessions(b, live)
+	insert(b, db, live, expired, 1)
+	remaining := func() (n int) {
+		b.Helper()
+		if err := db.QueryRow("SELECT count(*) FROM records WHERE kind = 'session'").Scan(&n); err != nil {
 			b.Fatal(err)
 		}
-		b.ReportMetric(float64(alone.Microseconds()), "µs-p99-alone")
-		b.ReportMetric(float64(purging.Microseconds()), "µs-p99-purging")
+		return n
 	}
+	p99 := func() float64 {
+		return timed(refreshes, func(i int) { refresh(b, s, id(i*7919%live)) })[refreshes*99/100]
+	}
+	var alone, purging, ratios []float64
+	var removed int
+	var took time.Duration
+	for b.Loop() {
+		alone = append(alone, p99())
+		auth := started(b, s)
+		before, began := remaining(), time.Now()
+		purging = append(purging, p99())
+		removed, took = removed+before-remaining(), took+time.Since(began)
+		if err := auth.Close(); err != nil {
+			b.Fatal(err)
+		}
+		ratios = append(ratios, purging[len(purging)-1]/alone[len(alone)-1])
+	}
+	if remaining() == live {
+		b.Fatal("there was nothing left to purge")
+	}
+	b.ReportMetric(middle(alone), "ms-p99-alone")
+	b.ReportMetric(middle(purging), "ms-p99-purging")
+	b.ReportMetric(middle(ratios), "times")
+	b.ReportMetric(float64(removed)/took.Seconds(), "removed/s")
 }
 
-// filled gives a store with so many sessions, and its database.
-func filled(b *testing.B, n int, expires int64) (core.Store, *sql.DB) {
+// withSessions gives a store with a signing key and so many sessions, and its
+// database.
+func withSessions(b *testing.B, n int) (core.Store, *sql.DB) {
+	b.Helper()
 	path := filepath.Join(b.TempDir(), "app.db")
 	s := opened(b, path)
-	db, err := sql.Open("sqlite", path)
-	if err != nil {
+	if err := started(b, s).Close(); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { db.Close() })
-	if _, err := db.Exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
-		INSERT INTO records SELECT 'session', i, 1, 'user-' || i / 2, 'sid-' || i, randomblob(1024), ?2 FROM n`, n, expires); err != nil {
-		b.Fatal(err)
-	}
+	db := plain(b, path+"?_pragma=cache_size(-1000000)")
+	insert(b, db, 0, n, 4_000_000_000_000)
 	return s, db
 }
 
-// slowest refreshes until it is enough, and gives the 99th percentile.
-func slowest(b *testing.B, s core.Store, enough func(n int) bool) time.Duration {
-	var took []time.Duration
-	for len(took) == 0 || !enough(len(took)) {
-		begin := time.Now()
-		refresh(b, s, "live")
-		took = append(took, time.Since(begin))
+// insert adds sessions with the numbers from first on, whose ids are in no order.
+func insert(b *testing.B, db *sql.DB, first, n int, expires int64) {
+	b.Helper()
+	if _, err := db.Exec(`WITH RECURSIVE n(i) AS (SELECT ?1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1 + ?2 - 1)
+		INSERT INTO records SELECT 'session', printf('%08x', i * 2654435761 & 4294967295), 1, 'user-' || i / 2, hex(randomblob(16)), randomblob(2048), ?3 FROM n`,
+		first, n, expires); err != nil {
+		b.Fatal(err)
 	}
-	slices.Sort(took)
-	return took[len(took)*99/100]
 }
 
+// id is the id of the session with that number.
+func id(i int) string { return fmt.Sprintf("%08x", uint32(i*2654435761)) }
+
+// started gives an application that has opened the store, and so purges it.
+func started(b *testing.B, s core.Store) *core.Auth {
+	b.Helper()
+	auth := newAuth(b, s, secret)
+	if err := startStore(b, auth); err != nil {
+		b.Fatal(err)
+	}
+	return auth
+}
+
+// timed makes a call so many times, and gives how long each took, in milliseconds
+// and in order.
+func timed(times int, call func(i int)) []float64 {
+	took := make([]float64, times)
+	for i := range took {
+		began := time.Now()
+		call(i)
+		took[i] = time.Since(began).Seconds() * 1000
+	}
+	slices.Sort(took)
+	return took
+}
+
+func middle(values []float64) float64 { return slices.Sorted(slices.Values(values))[len(values)/2] }
+
+// refresh makes the three calls of a refresh.
 func refresh(b *testing.B, s core.Store, id string) {
 	r, err := s.Get(b.Context(), "session", id)
 	for range 2 {

@@ -186,6 +186,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantAdvice(t, sqlite.New(path).Open(t.Context()), row.advice)
+			wantAdvice(t, startStore(t, newAuth(t, sqlite.New(path), secret)), row.advice)
 			if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
 				t.Errorf("the file has changed, or %v", err)
 			}
@@ -193,7 +194,9 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	}
 	wantAdvice(t, sqlite.New(dir).Open(t.Context()), dir)
 	wantAdvice(t, sqlite.New("").Open(t.Context()), "the path is empty")
-	wantAdvice(t, sqlite.New(filepath.Join(dir, "no database", "app.db")).Open(t.Context()), "not a directory")
+	inNoFolder := sqlite.New(filepath.Join(dir, "no database", "app.db"))
+	wantAdvice(t, inNoFolder.Open(t.Context()), "not a directory")
+	wantAdvice(t, startStore(t, newAuth(t, inNoFolder, secret)), "not a directory")
 }
 
 // TestLockedFileEndsWithTheContext has another program hold the lock for longer than a call may take.
@@ -258,5 +261,7 @@ func TestFullDisk(t *testing.T) {
 	if err != nil || len(found) != n {
 		t.Fatalf("%d of %d records are there, error %v", len(found), n, err)
 	}
-	wantAdvice(t, sqlite.New(filepath.Join(dir, "other.db")).Open(t.Context()), "the disk is full")
+	other := sqlite.New(filepath.Join(dir, "other.db"))
+	wantAdvice(t, other.Open(t.Context()), "the disk is full")
+	wantAdvice(t, startStore(t, newAuth(t, other, secret)), "the disk is full")
 }

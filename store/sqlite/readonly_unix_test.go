@@ -3,6 +3,7 @@
 package sqlite_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,15 +56,29 @@ func TestFileThatMayNotBeWritten(t *testing.T) {
 			if err := os.Chmod(dir, row.dir); err != nil {
 				t.Fatal(err)
 			}
-			cmd := process(t, program, "write", path)
-			asAnotherUser(cmd)
-			out, err := cmd.CombinedOutput()
-			if err == nil || !strings.HasPrefix(string(out), "sqlite: opening") || !strings.Contains(string(out), row.advice) {
-				t.Errorf("error %v without %q: %s", err, row.advice, out)
+			for _, role := range []string{"write", "start"} {
+				cmd := process(t, program, role, path)
+				asAnotherUser(cmd)
+				out, err := cmd.CombinedOutput()
+				if err == nil || !strings.Contains(string(out), "sqlite: opening") || !strings.Contains(string(out), row.advice) {
+					t.Errorf("error %v without %q: %s", err, row.advice, out)
+				}
+				t.Logf("%s", out)
 			}
-			t.Logf("%s", out)
 		})
 	}
+	t.Run("another user's file beside it", func(t *testing.T) {
+		if err := errors.Join(os.Chmod(path, 0o666), os.Chmod(dir, 0o777), os.WriteFile(path+"-wal", nil, 0o000)); err != nil {
+			t.Fatal(err)
+		}
+		defer os.Remove(path + "-wal")
+		cmd := process(t, program, "write", path)
+		asAnotherUser(cmd)
+		out, err := cmd.CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "-wal") {
+			t.Errorf("error %v: %s", err, out)
+		}
+	})
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)
 	}

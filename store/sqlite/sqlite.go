@@ -16,7 +16,9 @@
 // # The file
 //
 // Open makes it, readable and writable by its user alone (mode 0600), and folders
-// that are missing likewise (0700). A file that is there keeps its mode. SQLite
+// that are missing likewise (0700). A file that is there keeps its mode, and may be
+// behind a symbolic link. If it is removed or replaced while it is open, every call
+// fails, since what was written then would be lost. SQLite
 // puts two more files beside it, app.db-wal and app.db-shm, with the same mode: all
 // three belong together, so don't copy the first one alone while a program uses it
 // (docs/stores.md tells how to make a backup). The file is the store's own: one with
@@ -43,16 +45,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
-	"os"
-	"path/filepath"
-	"runtime"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/oidcgate/oidcgate/core"
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
+	_ "modernc.org/sqlite" // the driver
 )
 
 func init() {
@@ -76,9 +73,6 @@ func init() {
 	})
 }
 
-// memory is the path of a database that is not a file.
-const memory = ":memory:"
-
 // New gives a store in the file at path, which is taken as it is: relative to the
 // folder that the program runs in, with no character that means anything special.
 // Only ":memory:" is no file, but an empty database in memory of this store's own,
@@ -92,28 +86,7 @@ type store struct {
 	db   atomic.Pointer[database] // nil while not open
 }
 
-// database is one file, opened twice: one connection that writes, for which
-// writers queue up, and some that read. In memory both are the same connection,
-// since there each connection would have a database of its own.
-type database struct{ write, read *sql.DB }
-
-func (d *database) close() error { return errors.Join(d.read.Close(), d.write.Close()) }
-
 const columns = "kind, id, version, key1, key2, data, expires"
-
-// migrations lead from each version of the schema to the next. One that was
-// released is never changed.
-var migrations = []string{`
-	CREATE TABLE records (
-		kind TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL,
-		key1 TEXT NOT NULL, key2 TEXT NOT NULL, data BLOB NOT NULL,
-		expires INTEGER, -- NULL: never
-		PRIMARY KEY (kind, id)
-	) STRICT;
-	CREATE INDEX records_key1 ON records (kind, key1, id) WHERE key1 <> '';
-	CREATE INDEX records_key2 ON records (kind, key2, id) WHERE key2 <> '';
-	CREATE INDEX records_expires ON records (expires) WHERE expires IS NOT NULL;`,
-}
 
 func (s *store) Open(ctx context.Context) error {
 	db, err := connect(ctx, s.path)
@@ -128,114 +101,6 @@ func (s *store) Open(ctx context.Context) error {
 	}
 	if !s.db.CompareAndSwap(nil, db) { // it is open already
 		return db.close()
-	}
-	return nil
-}
-
-// connect opens the database and brings its schema up to date.
-func connect(ctx context.Context, path string) (*database, error) {
-	db, err := openFile(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	if err := db.migrate(ctx, path); err != nil {
-		return nil, errors.Join(err, db.close())
-	}
-	return db, nil
-}
-
-// creating is held while a file is made. POSIX drops all the locks that a process
-// has on a file when the process closes any of its descriptors, so nobody may have
-// opened the file as a database by then.
-var creating sync.Mutex
-
-func openFile(ctx context.Context, path string) (*database, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	const options = "?_txlock=immediate&_pragma=busy_timeout(60000)"
-	if path == memory {
-		db, err := sql.Open("sqlite", memory+options)
-		if err != nil {
-			return nil, err
-		}
-		db.SetMaxOpenConns(1)
-		return &database{db, db}, nil
-	}
-	if path == "" {
-		return nil, errors.New("the path is empty: name a file, or :memory: for none")
-	}
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, err
-	}
-	creating.Lock()
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err == nil {
-		err = file.Close()
-	}
-	creating.Unlock()
-	if err != nil && !errors.Is(err, os.ErrExist) {
-		return nil, err
-	}
-	uri := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
-	write, err := sql.Open("sqlite", uri.String()+options)
-	if err != nil {
-		return nil, err
-	}
-	read, err := sql.Open("sqlite", uri.String()+options)
-	if err != nil {
-		return nil, errors.Join(err, write.Close())
-	}
-	write.SetMaxOpenConns(1)
-	readers := max(2, runtime.GOMAXPROCS(0))
-	read.SetMaxOpenConns(readers)
-	read.SetMaxIdleConns(readers)
-	return &database{write, read}, nil
-}
-
-// migrate brings the schema up to date. Beginning the transaction takes the lock,
-// so of ten who open a new file one creates the schema. Only a database that is ours
-// is then put into WAL mode, where it stays.
-func (d *database) migrate(ctx context.Context, path string) error {
-	tx, err := d.write.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
-	var version, tables, ours int
-	if err := tx.QueryRowContext(ctx, `SELECT (SELECT user_version FROM pragma_user_version),
-		(SELECT count(*) FROM sqlite_schema), (SELECT count(*) FROM sqlite_schema WHERE name = 'records_expires')`).Scan(&version, &tables, &ours); err != nil {
-		return err
-	}
-	switch {
-	case tables > 0 && (version < 1 || ours == 0):
-		return errors.New("the file is the database of another program: give the store a file of its own")
-	case version > len(migrations):
-		return fmt.Errorf("the database has schema version %d, made by a newer version of this program, which knows up to %d: run that one, or restore a backup from before the upgrade", version, len(migrations))
-	}
-	for _, statements := range migrations[version:] {
-		if _, err := tx.ExecContext(ctx, statements); err != nil {
-			return err
-		}
-	}
-	// It is set even if it is right already: writing is how to find out that a file
-	// can't be written.
-	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", len(migrations))); err != nil {
-		return err
-	}
-	if err := tx.Commit(); err != nil || path == memory {
-		return err
-	}
-	var mode string
-	if err := d.write.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
-		return err
-	}
-	if mode != "wal" {
-		return errors.New("the file system can't do what WAL mode needs: put the file on a local disk")
 	}
 	return nil
 }
@@ -302,14 +167,24 @@ func (s *store) Close() error {
 	return nil
 }
 
-var errNotOpen = errors.New("sqlite: the store is not open: call Open first")
+// opened gives the database, if it is there still.
+func (s *store) opened(ctx context.Context, doing string) (*database, error) {
+	db := s.db.Load()
+	if db == nil {
+		return nil, errors.New("sqlite: the store is not open: call Open first")
+	}
+	if err := db.check(); err != nil {
+		return nil, s.explain(ctx, doing, err)
+	}
+	return db, nil
+}
 
 // exec runs one statement that writes. By itself it is a transaction that begins
 // with the lock for writing, so what it has read can't be out of date.
 func (s *store) exec(ctx context.Context, doing, query string, args ...any) (int, error) {
-	db := s.db.Load()
-	if db == nil {
-		return 0, errNotOpen
+	db, err := s.opened(ctx, doing)
+	if err != nil {
+		return 0, err
 	}
 	result, err := db.write.ExecContext(ctx, query, args...)
 	if err != nil {
@@ -320,9 +195,9 @@ func (s *store) exec(ctx context.Context, doing, query string, args ...any) (int
 }
 
 func (s *store) records(ctx context.Context, query string, args ...any) ([]core.Record, error) {
-	db := s.db.Load()
-	if db == nil {
-		return nil, errNotOpen
+	db, err := s.opened(ctx, "reading")
+	if err != nil {
+		return nil, err
 	}
 	rows, err := db.read.QueryContext(ctx, query, args...)
 	if err != nil {
@@ -346,28 +221,6 @@ func (s *store) records(ctx context.Context, query string, args ...any) ([]core.
 	}
 	return found, nil
 }
-
-// advice is what to do about the errors of SQLite.
-var advice = map[int]string{
-	sqlite3.SQLITE_BUSY:     "another program has locked it for a minute: end that one",
-	sqlite3.SQLITE_CANTOPEN: "the user who runs this program must be able to read and write it and to make files in its folder",
-	sqlite3.SQLITE_CORRUPT:  "it is damaged: restore a backup",
-	sqlite3.SQLITE_FULL:     "the disk is full: make room; what was written before is safe",
-	sqlite3.SQLITE_IOERR:    "the disk or file system fails",
-	sqlite3.SQLITE_NOTADB:   "it is not an SQLite database: name another file",
-	sqlite3.SQLITE_PERM:     "the user who runs this program must be able to read and write it and to make files in its folder",
-	sqlite3.SQLITE_READONLY: "it is read-only: the user who runs this program must be able to write it and its folder",
-}
-
-func code(err error) int {
-	var failed *sqlite.Error
-	if errors.As(err, &failed) {
-		return failed.Code() & 0xff // without what makes it an extended one
-	}
-	return 0
-}
-
-func isBusy(err error) bool { return code(err) == sqlite3.SQLITE_BUSY }
 
 // explain makes errors those of the context where it has ended, which SQLite
 // reports as an interruption, and says what to do about others.

@@ -1,0 +1,79 @@
+package postgres_test
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/oidcgate/oidcgate/core"
+)
+
+const (
+	secret        = "c2VjcmV0IG9uZSBmb3IgdGVzdHMgb25seSwgMzIgYnl0ZXMh"
+	anotherSecret = "YW5vdGhlciBzZWNyZXQgZm9yIHRlc3RzLCAzMiBieXRlcyEh"
+)
+
+// newAuth gives an application with the store. Its provider is nowhere.
+func newAuth(t testing.TB, s core.Store, secret string) *core.Auth {
+	t.Helper()
+	auth, err := core.New(core.Config{
+		Issuer: "http://127.0.0.1:1", ClientID: "shop", PublicURL: "http://127.0.0.1:1/api",
+		Secrets: []string{secret}, Broker: &core.Broker{Store: s, Algorithm: "ES256"},
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = auth.Close() })
+	return auth
+}
+
+// startStore gives what Start has to say about the store, which it looks at before
+// the provider.
+func startStore(t testing.TB, auth *core.Auth) error {
+	t.Helper()
+	err := auth.Start(t.Context())
+	if h := auth.Health(); h.Store.State == core.StateGood && h.SigningKeys.State == core.StateGood {
+		return nil
+	}
+	return err
+}
+
+// TestStartRefusesRecordsThatItCannotOpen has a row be changed by hand, and the
+// secret be another one. Both are errors, and the records stay as they are.
+func TestStartRefusesRecordsThatItCannotOpen(t *testing.T) {
+	u, schema := serverURL(t), newSchema(t)
+	s, db := opened(t, open(t, with(u, "schema", schema).String())), connect(t, u)
+	table := `"` + schema + `".oidcgate_records`
+	start := func(secret string) error { return startStore(t, newAuth(t, s, secret)) }
+	if err := start(secret); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Put(t.Context(), core.Record{Kind: "session", ID: "expired", Expires: time.UnixMilli(1)}); err != nil {
+		t.Fatal(err)
+	}
+	var before, after string
+	dump := "SELECT string_agg(r::text, ';' ORDER BY id) FROM " + table + " r"
+	if err := db.Get(&before, dump); err != nil {
+		t.Fatal(err)
+	}
+	wantAdvice(t, start(anotherSecret), "add that secret to Config.Secrets")
+	if err := db.Get(&after, dump); err != nil || after != before {
+		t.Errorf("the records have changed, or %v", err)
+	}
+	db.MustExec("UPDATE " + table + ` SET data = substr(data, 1, length(data) - 1) || '\x00' WHERE kind = 'signing-key'`)
+	wantAdvice(t, start(secret), "restore the record from a backup, or delete it")
+}
+
+// TestFullDiskIsSaidToBeFull has the server answer so to whatever is written.
+func TestFullDiskIsSaidToBeFull(t *testing.T) {
+	p := startProxy(t, &proxy{deal: func(request string) fate {
+		if strings.Contains(request, statements["insert"]) {
+			return diskFull
+		}
+		return pass
+	}})
+	s := opened(t, open(t, with(p.url, "schema", newSchema(t)).String()))
+	wantAdvice(t, startStore(t, newAuth(t, s, secret)), "the server's disk is full: make room")
+}
