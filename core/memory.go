@@ -27,8 +27,9 @@ func NewMemoryStore() Store {
 	}
 }
 
-// memoryStore is two indexes of the same records. A record in them is never
-// written to, a change replaces it; so it may be read without the lock.
+// memoryStore is two indexes of the same records. A change is written into the
+// record where it is, and moves it in an index only if it has another place there.
+// What Data points to is never written to, and may be read without the lock.
 type memoryStore struct {
 	mu       sync.RWMutex
 	byKey    orderedSet[keyedRecord]
@@ -50,14 +51,15 @@ func (s *memoryStore) Get(ctx context.Context, kind, id string) (Record, error) 
 		return Record{}, err
 	}
 	s.mu.RLock()
-	r := s.current(kind, id)
-	s.mu.RUnlock()
-	if r == nil {
+	found := s.current(kind, id)
+	if found == nil {
+		s.mu.RUnlock()
 		return Record{}, ErrNotFound
 	}
-	c := *r
-	c.Data = bytes.Clone(r.Data)
-	return c, nil
+	r := *found
+	s.mu.RUnlock()
+	r.Data = bytes.Clone(r.Data)
+	return r, nil
 }
 
 func (s *memoryStore) Find(ctx context.Context, kind, key, after string, limit int) ([]Record, error) {
@@ -89,19 +91,30 @@ func (s *memoryStore) Put(ctx context.Context, r Record) (int64, error) {
 	r.Expires = r.Expires.Truncate(time.Millisecond)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch old := s.current(r.Kind, r.ID); {
+	old := s.current(r.Kind, r.ID)
+	switch {
 	case old == nil && r.Version == 0:
+		old = &Record{}
 	case old != nil && old.Version == r.Version:
-		s.remove(old)
 	default:
 		return 0, ErrConflict
 	}
 	r.Version++
-	for _, key := range append(r.Keys[:], "") {
-		s.byKey.add(keyedRecord{key, &r})
+	rekeyed, moved := old.Version == 0 || old.Keys != r.Keys, !old.Expires.Equal(r.Expires)
+	if rekeyed {
+		s.removeKeys(old)
 	}
-	if !r.Expires.IsZero() {
-		s.byExpiry.add(&r)
+	if moved {
+		s.byExpiry.remove(old)
+	}
+	*old = r
+	if rekeyed {
+		for _, key := range append(r.Keys[:], "") {
+			s.byKey.add(keyedRecord{key, old})
+		}
+	}
+	if moved && !r.Expires.IsZero() {
+		s.byExpiry.add(old)
 	}
 	return r.Version, nil
 }
@@ -147,10 +160,14 @@ func (s *memoryStore) current(kind, id string) *Record {
 
 // remove takes a record out of both indexes. The caller holds the lock.
 func (s *memoryStore) remove(r *Record) {
+	s.removeKeys(r)
+	s.byExpiry.remove(r)
+}
+
+func (s *memoryStore) removeKeys(r *Record) {
 	for _, key := range append(r.Keys[:], "") {
 		s.byKey.remove(keyedRecord{key, r})
 	}
-	s.byExpiry.remove(r)
 }
 
 // chunkSize is how many items a chunk of an orderedSet holds at most.
