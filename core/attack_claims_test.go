@@ -302,9 +302,9 @@ func TestATokenWithANumberThatIsTooLargeIsRefused(t *testing.T) {
 			for _, name := range []string{"a", "z"} { // claims are sorted: in front of all others, and behind
 				_, err := a.auth.Verify(t.Context(), provider.Sign(t, nil, provider.Claims("bob", map[string]any{name: value})))
 				if good {
-					require.NoError(t, err, value)
+					require.NoError(t, err, "%.40s", value)
 				} else {
-					require.ErrorContains(t, err, "a number that is too large", value)
+					require.ErrorIs(t, err, core.ErrInvalidToken, "%.40s", value)
 				}
 			}
 		}

@@ -68,7 +68,7 @@ func (a *Auth) checkSubject(c *candidate) error {
 	if usableSubject(subject.Subject) != nil {
 		return refuse("The subject_token has no subject: it stands for no user.")
 	}
-	if subject.Confirmation != nil {
+	if subject.Confirmation {
 		return refuse("The subject_token is bound to a key of its sender, and ours would not be.")
 	}
 	// ID tokens go through browsers and logs, and are meant for our client id as

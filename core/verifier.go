@@ -242,7 +242,7 @@ func headerType(c *candidate) error {
 func noOtherToken(c *candidate) error {
 	isAccessToken := len(c.claims.scopes()) > 0 || c.claims.Type == "Bearer"
 	switch {
-	case c.claims.Events != nil:
+	case c.claims.Events:
 		return errors.New("the token is a logout token, not an access token")
 	case c.claims.Type == "ID",
 		c.claims.AccessTokenHash != nil,

@@ -6,7 +6,9 @@ package jose
 import (
 	"encoding/base64"
 	"errors"
+	"hash/maphash"
 	"strings"
+	"sync/atomic"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -63,21 +65,15 @@ func Cut(raw string) (Token, error) {
 	}
 	encoded := []byte(raw)
 	t := Token{Signed: encoded[:len(header)+1+len(payload)]}
-	headerJSON, err := decode(encoded[:len(header)])
-	if err != nil {
-		return Token{}, ErrEncoding
+	var err error
+	if t.Header, err = readHeader(header); err != nil {
+		return Token{}, err
 	}
 	if t.Payload, err = decode(t.Signed[len(header)+1:]); err != nil {
 		return Token{}, ErrEncoding
 	}
 	if t.Signature, err = decode(encoded[len(t.Signed)+1:]); err != nil {
 		return Token{}, ErrEncoding
-	}
-	if err := json.Unmarshal(headerJSON, &t.Header); err != nil || headerJSON[0] != '{' {
-		return Token{}, ErrHeader
-	}
-	if t.Header.Critical != nil || t.Header.Base64 != nil {
-		return Token{}, ErrCritical
 	}
 	return t, nil
 }
@@ -86,4 +82,43 @@ func decode(encoded []byte) ([]byte, error) {
 	decoded := make([]byte, strict.DecodedLen(len(encoded)))
 	n, err := strict.Decode(decoded, encoded)
 	return decoded[:n], err
+}
+
+// knownHeader is a header that was read before. All the tokens that a key signs
+// have the same one, mostly.
+type knownHeader struct {
+	encoded string
+	header  Header
+}
+
+// knownHeaders are some headers, each at a place that follows from its hash.
+// Anybody may put another there, which only costs to read it again.
+var (
+	knownHeaders [64]atomic.Pointer[knownHeader]
+	headerSeed   = maphash.MakeSeed()
+)
+
+// maxKnown is how long a header may be that is remembered, in bytes as it is sent.
+const maxKnown = 256
+
+func readHeader(encoded string) (Header, error) {
+	place := &knownHeaders[maphash.String(headerSeed, encoded)%uint64(len(knownHeaders))]
+	if known := place.Load(); known != nil && known.encoded == encoded {
+		return known.header, nil
+	}
+	document, err := decode([]byte(encoded))
+	if err != nil {
+		return Header{}, ErrEncoding
+	}
+	var header Header
+	if err := json.Unmarshal(document, &header); err != nil || document[0] != '{' {
+		return Header{}, ErrHeader
+	}
+	if header.Critical != nil || header.Base64 != nil {
+		return Header{}, ErrCritical
+	}
+	if len(encoded) <= maxKnown {
+		place.Store(&knownHeader{strings.Clone(encoded), header})
+	}
+	return header, nil
 }
