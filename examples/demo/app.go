@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/examples/internal/probe"
 )
 
 // route is one of the application's own routes, and who may call it.
@@ -117,7 +118,7 @@ type application struct {
 // startApplication serves the application on a listener that was made for o.addr. A
 // config without a PublicURL gets the one that follows from that. The listener and
 // the broker's store are the application's from then on, also if there is an error.
-func startApplication(ctx context.Context, listener net.Listener, o options, config core.Config, people []person) (*application, error) {
+func startApplication(ctx context.Context, listener net.Listener, o options, config core.Config, people []probe.Person) (*application, error) {
 	app := &application{listener: listener, failed: make(chan error, 1)}
 	err := app.open(ctx, config)
 	if err == nil {
@@ -149,7 +150,7 @@ func (app *application) open(ctx context.Context, config core.Config) error {
 	return nil
 }
 
-func (app *application) configure(o options, config core.Config, people []person) error {
+func (app *application) configure(o options, config core.Config, people []probe.Person) error {
 	local := "http://" + reachable(o.addr, app.listener.Addr())
 	config.PublicURL = cmp.Or(config.PublicURL, local+"/api")
 	public, err := url.Parse(config.PublicURL)

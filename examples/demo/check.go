@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/oidcgate/oidcgate/examples/internal/probe"
 )
 
 // stepTimeout is how long one step may take, so that nothing hangs the check.
@@ -36,9 +36,6 @@ func stepsOf(passthrough bool) []step {
 	return slices.Concat(steps, brokerSteps, sessionSteps)
 }
 
-// errCheckFailed is told by the exit code alone: the steps have said why.
-var errCheckFailed = errors.New("a step of the check failed")
-
 // check is an application with a provider of its own, and the client that tries
 // them.
 type check struct {
@@ -55,24 +52,11 @@ type check struct {
 
 // runCheck goes through all the steps, says how each went, and fails if any did.
 func runCheck(ctx context.Context, o options, out io.Writer) error {
-	passed, failed := 0, 0
-	report := func(name string, err error) {
-		if err != nil {
-			failed++
-			fmt.Fprintf(out, "FAIL %s: %v\n", name, err)
-			return
-		}
-		passed++
-		fmt.Fprintf(out, "ok %s\n", name)
+	report := probe.NewReport(out)
+	if err := goThrough(ctx, o, report.Step); err != nil {
+		report.Step("start and end", err)
 	}
-	if err := goThrough(ctx, o, report); err != nil {
-		report("start and end", err)
-	}
-	fmt.Fprintf(out, "%d passed, %d failed\n", passed, failed)
-	if failed > 0 {
-		return errCheckFailed
-	}
-	return nil
+	return report.End()
 }
 
 // goThrough reports how each step went, and fails if it can't begin, or leaves
@@ -218,14 +202,4 @@ func (c *check) try(ctx context.Context, s step) error {
 		return err
 	}
 	return s.run(c, ctx)
-}
-
-// inOrder runs parts of a step until one fails.
-func inOrder(parts ...func() error) error {
-	for _, part := range parts {
-		if err := part(); err != nil {
-			return err
-		}
-	}
-	return nil
 }

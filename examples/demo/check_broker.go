@@ -10,6 +10,7 @@ import (
 	"reflect"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/oidcgate/oidcgate/examples/internal/probe"
 )
 
 // brokerSteps are about tokens of the application's own.
@@ -24,7 +25,7 @@ var brokerSteps = []step{
 // ownToken: a resource server anywhere needs the issuer's URL and nothing else.
 // It takes the keys and the algorithms from the metadata that it finds there.
 func (c *check) ownToken(ctx context.Context) error {
-	tokens, err := c.signIn(ctx, alice, "openid", "profile", "email")
+	tokens, err := c.signIn(ctx, probe.Alice, "openid", "profile", "email")
 	if err != nil {
 		return err
 	}
@@ -63,21 +64,21 @@ func (c *check) metadata(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var first answer
+	var first probe.Answer
 	for i, address := range []string{
 		c.app.publicURL + "/.well-known/openid-configuration",
 		c.app.publicURL + "/.well-known/oauth-authorization-server",
 		c.app.origin + "/.well-known/oauth-authorization-server" + public.Path,
 	} {
-		a := newBrowser().call(ctx, address)
-		if err := a.is(http.StatusOK, ""); err != nil {
+		a := probe.NewBrowser().Call(ctx, address)
+		if err := a.Is(http.StatusOK, ""); err != nil {
 			return fmt.Errorf("%s: %w", address, err)
 		}
 		if i == 0 {
 			first = a
 		}
-		if a.text("issuer") != c.app.publicURL || !reflect.DeepEqual(a.body, first.body) {
-			return fmt.Errorf("%s has another document: %v", address, a.body)
+		if a.Text("issuer") != c.app.publicURL || !reflect.DeepEqual(a.Body, first.Body) {
+			return fmt.Errorf("%s has another document: %v", address, a.Body)
 		}
 	}
 	return nil
@@ -89,18 +90,18 @@ func (c *check) exchange(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.is(http.StatusOK, ""); err != nil {
+	if err := a.Is(http.StatusOK, ""); err != nil {
 		return err
 	}
-	if a.text("refresh_token") != "" || a.text("issued_token_type") != accessTokenType {
-		return fmt.Errorf("the answer is for a %s, or has a refresh token", a.text("issued_token_type"))
+	if a.Text("refresh_token") != "" || a.Text("issued_token_type") != accessTokenType {
+		return fmt.Errorf("the answer is for a %s, or has a refresh token", a.Text("issued_token_type"))
 	}
-	me := c.get(ctx, "/me", a.text("access_token"))
-	if err := me.is(http.StatusOK, ""); err != nil {
+	me := c.get(ctx, "/me", a.Text("access_token"))
+	if err := me.Is(http.StatusOK, ""); err != nil {
 		return err
 	}
-	if me.text("subject") != "user-alice" {
-		return fmt.Errorf("the token is about %q", me.text("subject"))
+	if me.Text("subject") != "user-alice" {
+		return fmt.Errorf("the token is about %q", me.Text("subject"))
 	}
 	return nil
 }
@@ -110,11 +111,11 @@ func (c *check) exchangeNarrower(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	token := a.text("access_token")
-	return inOrder(
-		func() error { return a.is(http.StatusOK, "") },
-		func() error { return c.get(ctx, "/me", token).is(http.StatusOK, "") },
-		func() error { return c.get(ctx, "/mail", token).is(http.StatusForbidden, "insufficient_scope") },
+	token := a.Text("access_token")
+	return probe.InOrder(
+		func() error { return a.Is(http.StatusOK, "") },
+		func() error { return c.get(ctx, "/me", token).Is(http.StatusOK, "") },
+		func() error { return c.get(ctx, "/mail", token).Is(http.StatusForbidden, "insufficient_scope") },
 	)
 }
 
@@ -128,7 +129,7 @@ func (c *check) exchangeRefused(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := a.is(http.StatusBadRequest, code); err != nil {
+		if err := a.Is(http.StatusBadRequest, code); err != nil {
 			return err
 		}
 	}
@@ -139,10 +140,10 @@ const accessTokenType = "urn:ietf:params:oauth:token-type:access_token"
 
 // exchangeFor exchanges a token that alice got from the provider itself. The
 // wish goes before what is sent otherwise.
-func (c *check) exchangeFor(ctx context.Context, wish url.Values) (answer, error) {
-	theirs, err := c.signInAtProvider(ctx, alice)
+func (c *check) exchangeFor(ctx context.Context, wish url.Values) (probe.Answer, error) {
+	theirs, err := c.signInAtProvider(ctx, probe.Alice)
 	if err != nil {
-		return answer{}, err
+		return probe.Answer{}, err
 	}
 	form := url.Values{
 		"grant_type":    {"urn:ietf:params:oauth:grant-type:token-exchange"},

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/oidcgate/oidcgate/examples/internal/probe"
 )
 
 var guardSteps = []step{
@@ -27,16 +28,16 @@ var logoutSteps = []step{
 }
 
 func (c *check) guardGood(ctx context.Context) error {
-	tokens, err := c.signIn(ctx, bob)
+	tokens, err := c.signIn(ctx, probe.Bob)
 	if err != nil {
 		return err
 	}
 	a := c.get(ctx, "/me", tokens.AccessToken)
-	if err := a.is(http.StatusOK, ""); err != nil {
+	if err := a.Is(http.StatusOK, ""); err != nil {
 		return err
 	}
-	if a.text("subject") != "user-bob" || a.text("username") != "bob" {
-		return fmt.Errorf("the handler saw the token of %q, %q", a.text("subject"), a.text("username"))
+	if a.Text("subject") != "user-bob" || a.Text("username") != "bob" {
+		return fmt.Errorf("the handler saw the token of %q, %q", a.Text("subject"), a.Text("username"))
 	}
 	return nil
 }
@@ -44,23 +45,23 @@ func (c *check) guardGood(ctx context.Context) error {
 // guardMissing: a request without a token is told no error (RFC 6750, 3.1).
 func (c *check) guardMissing(ctx context.Context) error {
 	a := c.get(ctx, "/me", "")
-	if err := a.refused(http.StatusUnauthorized, "missing_token", "Bearer"); err != nil {
+	if err := a.Refused(http.StatusUnauthorized, "missing_token", "Bearer"); err != nil {
 		return err
 	}
-	if challenge := a.header.Get("WWW-Authenticate"); strings.Contains(challenge, "error") {
+	if challenge := a.Header.Get("WWW-Authenticate"); strings.Contains(challenge, "error") {
 		return fmt.Errorf("the challenge is %q", challenge)
 	}
 	return nil
 }
 
 func (c *check) guardBad(ctx context.Context) error {
-	tokens, err := c.signIn(ctx, bob)
+	tokens, err := c.signIn(ctx, probe.Bob)
 	if err != nil {
 		return err
 	}
 	end := strings.LastIndex(tokens.AccessToken, ".") + 1
 	signed, signature := tokens.AccessToken[:end], tokens.AccessToken[end:]
-	theirs, err := c.signInAtProvider(ctx, bob)
+	theirs, err := c.signInAtProvider(ctx, probe.Bob)
 	if err != nil {
 		return err
 	}
@@ -75,7 +76,7 @@ func (c *check) guardBad(ctx context.Context) error {
 		all["an access token of the provider"] = theirs.AccessToken
 	}
 	for what, bad := range all {
-		if err := c.get(ctx, "/me", bad).refused(http.StatusUnauthorized, "invalid_token", `error="invalid_token"`); err != nil {
+		if err := c.get(ctx, "/me", bad).Refused(http.StatusUnauthorized, "invalid_token", `error="invalid_token"`); err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
 	}
@@ -83,18 +84,18 @@ func (c *check) guardBad(ctx context.Context) error {
 }
 
 func (c *check) guardScope(ctx context.Context) error {
-	wide, err := c.signIn(ctx, alice, "profile", "email")
+	wide, err := c.signIn(ctx, probe.Alice, "profile", "email")
 	if err != nil {
 		return err
 	}
-	narrow, err := c.signIn(ctx, alice, "profile")
+	narrow, err := c.signIn(ctx, probe.Alice, "profile")
 	if err != nil {
 		return err
 	}
-	return inOrder(
-		func() error { return c.get(ctx, "/mail", wide.AccessToken).is(http.StatusOK, "") },
+	return probe.InOrder(
+		func() error { return c.get(ctx, "/mail", wide.AccessToken).Is(http.StatusOK, "") },
 		func() error {
-			return c.get(ctx, "/mail", narrow.AccessToken).refused(http.StatusForbidden, "insufficient_scope", `scope="email"`)
+			return c.get(ctx, "/mail", narrow.AccessToken).Refused(http.StatusForbidden, "insufficient_scope", `scope="email"`)
 		},
 	)
 }
@@ -109,34 +110,34 @@ func (c *check) guardClaim(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if detail := refusal.text("detail"); !strings.Contains(detail, "claims") {
+	if detail := refusal.Text("detail"); !strings.Contains(detail, "claims") {
 		return fmt.Errorf("the detail %q does not speak of claims", detail)
 	}
 	return nil
 }
 
 // aliceMayBobMayNot gives the answer that bob gets.
-func (c *check) aliceMayBobMayNot(ctx context.Context, path string) (answer, error) {
-	may, err := c.signIn(ctx, alice)
+func (c *check) aliceMayBobMayNot(ctx context.Context, path string) (probe.Answer, error) {
+	may, err := c.signIn(ctx, probe.Alice)
 	if err != nil {
-		return answer{}, err
+		return probe.Answer{}, err
 	}
-	mayNot, err := c.signIn(ctx, bob)
+	mayNot, err := c.signIn(ctx, probe.Bob)
 	if err != nil {
-		return answer{}, err
+		return probe.Answer{}, err
 	}
-	if err := c.get(ctx, path, may.AccessToken).is(http.StatusOK, ""); err != nil {
-		return answer{}, fmt.Errorf("alice: %w", err)
+	if err := c.get(ctx, path, may.AccessToken).Is(http.StatusOK, ""); err != nil {
+		return probe.Answer{}, fmt.Errorf("alice: %w", err)
 	}
 	refusal := c.get(ctx, path, mayNot.AccessToken)
-	if err := refusal.is(http.StatusForbidden, "insufficient_claims"); err != nil {
-		return answer{}, fmt.Errorf("bob: %w", err)
+	if err := refusal.Is(http.StatusForbidden, "insufficient_claims"); err != nil {
+		return probe.Answer{}, fmt.Errorf("bob: %w", err)
 	}
 	return refusal, nil
 }
 
 func (c *check) guardOptional(ctx context.Context) error {
-	tokens, err := c.signIn(ctx, alice)
+	tokens, err := c.signIn(ctx, probe.Alice)
 	if err != nil {
 		return err
 	}
@@ -144,42 +145,42 @@ func (c *check) guardOptional(ctx context.Context) error {
 		"": "Hello, stranger.", "nonsense": "Hello, stranger.", tokens.AccessToken: "Hello, alice.",
 	} {
 		a := c.get(ctx, "/hello", token)
-		if err := a.is(http.StatusOK, ""); err != nil {
+		if err := a.Is(http.StatusOK, ""); err != nil {
 			return err
 		}
-		if a.text("message") != greeting {
-			return fmt.Errorf("said %q, expected %q", a.text("message"), greeting)
+		if a.Text("message") != greeting {
+			return fmt.Errorf("said %q, expected %q", a.Text("message"), greeting)
 		}
 	}
 	return nil
 }
 
 func (c *check) userinfo(ctx context.Context) error {
-	tokens, err := c.signIn(ctx, alice)
+	tokens, err := c.signIn(ctx, probe.Alice)
 	if err != nil {
 		return err
 	}
 	a := c.get(ctx, "/auth/v2/userinfo", tokens.AccessToken)
-	if err := a.is(http.StatusOK, ""); err != nil {
+	if err := a.Is(http.StatusOK, ""); err != nil {
 		return err
 	}
 	for name, want := range map[string]string{
 		"sub": "user-alice", "username": "alice", "pw_name": "alice",
 		"first_name": "Alice", "last_name": "Liddell", "email": "alice@example.com",
 	} {
-		if got := a.text(name); got != want {
+		if got := a.Text(name); got != want {
 			return fmt.Errorf("%s is %q, expected %q", name, got, want)
 		}
 	}
-	return c.get(ctx, "/auth/v2/userinfo", "").is(http.StatusUnauthorized, "missing_token")
+	return c.get(ctx, "/auth/v2/userinfo", "").Is(http.StatusUnauthorized, "missing_token")
 }
 
 func (c *check) logout(ctx context.Context) error {
 	a := c.get(ctx, "/auth/v2/logout?"+url.Values{"post_logout_redirect_uri": {c.app.origin + "/"}, "state": {"bye"}}.Encode(), "")
-	if err := a.is(http.StatusFound, ""); err != nil {
+	if err := a.Is(http.StatusFound, ""); err != nil {
 		return err
 	}
-	leads, err := url.Parse(a.header.Get("Location"))
+	leads, err := url.Parse(a.Header.Get("Location"))
 	if err != nil {
 		return err
 	}
@@ -190,7 +191,7 @@ func (c *check) logout(ctx context.Context) error {
 	case query.Get("client_id") != c.provider.ClientID || query.Get("post_logout_redirect_uri") != c.app.origin+"/":
 		return fmt.Errorf("asks the provider for %v", query)
 	}
-	back, err := newBrowser().open(ctx, leads.String())
+	back, err := probe.NewBrowser().Open(ctx, leads.String())
 	if err != nil {
 		return err
 	}
@@ -202,5 +203,5 @@ func (c *check) logout(ctx context.Context) error {
 
 func (c *check) logoutForeign(ctx context.Context) error {
 	query := url.Values{"post_logout_redirect_uri": {"https://elsewhere.example/"}}
-	return c.get(ctx, "/auth/v2/logout?"+query.Encode(), "").is(http.StatusBadRequest, "invalid_request")
+	return c.get(ctx, "/auth/v2/logout?"+query.Encode(), "").Is(http.StatusBadRequest, "invalid_request")
 }

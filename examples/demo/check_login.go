@@ -9,6 +9,7 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/oidcgate/oidcgate/examples/internal/probe"
 	"golang.org/x/oauth2"
 )
 
@@ -32,16 +33,16 @@ func (c *check) discovery(ctx context.Context) error {
 		return err
 	}
 	a := c.get(ctx, "/auth/v2/login", "")
-	if err := a.is(http.StatusFound, ""); err != nil {
+	if err := a.Is(http.StatusFound, ""); err != nil {
 		return err
 	}
-	return a.has("Location", provider.Endpoint().AuthURL+"?")
+	return a.Has("Location", provider.Endpoint().AuthURL+"?")
 }
 
 // loginWrongVerifier: a code that was stolen is worth nothing.
 func (c *check) loginWrongVerifier(ctx context.Context) error {
 	login := c.client().AuthCodeURL("my state", oauth2.S256ChallengeOption(oauth2.GenerateVerifier()))
-	back, err := newBrowser().signIn(ctx, login, alice)
+	back, err := probe.NewBrowser().SignIn(ctx, login, probe.Alice)
 	if err != nil {
 		return err
 	}
@@ -50,14 +51,14 @@ func (c *check) loginWrongVerifier(ctx context.Context) error {
 	}
 	return c.post(ctx, "/auth/v2/token", url.Values{
 		"code": {back.Query().Get("code")}, "redirect_uri": {afterLogin}, "code_verifier": {oauth2.GenerateVerifier()},
-	}).is(http.StatusBadRequest, "invalid_grant")
+	}).Is(http.StatusBadRequest, "invalid_grant")
 }
 
 // loginSealedState: a client that knows no PKCE sends back, as code_verifier,
 // what follows the last | of the state. It names no client and no grant type.
 func (c *check) loginSealedState(ctx context.Context) error {
 	login := c.app.publicURL + "/auth/v2/login?" + url.Values{"redirect_uri": {afterLogin}}.Encode()
-	back, err := newBrowser().signIn(ctx, login, alice)
+	back, err := probe.NewBrowser().SignIn(ctx, login, probe.Alice)
 	if err != nil {
 		return err
 	}
@@ -69,43 +70,43 @@ func (c *check) loginSealedState(ctx context.Context) error {
 		"code": {back.Query().Get("code")}, "redirect_uri": {afterLogin}, "code_verifier": {parts[len(parts)-1]},
 	}
 	a := c.post(ctx, "/auth/v2/token", form)
-	return inOrder(
-		a.isTokens,
-		func() error { return c.get(ctx, "/me", a.text("access_token")).is(http.StatusOK, "") },
-		func() error { return c.post(ctx, "/auth/v2/token", form).is(http.StatusBadRequest, "invalid_grant") }, // once only
+	return probe.InOrder(
+		a.IsTokens,
+		func() error { return c.get(ctx, "/me", a.Text("access_token")).Is(http.StatusOK, "") },
+		func() error { return c.post(ctx, "/auth/v2/token", form).Is(http.StatusBadRequest, "invalid_grant") }, // once only
 	)
 }
 
 func (c *check) loginCallback(ctx context.Context) error {
-	b := newBrowser()
-	back, err := b.signIn(ctx, c.app.publicURL+"/auth/v2/login", alice)
+	b := probe.NewBrowser()
+	back, err := b.SignIn(ctx, c.app.publicURL+"/auth/v2/login", probe.Alice)
 	if err != nil {
 		return err
 	}
 	if err := c.restarted(ctx); err != nil {
 		return err
 	}
-	a := b.call(ctx, back.String())
-	return inOrder(
-		a.isTokens,
-		func() error { return a.has("Cache-Control", "no-store") },
-		func() error { return c.get(ctx, "/me", a.text("access_token")).is(http.StatusOK, "") },
+	a := b.Call(ctx, back.String())
+	return probe.InOrder(
+		a.IsTokens,
+		func() error { return a.Has("Cache-Control", "no-store") },
+		func() error { return c.get(ctx, "/me", a.Text("access_token")).Is(http.StatusOK, "") },
 	)
 }
 
 // loginCallbackNoCookie: nobody can be signed in to a foreign account by a link.
 func (c *check) loginCallbackNoCookie(ctx context.Context) error {
-	back, err := newBrowser().signIn(ctx, c.app.publicURL+"/auth/v2/login", alice)
+	back, err := probe.NewBrowser().SignIn(ctx, c.app.publicURL+"/auth/v2/login", probe.Alice)
 	if err != nil {
 		return err
 	}
-	return newBrowser().call(ctx, back.String()).is(http.StatusBadRequest, "invalid_grant")
+	return probe.NewBrowser().Call(ctx, back.String()).Is(http.StatusBadRequest, "invalid_grant")
 }
 
 func (c *check) loginForeignRedirect(ctx context.Context) error {
 	before := c.provider.Requests(oidctest.AuthorizePath)
 	query := url.Values{"redirect_uri": {"https://elsewhere.example/"}}
-	if err := newBrowser().call(ctx, c.app.publicURL+"/auth/v2/login?"+query.Encode()).is(http.StatusBadRequest, "invalid_request"); err != nil {
+	if err := probe.NewBrowser().Call(ctx, c.app.publicURL+"/auth/v2/login?"+query.Encode()).Is(http.StatusBadRequest, "invalid_request"); err != nil {
 		return err
 	}
 	if c.provider.Requests(oidctest.AuthorizePath) != before {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/oidcgate/oidcgate/examples/internal/probe"
 	"golang.org/x/oauth2"
 )
 
@@ -16,7 +17,7 @@ var outageSteps = []step{
 // provider says so, and works again as soon as it is back, with the same refresh
 // token.
 func (c *check) goesDown(ctx context.Context) error {
-	tokens, err := c.signIn(ctx, alice)
+	tokens, err := c.signIn(ctx, probe.Alice)
 	if err != nil {
 		return err
 	}
@@ -25,7 +26,7 @@ func (c *check) goesDown(ctx context.Context) error {
 	if err := c.app.auth.Start(ctx); err != nil {
 		return err
 	}
-	if err := c.get(ctx, "/me", tokens.AccessToken).is(http.StatusOK, ""); err != nil {
+	if err := c.get(ctx, "/me", tokens.AccessToken).Is(http.StatusOK, ""); err != nil {
 		return err
 	}
 	device, err := c.client().DeviceAuth(c.withClient(ctx))
@@ -34,20 +35,20 @@ func (c *check) goesDown(ctx context.Context) error {
 	}
 	c.provider.Down(true)
 	defer c.provider.Down(false)
-	refresh := func() answer { return c.refreshBy(ctx, tokens.RefreshToken) }
-	return inOrder(
-		func() error { return c.get(ctx, "/me", tokens.AccessToken).is(http.StatusOK, "") },
+	refresh := func() probe.Answer { return c.refreshBy(ctx, tokens.RefreshToken) }
+	return probe.InOrder(
+		func() error { return c.get(ctx, "/me", tokens.AccessToken).Is(http.StatusOK, "") },
 		func() error {
 			a := refresh()
-			if err := a.is(http.StatusServiceUnavailable, "temporarily_unavailable"); err != nil {
+			if err := a.Is(http.StatusServiceUnavailable, "temporarily_unavailable"); err != nil {
 				return err
 			}
-			return a.has("Retry-After", "1")
+			return a.Has("Retry-After", "1")
 		},
 		func() error { return c.pollInVain(ctx, device) },
 		func() error {
 			c.provider.Down(false)
-			return refresh().isTokens()
+			return refresh().IsTokens()
 		},
 	)
 }
@@ -55,8 +56,8 @@ func (c *check) goesDown(ctx context.Context) error {
 // pollInVain: a device is told no error code, which it would take for the end.
 func (c *check) pollInVain(ctx context.Context, device *oauth2.DeviceAuthResponse) error {
 	a := c.post(ctx, "/auth/v2/token", url.Values{"device_code": {device.DeviceCode}})
-	if err := a.is(http.StatusServiceUnavailable, ""); err != nil {
+	if err := a.Is(http.StatusServiceUnavailable, ""); err != nil {
 		return err
 	}
-	return a.has("Retry-After", "1")
+	return a.Has("Retry-After", "1")
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/examples/internal/probe"
 )
 
 // passthroughSteps are about the provider's own tokens in the hands of clients.
@@ -19,7 +20,7 @@ var passthroughSteps = []step{
 }
 
 func (c *check) loginOwnPKCE(ctx context.Context) error {
-	tokens, err := c.signIn(ctx, alice, "openid", "profile", "email")
+	tokens, err := c.signIn(ctx, probe.Alice, "openid", "profile", "email")
 	if err != nil {
 		return err
 	}
@@ -44,7 +45,7 @@ func (c *check) loginOwnPKCE(ctx context.Context) error {
 // startsFirst: without the provider's keys nobody can be told apart, and the
 // guard asks for patience instead of refusing.
 func (c *check) startsFirst(ctx context.Context) error {
-	tokens, err := c.signIn(ctx, alice)
+	tokens, err := c.signIn(ctx, probe.Alice)
 	if err != nil {
 		return err
 	}
@@ -57,19 +58,19 @@ func (c *check) startsFirst(ctx context.Context) error {
 	defer early.stop()
 
 	a := early.get(ctx, "/me", tokens.AccessToken)
-	if err := a.is(http.StatusServiceUnavailable, "temporarily_unavailable"); err != nil {
+	if err := a.Is(http.StatusServiceUnavailable, "temporarily_unavailable"); err != nil {
 		return err
 	}
 	c.provider.Down(false)
-	for a.status == http.StatusServiceUnavailable {
-		seconds, err := strconv.Atoi(a.header.Get("Retry-After"))
+	for a.Status == http.StatusServiceUnavailable {
+		seconds, err := strconv.Atoi(a.Header.Get("Retry-After"))
 		if err != nil || seconds < 1 {
-			return fmt.Errorf("Retry-After is %q", a.header.Get("Retry-After"))
+			return fmt.Errorf("Retry-After is %q", a.Header.Get("Retry-After"))
 		}
 		if err := pause(ctx, time.Duration(seconds)*time.Second); err != nil {
 			return err
 		}
 		a = early.get(ctx, "/me", tokens.AccessToken)
 	}
-	return a.is(http.StatusOK, "")
+	return a.Is(http.StatusOK, "")
 }

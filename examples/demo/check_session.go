@@ -13,6 +13,7 @@ import (
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/oidcgate/oidcgate/examples/internal/probe"
 	"golang.org/x/oauth2"
 )
 
@@ -28,7 +29,7 @@ var sessionSteps = []step{
 }
 
 func (c *check) refreshRotates(ctx context.Context) error {
-	tokens, err := c.signIn(ctx, alice)
+	tokens, err := c.signIn(ctx, probe.Alice)
 	if err != nil {
 		return err
 	}
@@ -39,30 +40,30 @@ func (c *check) refreshRotates(ctx context.Context) error {
 	if fresh.RefreshToken == "" || fresh.RefreshToken == tokens.RefreshToken {
 		return errors.New("the refresh token is the old one, or there is none")
 	}
-	return inOrder(
+	return probe.InOrder(
 		func() error { return c.restarted(ctx) },
-		func() error { return c.refreshBy(ctx, fresh.RefreshToken).isTokens() },
+		func() error { return c.refreshBy(ctx, fresh.RefreshToken).IsTokens() },
 	)
 }
 
 // refreshAtOnce: many tabs wake up, and all have the same token.
 func (c *check) refreshAtOnce(ctx context.Context) error {
-	tokens, err := c.signIn(ctx, alice)
+	tokens, err := c.signIn(ctx, probe.Alice)
 	if err != nil {
 		return err
 	}
 	before := c.provider.Requests(oidctest.TokenPath)
-	answers := make([]answer, 64)
+	answers := make([]probe.Answer, 64)
 	var tabs sync.WaitGroup
 	for i := range answers {
 		tabs.Go(func() { answers[i] = c.refreshBy(ctx, tokens.RefreshToken) })
 	}
 	tabs.Wait()
 	for _, a := range answers {
-		if err := a.isTokens(); err != nil {
+		if err := a.IsTokens(); err != nil {
 			return err
 		}
-		if a.text("refresh_token") != answers[0].text("refresh_token") {
+		if a.Text("refresh_token") != answers[0].Text("refresh_token") {
 			return errors.New("two tabs got different refresh tokens")
 		}
 	}
@@ -83,7 +84,7 @@ func (c *check) refreshReplayed(ctx context.Context) error {
 		return err
 	}
 	defer second.stop()
-	tokens, err := second.signIn(ctx, alice)
+	tokens, err := second.signIn(ctx, probe.Alice)
 	if err != nil {
 		return err
 	}
@@ -92,17 +93,17 @@ func (c *check) refreshReplayed(ctx context.Context) error {
 		return err
 	}
 	again := second.refreshBy(ctx, tokens.RefreshToken)
-	if err := errors.Join(first.isTokens(), again.isTokens()); err != nil {
+	if err := errors.Join(first.IsTokens(), again.IsTokens()); err != nil {
 		return err
 	}
-	if again.text("refresh_token") != first.text("refresh_token") {
+	if again.Text("refresh_token") != first.Text("refresh_token") {
 		return errors.New("the second answer has another refresh token than the first, which was lost")
 	}
 	ahead.Store(int64(newBroker().RefreshGrace + time.Second))
-	return inOrder(
+	return probe.InOrder(
 		func() error { return second.restarted(ctx) },
 		func() error {
-			return second.refreshBy(ctx, tokens.RefreshToken).is(http.StatusBadRequest, "invalid_grant")
+			return second.refreshBy(ctx, tokens.RefreshToken).Is(http.StatusBadRequest, "invalid_grant")
 		},
 		func() error { return second.hasEnded(ctx, first) },
 	)
@@ -110,17 +111,17 @@ func (c *check) refreshReplayed(ctx context.Context) error {
 
 // hasEnded holds that the session of these tokens is over. Its access token alone
 // goes on, which is why it lives briefly.
-func (c *check) hasEnded(ctx context.Context, tokens answer) error {
-	access := tokens.text("access_token")
-	return inOrder(
+func (c *check) hasEnded(ctx context.Context, tokens probe.Answer) error {
+	access := tokens.Text("access_token")
+	return probe.InOrder(
 		func() error { return c.restarted(ctx) },
 		func() error {
-			return c.refreshBy(ctx, tokens.text("refresh_token")).is(http.StatusBadRequest, "invalid_grant")
+			return c.refreshBy(ctx, tokens.Text("refresh_token")).Is(http.StatusBadRequest, "invalid_grant")
 		},
 		func() error {
-			return c.get(ctx, "/auth/v2/userinfo", access).is(http.StatusUnauthorized, "invalid_token")
+			return c.get(ctx, "/auth/v2/userinfo", access).Is(http.StatusUnauthorized, "invalid_token")
 		},
-		func() error { return c.get(ctx, "/me", access).is(http.StatusOK, "") },
+		func() error { return c.get(ctx, "/me", access).Is(http.StatusOK, "") },
 	)
 }
 
@@ -132,12 +133,12 @@ func (c *check) logoutEndsSession(ctx context.Context) error {
 		return err
 	}
 	a := c.post(ctx, "/auth/v2/logout", url.Values{
-		"refresh_token": {tokens.text("refresh_token")}, "post_logout_redirect_uri": {c.app.origin + "/"},
+		"refresh_token": {tokens.Text("refresh_token")}, "post_logout_redirect_uri": {c.app.origin + "/"},
 	})
-	return inOrder(
-		func() error { return a.is(http.StatusFound, "") },
-		func() error { return a.has("Location", c.provider.Issuer+oidctest.EndSessionPath+"?") },
-		func() error { return a.has("Location", "id_token_hint=") }, // so that the provider need not ask
+	return probe.InOrder(
+		func() error { return a.Is(http.StatusFound, "") },
+		func() error { return a.Has("Location", c.provider.Issuer+oidctest.EndSessionPath+"?") },
+		func() error { return a.Has("Location", "id_token_hint=") }, // so that the provider need not ask
 		func() error { return c.hasEnded(ctx, tokens) },
 	)
 }
@@ -152,13 +153,13 @@ func (c *check) providerEndsSession(ctx context.Context) error {
 }
 
 // signedIn gives the tokens of a session as a token answer.
-func (c *check) signedIn(ctx context.Context) (answer, error) {
-	tokens, err := c.signIn(ctx, alice)
+func (c *check) signedIn(ctx context.Context) (probe.Answer, error) {
+	tokens, err := c.signIn(ctx, probe.Alice)
 	if err != nil {
-		return answer{}, err
+		return probe.Answer{}, err
 	}
 	a := c.refreshBy(ctx, tokens.RefreshToken)
-	return a, inOrder(a.isTokens, func() error { return c.restarted(ctx) })
+	return a, probe.InOrder(a.IsTokens, func() error { return c.restarted(ctx) })
 }
 
 // restartProviderDown: keys and sessions are in the store. Guards need no provider; a
@@ -175,11 +176,11 @@ func (c *check) restartProviderDown(ctx context.Context) error {
 		return err
 	}
 	defer after.stop()
-	return inOrder(
-		func() error { return after.get(ctx, "/me", tokens.text("access_token")).is(http.StatusOK, "") },
+	return probe.InOrder(
+		func() error { return after.get(ctx, "/me", tokens.Text("access_token")).Is(http.StatusOK, "") },
 		func() error {
 			c.provider.Down(false)
-			return after.refreshBy(ctx, tokens.text("refresh_token")).isTokens()
+			return after.refreshBy(ctx, tokens.Text("refresh_token")).IsTokens()
 		},
 	)
 }
@@ -208,18 +209,18 @@ func (c *check) restartOtherSecrets(ctx context.Context) error {
 		return err
 	}
 	defer right.stop()
-	return inOrder(
-		func() error { return right.get(ctx, "/me", tokens.text("access_token")).is(http.StatusOK, "") },
-		func() error { return right.refreshBy(ctx, tokens.text("refresh_token")).isTokens() },
+	return probe.InOrder(
+		func() error { return right.get(ctx, "/me", tokens.Text("access_token")).Is(http.StatusOK, "") },
+		func() error { return right.refreshBy(ctx, tokens.Text("refresh_token")).IsTokens() },
 	)
 }
 
 // stopped gives the tokens of somebody who signed in to an application that has
 // stopped since, and how to start it again.
-func (c *check) stopped(ctx context.Context) (tokens answer, again func(*core.Config), err error) {
+func (c *check) stopped(ctx context.Context) (tokens probe.Answer, again func(*core.Config), err error) {
 	before, err := c.another(ctx, func(*core.Config) {})
 	if err != nil {
-		return answer{}, nil, err
+		return probe.Answer{}, nil, err
 	}
 	defer before.stop()
 	tokens, err = before.signedIn(ctx)

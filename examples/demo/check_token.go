@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/oidcgate/oidcgate/examples/internal/probe"
 	"golang.org/x/oauth2"
 )
 
@@ -25,7 +26,7 @@ var deviceSteps = []step{
 
 // refresh: a token that has expired is replaced without a word.
 func (c *check) refresh(ctx context.Context) error {
-	tokens, err := c.signIn(ctx, alice)
+	tokens, err := c.signIn(ctx, probe.Alice)
 	if err != nil {
 		return err
 	}
@@ -38,16 +39,16 @@ func (c *check) refresh(ctx context.Context) error {
 	if fresh.AccessToken == tokens.AccessToken {
 		return errors.New("the access token is the old one")
 	}
-	return c.get(ctx, "/me", fresh.AccessToken).is(http.StatusOK, "")
+	return c.get(ctx, "/me", fresh.AccessToken).Is(http.StatusOK, "")
 }
 
 func (c *check) refreshSpellings(ctx context.Context) error {
-	tokens, err := c.signIn(ctx, alice)
+	tokens, err := c.signIn(ctx, probe.Alice)
 	if err != nil {
 		return err
 	}
 	for _, name := range []string{"refresh_token", "refresh-token"} {
-		if err := c.post(ctx, "/auth/v2/token", url.Values{name: {tokens.RefreshToken}}).isTokens(); err != nil {
+		if err := c.post(ctx, "/auth/v2/token", url.Values{name: {tokens.RefreshToken}}).IsTokens(); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		if err := c.restarted(ctx); err != nil {
@@ -58,7 +59,7 @@ func (c *check) refreshSpellings(ctx context.Context) error {
 }
 
 func (c *check) refreshBad(ctx context.Context) error {
-	return c.post(ctx, "/auth/v2/token", url.Values{"refresh_token": {"nonsense"}}).is(http.StatusBadRequest, "invalid_grant")
+	return c.post(ctx, "/auth/v2/token", url.Values{"refresh_token": {"nonsense"}}).Is(http.StatusBadRequest, "invalid_grant")
 }
 
 // deviceApproved: x/oauth2 goes on polling while nobody has decided.
@@ -68,7 +69,7 @@ func (c *check) deviceApproved(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := inOrder(
+	if err := probe.InOrder(
 		func() error { return c.restarted(ctx) },
 		func() error { return c.pending(ctx, device) },
 		func() error { return c.restarted(ctx) },
@@ -80,7 +81,7 @@ func (c *check) deviceApproved(ctx context.Context) error {
 	go func() {
 		err := c.waitForPoll(ctx, polled)
 		if err == nil {
-			err = newBrowser().decide(ctx, device.VerificationURI, device.UserCode, bob, "approve")
+			err = probe.NewBrowser().Decide(ctx, device.VerificationURI, device.UserCode, probe.Bob, "approve")
 		}
 		approved <- err
 	}()
@@ -92,18 +93,18 @@ func (c *check) deviceApproved(ctx context.Context) error {
 		return err
 	}
 	a := c.get(ctx, "/me", tokens.AccessToken)
-	if err := a.is(http.StatusOK, ""); err != nil {
+	if err := a.Is(http.StatusOK, ""); err != nil {
 		return err
 	}
-	if a.text("subject") != "user-bob" {
-		return fmt.Errorf("the device is signed in as %q", a.text("subject"))
+	if a.Text("subject") != "user-bob" {
+		return fmt.Errorf("the device is signed in as %q", a.Text("subject"))
 	}
 	return nil
 }
 
 func (c *check) pending(ctx context.Context, device *oauth2.DeviceAuthResponse) error {
 	for _, name := range []string{"device_code", "device-code"} {
-		if err := c.post(ctx, "/auth/v2/token", url.Values{name: {device.DeviceCode}}).is(http.StatusBadRequest, "authorization_pending"); err != nil {
+		if err := c.post(ctx, "/auth/v2/token", url.Values{name: {device.DeviceCode}}).Is(http.StatusBadRequest, "authorization_pending"); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
@@ -126,7 +127,7 @@ func (c *check) deviceRefused(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := newBrowser().decide(ctx, device.VerificationURI, device.UserCode, bob, "refuse"); err != nil {
+	if err := probe.NewBrowser().Decide(ctx, device.VerificationURI, device.UserCode, probe.Bob, "refuse"); err != nil {
 		return err
 	}
 	_, err = c.client().DeviceAccessToken(ctx, device)

@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/oidcgate/oidcgate/examples/internal/probe"
 	"golang.org/x/oauth2"
 )
 
@@ -39,12 +37,12 @@ func (c *check) withClient(ctx context.Context) context.Context {
 }
 
 // signIn signs somebody in to the application.
-func (c *check) signIn(ctx context.Context, who person, scopes ...string) (*oauth2.Token, error) {
+func (c *check) signIn(ctx context.Context, who probe.Person, scopes ...string) (*oauth2.Token, error) {
 	return c.signInBy(ctx, c.client(), who, scopes)
 }
 
 // signInAtProvider signs somebody in at the provider itself, for its own tokens.
-func (c *check) signInAtProvider(ctx context.Context, who person) (*oauth2.Token, error) {
+func (c *check) signInAtProvider(ctx context.Context, who probe.Person) (*oauth2.Token, error) {
 	provider, err := oidc.NewProvider(c.withClient(ctx), c.provider.Issuer)
 	if err != nil {
 		return nil, err
@@ -57,10 +55,10 @@ func (c *check) signInAtProvider(ctx context.Context, who person) (*oauth2.Token
 
 // signInBy signs somebody in with x/oauth2 and its own PKCE. With -restart every
 // login ends after a restart, and every step that signs in has tokens from before.
-func (c *check) signInBy(ctx context.Context, client *oauth2.Config, who person, scopes []string) (*oauth2.Token, error) {
+func (c *check) signInBy(ctx context.Context, client *oauth2.Config, who probe.Person, scopes []string) (*oauth2.Token, error) {
 	client.Scopes = scopes
 	verifier := oauth2.GenerateVerifier()
-	back, err := newBrowser().signIn(ctx, client.AuthCodeURL("my state", oauth2.S256ChallengeOption(verifier)), who)
+	back, err := probe.NewBrowser().SignIn(ctx, client.AuthCodeURL("my state", oauth2.S256ChallengeOption(verifier)), who)
 	if err != nil {
 		return nil, err
 	}
@@ -77,98 +75,17 @@ func (c *check) signInBy(ctx context.Context, client *oauth2.Config, who person,
 	return tokens, c.restarted(ctx)
 }
 
-// answer is what the application has answered, or why there is none.
-type answer struct {
-	err    error
-	status int
-	header http.Header
-	body   map[string]any
-}
-
 // get requests one of the application's routes, with a token if there is one.
-func (c *check) get(ctx context.Context, path, token string) answer {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.app.local+path, nil)
-	if err != nil {
-		return answer{err: err}
-	}
-	if token != "" {
-		request.Header.Set("Authorization", "Bearer "+token)
-	}
-	return read(c.http.Do(request))
+func (c *check) get(ctx context.Context, path, token string) probe.Answer {
+	return probe.Get(ctx, c.http, c.app.local+path, token)
 }
 
 // post sends a form to one of the application's routes.
-func (c *check) post(ctx context.Context, path string, form url.Values) answer {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.app.local+path, strings.NewReader(form.Encode()))
-	if err != nil {
-		return answer{err: err}
-	}
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	return read(c.http.Do(request))
+func (c *check) post(ctx context.Context, path string, form url.Values) probe.Answer {
+	return probe.Post(ctx, c.http, c.app.local+path, "", form)
 }
 
 // refreshBy redeems a refresh token.
-func (c *check) refreshBy(ctx context.Context, token string) answer {
+func (c *check) refreshBy(ctx context.Context, token string) probe.Answer {
 	return c.post(ctx, "/auth/v2/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}})
-}
-
-func read(response *http.Response, err error) answer {
-	if err != nil {
-		return answer{err: err}
-	}
-	defer response.Body.Close()
-	a := answer{status: response.StatusCode, header: response.Header}
-	if strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") {
-		a.err = json.NewDecoder(response.Body).Decode(&a.body)
-	}
-	return a
-}
-
-// text is a member of the answer, "" when it is none or no text.
-func (a answer) text(name string) string {
-	text, _ := a.body[name].(string)
-	return text
-}
-
-// is holds an answer against a status and an error code, "" for none.
-func (a answer) is(status int, code string) error {
-	switch {
-	case a.err != nil:
-		return a.err
-	case a.status != status || a.text("error") != code:
-		return fmt.Errorf("answered %d %s %s, expected %d %s", a.status, a.text("error"), a.text("detail"), status, code)
-	case code != "" && (a.text("detail") == "" || a.text("detail") != a.text("error_description")):
-		return fmt.Errorf("the error has no description, or two: %v", a.body)
-	}
-	return nil
-}
-
-// has holds a header against a text that must be in it.
-func (a answer) has(header, part string) error {
-	if value := a.header.Get(header); !strings.Contains(value, part) {
-		return fmt.Errorf("the header %s is %q, expected it to have %q", header, value, part)
-	}
-	return nil
-}
-
-// refused holds an answer against an error, and against a part of its challenge
-// to the client (RFC 6750, section 3).
-func (a answer) refused(status int, code, challenge string) error {
-	if err := a.is(status, code); err != nil {
-		return err
-	}
-	return a.has("WWW-Authenticate", challenge)
-}
-
-// isTokens holds an answer against what every token answer has.
-func (a answer) isTokens() error {
-	if err := a.is(http.StatusOK, ""); err != nil {
-		return err
-	}
-	for _, name := range []string{"access_token", "token_type", "expires", "expires_in", "refresh_token", "refresh_expires", "refresh_expires_in", "scope"} {
-		if value, ok := a.body[name]; !ok || value == "" || value == 0.0 {
-			return fmt.Errorf("the token answer has no %s", name)
-		}
-	}
-	return nil
 }

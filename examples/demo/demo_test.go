@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/examples/internal/probe"
 	"github.com/oidcgate/oidcgate/store/memory"
 	"github.com/stretchr/testify/require"
 )
@@ -72,16 +73,16 @@ func TestRestarted(t *testing.T) {
 	c, err := newCheck(t.Context(), options{router: "chi", restart: true}, func() (core.Store, error) { return store, nil })
 	require.NoError(t, err)
 	defer c.close()
-	tokens, err := c.signIn(t.Context(), alice)
+	tokens, err := c.signIn(t.Context(), probe.Alice)
 	require.NoError(t, err)
 	before, address := c.app, c.app.publicURL
 	require.NoError(t, c.restarted(t.Context()))
 	require.NotSame(t, before, c.app)
 	require.Equal(t, address, c.app.publicURL)
-	require.NoError(t, c.refreshBy(t.Context(), tokens.RefreshToken).isTokens())
+	require.NoError(t, c.refreshBy(t.Context(), tokens.RefreshToken).IsTokens())
 	c.newStore = func() (core.Store, error) { return memory.New(), nil }
 	require.NoError(t, c.restarted(t.Context()))
-	require.NoError(t, c.get(t.Context(), "/me", tokens.AccessToken).is(http.StatusUnauthorized, "invalid_token"))
+	require.NoError(t, c.get(t.Context(), "/me", tokens.AccessToken).Is(http.StatusUnauthorized, "invalid_token"))
 }
 
 // TestDemo starts the program as a person would, looks at the page, and ends it.
@@ -184,7 +185,7 @@ func TestMistakes(t *testing.T) {
 		require.NotContains(t, err.Error(), "hunter2")
 		if slices.Contains(args, "-store") && !slices.Contains(args, "-passthrough") {
 			var out strings.Builder
-			require.ErrorIs(t, run(t.Context(), append(args, "-check"), &out), errCheckFailed)
+			require.ErrorIs(t, run(t.Context(), append(args, "-check"), &out), probe.ErrFailed)
 			require.Contains(t, out.String(), mistake.explained)
 			require.NotContains(t, out.String(), "hunter2")
 			require.True(t, strings.HasSuffix(out.String(), "\n0 passed, 1 failed\n"), out.String())

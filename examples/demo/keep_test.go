@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/oidcgate/oidcgate/examples/internal/probe"
 	"github.com/stretchr/testify/require"
 )
 
@@ -41,7 +42,7 @@ func TestSignedInAfterRestart(t *testing.T) {
 			app:      &application{publicURL: "http://" + addr + "/api", local: "http://" + addr + "/api"},
 			http:     &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 		}
-		tokens, err := c.signIn(t.Context(), alice)
+		tokens, err := c.signIn(t.Context(), probe.Alice)
 		require.NoError(t, err)
 		modes := modesBelow(t, data)
 		require.Len(t, modes, 5, "the folder, the secrets, and the database's three files")
@@ -60,9 +61,9 @@ func TestSignedInAfterRestart(t *testing.T) {
 			continue
 		}
 		defer stop()
-		require.NoError(t, c.get(t.Context(), "/me", tokens.AccessToken).is(http.StatusOK, ""))
-		require.NoError(t, c.get(t.Context(), "/auth/v2/userinfo", tokens.AccessToken).is(http.StatusOK, ""))
-		require.NoError(t, c.refreshBy(t.Context(), tokens.RefreshToken).isTokens())
+		require.NoError(t, c.get(t.Context(), "/me", tokens.AccessToken).Is(http.StatusOK, ""))
+		require.NoError(t, c.get(t.Context(), "/auth/v2/userinfo", tokens.AccessToken).Is(http.StatusOK, ""))
+		require.NoError(t, c.refreshBy(t.Context(), tokens.RefreshToken).IsTokens())
 		same, err := os.ReadFile(filepath.Join(data, "secrets"))
 		require.NoError(t, err)
 		require.Equal(t, secrets, same)

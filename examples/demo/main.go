@@ -45,6 +45,7 @@ import (
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/oidcgate/oidcgate/examples/internal/probe"
 )
 
 func main() {
@@ -54,7 +55,7 @@ func main() {
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return
-	case !errors.Is(err, errCheckFailed):
+	case !errors.Is(err, probe.ErrFailed):
 		fmt.Fprintln(os.Stderr, "demo:", err)
 	}
 	os.Exit(1)
@@ -95,15 +96,6 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return demonstrate(ctx, o, out)
 }
 
-// person is somebody who can sign in at the demonstration's own provider.
-type person struct{ Name, Password string }
-
-// The users whom oidctest knows by default. Alice has the role admin.
-var (
-	alice = person{"alice", "wonderland"}
-	bob   = person{"bob", "builder"}
-)
-
 // demonstrate serves the application until ctx ends.
 func demonstrate(ctx context.Context, o options, out io.Writer) error {
 	config, err := core.ConfigFromEnv()
@@ -124,7 +116,7 @@ func demonstrate(ctx context.Context, o options, out io.Writer) error {
 		}
 		defer provider.Close()
 		config.Issuer, config.ClientID, config.ClientSecret = provider.Issuer, provider.ClientID, provider.ClientSecret
-		g.people = []person{alice, bob}
+		g.people = []probe.Person{probe.Alice, probe.Bob}
 	}
 	if o.passthrough {
 		config.Broker = nil
@@ -189,7 +181,7 @@ func startProvider(addr, secret string) (provider *oidctest.Provider, sameAgain 
 // greeting is what a person is told besides the configuration.
 type greeting struct {
 	sessions, secrets string // where they are
-	people            []person
+	people            []probe.Person
 }
 
 func (g greeting) print(out io.Writer, app *application, config core.Config) {

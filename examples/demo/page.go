@@ -10,6 +10,7 @@ import (
 	"net/url"
 
 	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/examples/internal/probe"
 )
 
 //go:embed web
@@ -22,7 +23,7 @@ type pageData struct {
 	Issuer string
 	Broker *core.Broker // nil: passthrough mode
 	Router string
-	People []person
+	People []probe.Person
 	Routes []route
 }
 

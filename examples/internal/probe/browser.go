@@ -1,4 +1,4 @@
-package main
+package probe
 
 import (
 	"context"
@@ -11,14 +11,24 @@ import (
 	"github.com/oidcgate/oidcgate/core/oidctest"
 )
 
-// browser is what a person needs: it keeps cookies, follows redirects and sends
+// Person is somebody who can sign in at the provider.
+type Person struct{ Name, Password string }
+
+// The users whom oidctest knows by default. Alice has the role admin.
+var (
+	Alice = Person{"alice", "wonderland"}
+	Bob   = Person{"bob", "builder"}
+)
+
+// Browser is what a person needs: it keeps cookies, follows redirects and sends
 // forms. It stops at the redirect that a form is answered with, so that the
 // check sees it.
-type browser struct{ http http.Client }
+type Browser struct{ http http.Client }
 
-func newBrowser() *browser {
+// NewBrowser gives one in which nobody is signed in.
+func NewBrowser() *Browser {
 	jar, _ := cookiejar.New(nil) // fails only for options that are not used
-	return &browser{http.Client{
+	return &Browser{http.Client{
 		Jar: jar,
 		// With no connection kept, nothing is left running.
 		Transport: &http.Transport{DisableKeepAlives: true},
@@ -31,10 +41,10 @@ func newBrowser() *browser {
 	}}
 }
 
-// signIn opens an application's login, fills in the page of the provider that it
+// SignIn opens an application's login, fills in the page of the provider that it
 // leads to, and gives the URL to which the provider sends the browser back.
-func (b *browser) signIn(ctx context.Context, loginURL string, who person) (*url.URL, error) {
-	page, err := b.open(ctx, loginURL)
+func (b *Browser) SignIn(ctx context.Context, loginURL string, who Person) (*url.URL, error) {
+	page, err := b.Open(ctx, loginURL)
 	if err != nil {
 		return nil, err
 	}
@@ -51,9 +61,9 @@ func (b *browser) signIn(ctx context.Context, loginURL string, who person) (*url
 	return sent.Location()
 }
 
-// decide opens the page where a device's code is typed, signs in, and approves
+// Decide opens the page where a device's code is typed, signs in, and approves
 // or refuses.
-func (b *browser) decide(ctx context.Context, verificationURI, userCode string, who person, decision string) error {
+func (b *Browser) Decide(ctx context.Context, verificationURI, userCode string, who Person, decision string) error {
 	sent, err := b.send(ctx, verificationURI, url.Values{
 		"user_code": {userCode}, "username": {who.Name}, "password": {who.Password}, "decision": {decision},
 	})
@@ -63,16 +73,17 @@ func (b *browser) decide(ctx context.Context, verificationURI, userCode string, 
 	return err
 }
 
-// call opens an address and reads the answer.
-func (b *browser) call(ctx context.Context, address string) answer {
+// Call opens an address and reads the answer.
+func (b *Browser) Call(ctx context.Context, address string) Answer {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return answer{err: err}
+		return Answer{Err: err}
 	}
 	return read(b.http.Do(request))
 }
 
-func (b *browser) open(ctx context.Context, address string) (*http.Response, error) {
+// Open opens an address and gives the answer without its body.
+func (b *Browser) Open(ctx context.Context, address string) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
@@ -80,7 +91,7 @@ func (b *browser) open(ctx context.Context, address string) (*http.Response, err
 	return b.do(request)
 }
 
-func (b *browser) send(ctx context.Context, address string, form url.Values) (*http.Response, error) {
+func (b *Browser) send(ctx context.Context, address string, form url.Values) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, err
@@ -90,7 +101,7 @@ func (b *browser) send(ctx context.Context, address string, form url.Values) (*h
 }
 
 // do gives an answer whose body nobody reads.
-func (b *browser) do(request *http.Request) (*http.Response, error) {
+func (b *Browser) do(request *http.Request) (*http.Response, error) {
 	response, err := b.http.Do(request)
 	if err == nil {
 		response.Body.Close()
