@@ -59,6 +59,7 @@ func (b *broker) refreshOnce(ctx context.Context, h handle, generation session.G
 	state, err = session.Refresh(ctx, w, generation, b.policy)
 
 	var ended *session.Ended
+	var unsure *session.Unsure
 	switch {
 	case errors.As(err, &ended):
 		state = ended.Last
@@ -67,6 +68,10 @@ func (b *broker) refreshOnce(ctx context.Context, h handle, generation session.G
 		// Most likely somebody has logged out meanwhile, and gave back what was then
 		// the last.
 		b.auth.provider.revoke(context.WithoutCancel(ctx), w.received)
+	case errors.As(err, &unsure), err != nil && w.received != "" && !w.saved:
+		// It may be long until that shows, and no caller need be there to be told.
+		b.auth.config.Logger.Warn("the provider may have used up the refresh token of a session, and another one is not saved: if it takes none twice, the next refresh ends the session",
+			"session", w.id, "error", err)
 	}
 	return state, err
 }
@@ -104,6 +109,13 @@ var endedBecause = map[session.Reason]string{
 type refreshWorld struct {
 	storedSession
 	received string // the refresh token that the provider gave
+	saved    bool   // whether the store has it
+}
+
+func (w *refreshWorld) Save(ctx context.Context, s session.State, version int64) (int64, error) {
+	version, err := w.storedSession.Save(ctx, s, version)
+	w.saved = w.saved || err == nil && s.RefreshToken == w.received
+	return version, err
 }
 
 func (w *refreshWorld) Holder() string { return w.b.holder }

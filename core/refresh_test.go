@@ -248,8 +248,10 @@ func TestCloseLetsARefreshBeSaved(t *testing.T) {
 	<-refreshed
 }
 
-// providerTrouble are the ways in which a provider fails to refresh, before it
-// has used the token up or after.
+// mayBeUsedUp is what the log says when a session's outcome is unknown.
+const mayBeUsedUp = "the provider may have used up the refresh token of a session"
+
+// A provider fails to refresh in many ways, before it has used the token up or after.
 func TestARefreshThatFailsLeavesTheSessionAsItWas(t *testing.T) {
 	lost := func(w http.ResponseWriter, r *http.Request, real http.Handler) {
 		real.ServeHTTP(httptest.NewRecorder(), r)
@@ -289,6 +291,7 @@ func TestARefreshThatFailsLeavesTheSessionAsItWas(t *testing.T) {
 					requireError(t, a.refresh(token), row.status, row.code)
 				}
 				provider.Answer(oidctest.TokenPath, nil)
+				require.Equal(t, row.status >= 500, strings.Contains(a.log.logged(), mayBeUsedUp), a.log.logged())
 				if row.used && strict {
 					// The one loss that nobody can prevent, and it is called by its name.
 					requireError(t, a.refresh(token), 400, "invalid_grant")
@@ -654,6 +657,7 @@ func TestAnotherInstanceTakesOverFromOneThatDied(t *testing.T) {
 				return nil
 			})
 			requireError(t, a.refresh(token), 503, "temporarily_unavailable")
+			require.Contains(t, a.log.logged(), mayBeUsedUp)
 			store.fail(nil)
 			got := b.refresh(token)
 			if strict {

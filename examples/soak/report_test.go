@@ -85,6 +85,9 @@ func (s *soak) lossesAreExplained() *failure {
 	for _, l := range s.losses {
 		var rule, detail string
 		reasons := s.log.reasons(l.session)
+		if l.cause == "" && s.log.doubts(l.session) {
+			l.cause = "after an answer came too late to be heard, or could not be saved"
+		}
 		switch {
 		case l.cause == "":
 			rule, detail = "a session is lost only after an answer of the provider was", "nothing was killed or cut that it had to do with"
@@ -171,6 +174,17 @@ func (b *logbook) has(process, text string) bool {
 	defer b.mu.Unlock()
 	return slices.ContainsFunc(b.lines, func(l logLine) bool {
 		return (process == "" || process == l.process) && strings.Contains(l.text, text)
+	})
+}
+
+// doubts tells whether a process has said that it does not know what the provider
+// has made of a session's refresh token. A machine that is too busy brings that about
+// by itself.
+func (b *logbook) doubts(session string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.ContainsFunc(b.lines, func(l logLine) bool {
+		return strings.Contains(l.text, "the provider may have used up the refresh token") && strings.Contains(l.text, "session="+session)
 	})
 }
 
