@@ -9,11 +9,16 @@ import (
 	"encoding/asn1"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"math/big"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+	"unsafe"
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
@@ -271,6 +276,116 @@ func TestKeysOfAnIssuerAreUsedForWhatTheyAre(t *testing.T) {
 		})
 	}
 	require.LessOrEqual(t, x.provider.Requests(oidctest.KeysPath), 3, "one at start of each, and one for kids that are unknown")
+}
+
+// An issuer that means harm may publish a hundred large keys, all of one name, and a
+// stranger send tokens that nobody has signed.
+func TestATokenIsTriedWithFewKeys(t *testing.T) {
+	x := newTarget(t, "ES256")
+	for others, accepted := range map[int]bool{7: true, 8: false, 90: false} {
+		var keys []any
+		for range others {
+			keys = append(keys, newForger(t, "ES256").named(x.kid, "ES256").jwk())
+		}
+		publish(t, x.provider, append(keys, x.jwk())...)
+		a := newApp(t, x.provider)
+		for _, raw := range []string{x.good(), x.named("", "ES256").token(t, x.named("", "ES256").header(), x.claims(nil))} {
+			_, err := a.auth.Verify(t.Context(), raw)
+			if accepted {
+				require.NoError(t, err)
+				continue
+			}
+			require.ErrorIs(t, err, core.ErrInvalidToken)
+			require.ErrorContains(t, err, "too many keys")
+		}
+	}
+}
+
+// An issuer that publishes no key any more has withdrawn them all. It is asked again soon.
+func TestAnEmptyKeySetWithdrawsAllKeys(t *testing.T) {
+	x := newTarget(t, "ES256")
+	raw := x.token(t, x.header(), x.claims(map[string]any{"exp": 4e9}))
+	x.requireAccepted(t, raw)
+	for _, document := range []string{`{"keys":[]}`, `{"keys":[{"kty":"oct","k":"AAAA"}]}`} {
+		x.provider.Answer(oidctest.KeysPath, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { _, _ = io.WriteString(w, document) })
+		x.clock.Add(20 * time.Minute)
+		require.Eventually(t, func() bool {
+			_, err := x.auth.Verify(t.Context(), raw)
+			return errors.Is(err, core.ErrUnavailable)
+		}, 10*time.Second, time.Millisecond, document)
+		require.Equal(t, core.StateDown, x.auth.Health().Keys.State)
+		publish(t, x.provider, x.jwk())
+		x.clock.Add(time.Second)
+		x.requireAccepted(t, raw)
+	}
+	// Nonsense withdraws nothing.
+	x.provider.Answer(oidctest.KeysPath, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { _, _ = io.WriteString(w, "<html>") })
+	x.clock.Add(20 * time.Minute)
+	require.Eventually(t, func() bool {
+		x.requireAccepted(t, raw)
+		return x.auth.Health().Keys.State == core.StateStale
+	}, 10*time.Second, time.Millisecond)
+}
+
+// A key without a name may be any token's. It must not hide that a key is new.
+func TestARotationIsFoundBesideAKeyWithoutAKid(t *testing.T) {
+	x := newTarget(t, "ES256")
+	unnamed, next := newForger(t, "ES256").named("", "ES256"), newForger(t, "ES256").named("next", "ES256")
+	publish(t, x.provider, x.jwk(), unnamed.jwk())
+	a := newApp(t, x.provider)
+	for _, raw := range []string{x.good(), unnamed.token(t, unnamed.header(), x.claims(nil)), unnamed.token(t, unnamed.named("any", "ES256").header(), x.claims(nil))} {
+		_, err := a.auth.Verify(t.Context(), raw)
+		require.NoError(t, err)
+	}
+	before := x.provider.Requests(oidctest.KeysPath)
+	publish(t, x.provider, unnamed.jwk(), next.jwk())
+	_, err := a.auth.Verify(t.Context(), next.token(t, next.header(), x.claims(nil)))
+	require.NoError(t, err)
+	for range 10 {
+		_, err := a.auth.Verify(t.Context(), next.token(t, next.named("made up", "ES256").header(), x.claims(nil)))
+		require.ErrorIs(t, err, core.ErrInvalidToken)
+	}
+	require.Equal(t, before+1, x.provider.Requests(oidctest.KeysPath))
+}
+
+// On fasthttp a token is a view of a buffer that the next request overwrites.
+func TestHeadersThatAreRememberedAreNoViewsOfARequest(t *testing.T) {
+	x := newTarget(t, "EdDSA")
+	var keys []any
+	var raws []string
+	for i := range 90 {
+		f := newForger(t, "EdDSA").named(fmt.Sprintf("kid-%02d", i), "EdDSA")
+		keys = append(keys, f.jwk())
+		raws = append(raws, f.token(t, f.header(), x.claims(nil)))
+	}
+	publish(t, x.provider, keys...)
+	a := newApp(t, x.provider)
+	buffer := []byte(raws[0])
+	view := unsafe.String(&buffer[0], len(buffer))
+	for _, raw := range append(raws, raws...) {
+		require.Len(t, raw, len(buffer))
+		copy(buffer, raw)
+		_, err := a.auth.Verify(t.Context(), view)
+		require.NoError(t, err)
+	}
+}
+
+func TestAKeySetIsReadUpTo256KiB(t *testing.T) {
+	x := newTarget(t, "ES256")
+	for size, accepted := range map[int]bool{256 << 10: true, 256<<10 + 1: false} {
+		document, err := json.Marshal(map[string]any{"keys": []any{x.jwk()}})
+		require.NoError(t, err)
+		document = append(document, strings.Repeat(" ", size-len(document))...)
+		x.provider.Answer(oidctest.KeysPath, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { _, _ = w.Write(document) })
+		a := newApp(t, x.provider)
+		_, err = a.auth.Verify(t.Context(), x.good())
+		if accepted {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorIs(t, err, core.ErrUnavailable)
+		require.Contains(t, a.auth.Health().Keys.Error, "larger than 256 KiB")
+	}
 }
 
 func point(t *testing.T, f forger) []byte {

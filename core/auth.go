@@ -60,7 +60,7 @@ func New(config Config) (*Auth, error) {
 			return nil, err
 		}
 		a.trust.own = a.broker.verifier()
-		a.broker.keepKeys(config.Issuer, a.provider.keys)
+		a.broker.keepKeys(config.Issuer, config.JWKSURL, a.provider.keys)
 	}
 	a.trust.further.Store(a.newIssuers(config.TrustedIssuers))
 	if config.Introspection {
@@ -87,10 +87,16 @@ func (a *Auth) Start(ctx context.Context) error {
 			return err
 		}
 	}
-	// Nobody waits for the others: one that is down is no reason not to start.
-	for _, further := range a.trust.further.Load().all {
-		further.document.refresh()
-	}
+	// Nobody waits for the others: one that is down is no reason not to start, and a
+	// hundred that are must not come before the provider.
+	defer func() {
+		go a.life.do(func(context.Context) error {
+			for _, further := range a.trust.further.Load().all {
+				further.document.refresh()
+			}
+			return nil
+		})
+	}()
 	if _, err := a.provider.metadata.get(ctx); err != nil {
 		return err
 	}

@@ -122,6 +122,9 @@ func (b *Broker) check(c Config) []error {
 	if b.PythonPeers && b.Algorithm != "RS256" {
 		wrong("Broker.Algorithm %q is none that Broker.PythonPeers can verify: use RS256", b.Algorithm)
 	}
+	if b.PythonPeers && slices.Equal(b.Audiences, []string{c.PublicURL}) {
+		wrong("Broker.Audiences is missing: name the one audience that Broker.PythonPeers and this application have in common (broker_audience there)")
+	}
 	if b.PythonPeers && c.Routes.JWKS != peerKeys {
 		wrong("Routes.JWKS %q is not where Broker.PythonPeers look for keys: leave it empty", c.Routes.JWKS)
 	}

@@ -24,11 +24,11 @@ func (a *Auth) serveCallback(w http.ResponseWriter, r *http.Request) error {
 	}
 	state, err := a.openCallbackState(r, sealed)
 	if err != nil {
-		a.observe(r.Context(), EventLogin, "", err)
+		a.observe(r.Context(), Event{Kind: EventLogin}, err)
 		return err
 	}
 	body, subject, err := a.finishCallback(r, p, state)
-	a.observe(r.Context(), EventLogin, subject, err)
+	a.observe(r.Context(), Event{Kind: EventLogin, Subject: subject}, err)
 	if !retryable(err) {
 		a.clearCookie(w, sealed)
 	}

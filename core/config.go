@@ -19,7 +19,7 @@ import (
 const (
 	DefaultLeeway    = 30 * time.Second
 	DefaultTimeout   = 10 * time.Second
-	DefaultCacheSize = 32 << 20
+	DefaultCacheSize = 32 << 20 // bytes
 )
 
 // Off switches a route off: Routes{Device: core.Off}.
@@ -130,7 +130,9 @@ type Config struct {
 	TrustedIssuers []Issuer
 	// Introspection has guards take opaque access tokens of the provider's, by
 	// asking it about each (RFC 7662); its answer counts for a minute, and never
-	// longer than the token is good. Without a Broker only.
+	// longer than the token is good, a refusal for ten seconds; with a negative
+	// CacheSize it is asked at each request. Of a provider that has no
+	// introspection_endpoint such tokens are answered 503. Without a Broker only.
 	Introspection bool
 	// CacheSize is how many bytes of memory verified tokens may take, so that
 	// another request with the same token costs next to nothing. One of 1 KiB

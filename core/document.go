@@ -8,17 +8,20 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/singleflight"
 )
 
 // Time limits of documents that are fetched.
 const (
 	firstBackOff = time.Second      // after the first failure; then twice that, and so on
 	maxBackOff   = 30 * time.Second // between two tries while the source is down
+	impatience   = time.Second      // without an answer, what was kept is used meanwhile
 	coolDown     = 10 * time.Second // between two fetches for something that the document lacks
 	keepFor      = 24 * time.Hour   // a document that can't be refreshed stays in use
 )
+
+// errNothing is the error of a load whose source has answered, and well, that there is
+// nothing any more. What it had said before is withdrawn, which no other failure does.
+var errNothing = errors.New("the source has nothing to offer")
 
 // document is a remote document that is fetched at first use. However many
 // callers wait, one fetch is under way at a time, on a context of its own, so
@@ -32,41 +35,37 @@ type document[T any] struct {
 	load func(context.Context) (T, time.Duration, error)
 	// replace is told of each change, and gives what to use. nil: what was loaded.
 	replace func(next, older T) T
-	// keep keeps what was fetched, and when, for another process, and recall gives
-	// it, for a source that is down at the start. nil: nothing is kept.
-	keep   func(context.Context, T, time.Time) error
-	recall func(context.Context) (T, time.Time, error)
+	keeper[T]
 	now    func() time.Time
 	life   *life
 	logger *slog.Logger
 
-	flights singleflight.Group
 	// in is the edition in use, nil when there is none, and quiet the time, in Unix
 	// nanoseconds, until which nobody who uses it has to do anything. They are
 	// written with the lock held, and read without.
 	in    atomic.Pointer[edition[T]]
 	quiet atomic.Int64
 
-	mu       sync.Mutex // guards what follows, and is never held over a fetch
-	alarm    *alarm     // for the next fetch in the background
-	failed   time.Time  // of the last failure
-	failures int        // in a row
-	err      error      // of the last failure, nil after a success
-	renewed  time.Time  // when renew last fetched
-	flying   bool       // a fetch is under way
-	fetches  int        // that have ended, well or badly
-	retired  bool       // nobody uses it any more
+	mu      sync.Mutex // guards what follows, and is never held over a fetch
+	tries              // that have been made
+	alarm   *alarm     // for the next fetch in the background
+	flight  *flight[T] // the fetch that is under way, nil when there is none
+	retired bool       // nobody uses it any more
 }
 
-// edition is a document as it was fetched at a time.
-type edition[T any] struct {
-	value   T
-	fetched time.Time
-	fresh   time.Duration
+// flight is a fetch, which all who need it wait for.
+type flight[T any] struct {
+	ended chan struct{} // closed when what follows is there
+	value T
+	err   error
 }
 
-func (e *edition[T]) usable(now time.Time) bool {
-	return e != nil && now.Sub(e.fetched) < keepFor
+// tries are what is known of a source from how it was to ask it.
+type tries struct {
+	failed   time.Time // of the last failure
+	failures int       // in a row
+	err      error     // of the last failure, nil after a success
+	renewed  time.Time // when renew last fetched
 }
 
 // settled reports whether there is a document to use and nothing to do about it.
@@ -79,35 +78,30 @@ func (d *document[T]) get(ctx context.Context) (T, error) {
 		return d.in.Load().value, nil
 	}
 	d.mu.Lock()
-	e := d.in.Load()
-	wait := d.backOff(now)
-	err, fetches := d.err, d.fetches
-	// Whoever has a document to use may start a fetch, and never joins one.
+	e, f, wait := d.in.Load(), d.flight, d.backOff(now)
 	usable := e.usable(now)
-	due := !usable || now.Sub(e.fetched) >= e.fresh && !d.flying
-	start := due && wait <= 0
-	if start {
-		d.flying = true
+	if f == nil && wait <= 0 && (!usable || now.Sub(e.fetched) >= e.fresh) {
+		f = d.launch()
 	}
+	err := d.err
 	d.mu.Unlock()
 
-	var fetched T
+	var none T
 	switch {
-	case usable && start:
-		d.start(fetches)
+	case usable: // who has a document to use waits for no other
 		return e.value, nil
-	case usable:
-		return e.value, nil
-	case start:
-		if fetched, err = d.wait(ctx, d.start(fetches)); err == nil {
-			return fetched, nil
-		}
-		if e := d.in.Load(); e.usable(now) { // it was recalled
-			return e.value, nil
-		}
-		return fetched, err
+	case f == nil:
+		return none, d.unavailable(err, wait)
 	}
-	return fetched, d.unavailable(err, wait)
+	var recalled <-chan struct{}
+	if e == nil {
+		recalled = d.recalled
+	}
+	value, err := d.wait(ctx, f, recalled)
+	if e := d.in.Load(); err != nil && e.usable(now) { // it was recalled
+		return e.value, nil
+	}
+	return value, err
 }
 
 // renew gives the document as it is after a fetch, for a caller who missed
@@ -116,7 +110,8 @@ func (d *document[T]) get(ctx context.Context) (T, error) {
 // if the last fetch failed, nothing: what is missing may be there by now.
 func (d *document[T]) renew(ctx context.Context, must bool) (T, error) {
 	d.mu.Lock()
-	if !d.flying {
+	f := d.flight
+	if f == nil {
 		now := d.now()
 		wait := d.backOff(now)
 		if !must && !d.renewed.IsZero() {
@@ -134,28 +129,23 @@ func (d *document[T]) renew(ctx context.Context, must bool) (T, error) {
 			}
 			return e.value, nil
 		}
-		d.renewed, d.flying = now, true
+		d.renewed = now
+		f = d.launch()
 	}
-	fetches := d.fetches
 	d.mu.Unlock()
-	return d.wait(ctx, d.start(fetches))
+	return d.wait(ctx, f, nil)
 }
 
 // refresh fetches the document before it is old. The alarm calls it, so that
 // somebody who comes after a long pause is not judged by an old one.
 func (d *document[T]) refresh() {
 	d.mu.Lock()
-	wait, fetches := d.backOff(d.now()), d.fetches
-	start := !d.flying && wait <= 0
-	if start {
-		d.flying = true
-	} else {
+	defer d.mu.Unlock()
+	if wait := d.backOff(d.now()); d.flight != nil || wait > 0 {
 		d.ring(max(wait, firstBackOff))
+		return
 	}
-	d.mu.Unlock()
-	if start {
-		d.start(fetches)
-	}
+	d.launch()
 }
 
 // ring sets the alarm. The caller holds the lock.
@@ -169,37 +159,17 @@ func (d *document[T]) ring(after time.Duration) {
 	d.alarm.set(after)
 }
 
-// retire takes the document out of use for good: what was fetched is withdrawn,
-// also what is being fetched, and nothing is fetched in the background any more. It gives
-// the edition that was in use, nil if there was none.
-func (d *document[T]) retire() *edition[T] {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.retired = true
-	if d.alarm != nil {
-		d.alarm.drop()
+// rest sets until when an edition can be used without a thought, and when the next
+// is fetched. The caller holds the lock.
+func (d *document[T]) rest(e *edition[T], now time.Time) {
+	if d.err == nil {
+		d.quiet.Store(e.fetched.Add(e.fresh).UnixNano())
+		d.ring(e.fetched.Add(e.fresh * 9 / 10).Sub(now))
+	} else if e.usable(now) {
+		wait := d.backOff(now)
+		d.quiet.Store(min(now.Add(wait).UnixNano(), e.fetched.Add(keepFor).UnixNano()))
+		d.ring(wait)
 	}
-	e := d.in.Load()
-	if e != nil {
-		d.withdraw(e.value)
-	}
-	return e
-}
-
-func (d *document[T]) withdraw(value T) {
-	var nothing T
-	if d.replace != nil {
-		d.replace(nothing, value)
-	}
-}
-
-// adopt takes over an edition that another document had in use.
-func (d *document[T]) adopt(e edition[T]) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.in.Store(&e)
-	d.quiet.Store(e.fetched.Add(e.fresh).UnixNano())
-	d.ring(e.fresh * 9 / 10)
 }
 
 // backOff is how long the source is still to be left alone. The caller holds
@@ -215,83 +185,48 @@ func (d *document[T]) backOff(now time.Time) time.Duration {
 	return pause - now.Sub(d.failed)
 }
 
-// start begins a fetch, or joins the one under way. The caller decided that one
-// is needed when so many had ended; if another has ended since, its outcome is
-// what the caller gets.
-func (d *document[T]) start(fetches int) <-chan singleflight.Result {
-	return d.flights.DoChan("", func() (any, error) {
-		d.mu.Lock()
-		if d.fetches != fetches {
-			defer d.mu.Unlock()
-			d.flying = false
-			var value T
-			if e := d.in.Load(); e != nil {
-				value = e.value
-			}
-			return value, d.err
-		}
-		d.flying = true
-		d.mu.Unlock()
-
+// launch begins a fetch. The caller holds the lock, and has seen that none is under
+// way.
+func (d *document[T]) launch() *flight[T] {
+	f := &flight[T]{ended: make(chan struct{})}
+	d.flight = f
+	go func() {
 		var next edition[T]
 		err := d.life.do(func(ctx context.Context) (err error) {
-			if next.value, next.fresh, err = d.load(ctx); err == nil {
-				next.fetched = d.now()
-			} else if d.recall != nil && d.in.Load() == nil {
-				d.bringBack(ctx)
-			}
+			answered := d.waitOrRecall(ctx)
+			next.value, next.fresh, err = d.load(ctx)
+			next.fetched = d.now()
+			answered(err)
 			return err
 		})
-		value := d.settle(next, err)
+		f.value, f.err = d.settle(next, err), err
+		close(f.ended)
 		if err == nil && d.keep != nil {
-			go d.keepAway(value, next.fetched)
+			d.keepAway(f.value, next.fetched)
 		}
-		return value, err
-	})
-}
-
-// keepAway keeps what was fetched. Nobody waits for that, nor does anything hang
-// on it.
-func (d *document[T]) keepAway(value T, fetched time.Time) {
-	err := d.life.do(func(ctx context.Context) error { return d.keep(ctx, value, fetched) })
-	if err != nil && d.life.ctx.Err() == nil {
-		d.logger.Warn("a document could not be kept for a restart", "document", d.name, "error", err)
-	}
-}
-
-// bringBack takes into use what an earlier process had fetched.
-func (d *document[T]) bringBack(ctx context.Context) {
-	value, fetched, err := d.recall(ctx)
-	if err != nil {
-		if !errors.Is(err, ErrNotFound) {
-			d.logger.WarnContext(ctx, "a document that was kept can't be had", "document", d.name, "error", err)
-		}
-		return
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !d.retired {
-		d.in.Store(&edition[T]{value: value, fetched: fetched})
-	}
+	}()
+	return f
 }
 
 // settle keeps the outcome of a fetch, and gives what is in use from now on.
 func (d *document[T]) settle(next edition[T], err error) T {
-	if err != nil && d.life.ctx.Err() == nil {
-		d.logger.Warn("a document could not be fetched", "document", d.name, "error", err)
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.flying = false
-	d.fetches++
+	d.tell(err)
+	d.flight = nil
 	now := d.now()
 	if err != nil {
 		d.failures++
 		d.failed, d.err = now, err
-		if e := d.in.Load(); e.usable(now) {
-			wait := d.backOff(now)
-			d.quiet.Store(min(now.Add(wait).UnixNano(), e.fetched.Add(keepFor).UnixNano()))
-			d.ring(wait)
+		switch e := d.in.Load(); {
+		case e == nil:
+		case errors.Is(err, errNothing):
+			d.withdraw(e.value)
+			d.in.Store(nil)
+			d.quiet.Store(0)
+			d.ring(d.backOff(now))
+		default:
+			d.rest(e, now)
 		}
 		return next.value
 	}
@@ -303,24 +238,42 @@ func (d *document[T]) settle(next edition[T], err error) T {
 	}
 	d.failures, d.err = 0, nil
 	d.in.Store(&next)
-	d.quiet.Store(next.fetched.Add(next.fresh).UnixNano())
-	d.ring(next.fresh * 9 / 10)
+	d.rest(&next, now)
 	return next.value
 }
 
-func (d *document[T]) wait(ctx context.Context, flight <-chan singleflight.Result) (T, error) {
-	var zero T
+// tell says in the log when a source goes away and when it is back, and not each
+// time that it is still away: one that is asked every half minute for a day would
+// drown the rest. The caller holds the lock.
+func (d *document[T]) tell(err error) {
+	switch {
+	case d.life.ctx.Err() != nil:
+	case err != nil && d.failures == 0:
+		d.logger.Warn("a document could not be fetched", "document", d.name, "error", err)
+	case err != nil:
+		d.logger.Debug("a document could not be fetched again", "document", d.name, "failures", d.failures+1, "error", err)
+	case d.failures > 0:
+		d.logger.Info("a document can be fetched again", "document", d.name, "failures", d.failures)
+	}
+}
+
+// wait waits for a fetch, but not longer than until something was recalled; then
+// it gives an error.
+func (d *document[T]) wait(ctx context.Context, f *flight[T], recalled <-chan struct{}) (T, error) {
+	var none T
 	select {
-	case result := <-flight:
-		if result.Err != nil {
-			d.mu.Lock()
-			retry := d.backOff(d.now())
-			d.mu.Unlock()
-			return zero, d.unavailable(result.Err, max(retry, firstBackOff))
+	case <-f.ended:
+		if f.err == nil {
+			return f.value, nil
 		}
-		return result.Val.(T), nil
+		d.mu.Lock()
+		retry := d.backOff(d.now())
+		d.mu.Unlock()
+		return none, d.unavailable(f.err, max(retry, firstBackOff))
+	case <-recalled:
+		return none, d.down
 	case <-ctx.Done():
-		return zero, d.unavailable(ctx.Err(), firstBackOff)
+		return none, d.unavailable(ctx.Err(), firstBackOff)
 	}
 }
 

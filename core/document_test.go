@@ -5,35 +5,55 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
-// Between finding that there is no document and asking for it, the fetch of
-// somebody else may end; its outcome serves both.
-func TestWhoComesTooLateToJoinAFetchGetsItsOutcome(t *testing.T) {
-	loads := 0
-	life := newLife(slog.New(slog.DiscardHandler))
-	defer life.end()
-	d := &document[int]{
-		name: "test", now: time.Now, life: life, logger: slog.New(slog.DiscardHandler),
-		load: func(context.Context) (int, time.Duration, error) { loads++; return 7, time.Hour, nil },
-	}
-	value, err := d.get(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, 7, value)
-
-	value, err = d.wait(t.Context(), d.start(0)) // decided when no fetch had ended
-	require.NoError(t, err)
-	require.Equal(t, 7, value)
-	require.Equal(t, 1, loads)
-
-	_, err = d.wait(t.Context(), d.start(1))
-	require.NoError(t, err)
-	require.Equal(t, 2, loads)
+// However many come at once, and whatever they miss, there is one fetch at a time, and
+// none is forgotten: the next one can always begin.
+func TestFetchesFollowOneAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, loads, at := slog.New(slog.DiscardHandler), 0, 0
+		life := newLife(logger)
+		defer life.end()
+		d := &document[int]{name: "test", down: errDown, now: time.Now, life: life, logger: logger,
+			load: func(context.Context) (int, time.Duration, error) {
+				if at++; at > 1 {
+					t.Error("two fetches at a time")
+				}
+				time.Sleep(time.Second)
+				at--
+				loads++
+				return loads, time.Hour, nil
+			}}
+		for round := range 20 {
+			for i := range 10 {
+				go func() {
+					time.Sleep(time.Duration(i) * 300 * time.Millisecond)
+					switch i % 3 {
+					case 0:
+						_, _ = d.get(t.Context())
+					case 1:
+						_, _ = d.renew(t.Context(), false)
+					default:
+						_, _ = d.renew(t.Context(), true)
+					}
+				}()
+			}
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			before := loads
+			d.refresh()
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			require.Equal(t, before+1, loads, "round %d", round)
+		}
+	})
 }
 
 // testDocument counts its editions, and fails when it is told to.
@@ -72,15 +92,20 @@ func (d *testDocument) set(later time.Duration, fails error) {
 	d.clock, d.fails = d.clock.Add(later), fails
 }
 
-// fetched waits until so many fetches have ended.
+// fetched waits until so many fetches have begun, and the last has ended.
 func (d *testDocument) fetched(t *testing.T, count int) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		d.document.mu.Lock()
-		defer d.document.mu.Unlock()
-		return d.fetches == count && !d.flying
+		under := d.flight != nil
+		d.document.mu.Unlock()
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.loads == count && !under
 	}, 10*time.Second, time.Millisecond)
 }
+
+func nothingKept(context.Context, int, time.Time) error { return nil }
 
 // Nobody has to come for it: who comes after a long pause is not judged by an old
 // edition.
@@ -125,8 +150,7 @@ func TestADocumentIsNotFetchedAfterTheEnd(t *testing.T) {
 	d.life.end()
 	require.False(t, d.alarm.timer.Stop(), "the alarm is not set any more")
 	d.refresh()
-	d.fetched(t, 2)
-	require.Equal(t, 1, d.loads)
+	d.fetched(t, 1)
 	require.False(t, d.alarm.timer.Stop())
 }
 
@@ -143,7 +167,7 @@ func TestAnAlarmRings(t *testing.T) {
 // for nothing when somebody misses something in it.
 func TestADocumentThatWasKeptServesWhileItsSourceIsDown(t *testing.T) {
 	d := newTestDocument(t)
-	d.recall = func(context.Context) (int, time.Time, error) { return 7, d.time().Add(-23 * time.Hour), nil }
+	d.keeper = newKeeper(nothingKept, func(context.Context) (int, time.Time, error) { return 7, d.time().Add(-23 * time.Hour), nil })
 	d.set(0, errors.New("down"))
 	value, err := d.get(t.Context())
 	require.NoError(t, err)
@@ -160,6 +184,86 @@ func TestADocumentThatWasKeptServesWhileItsSourceIsDown(t *testing.T) {
 	value, err = d.get(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 3, value)
+}
+
+// A source that does not say anything is one that is down, for those who wait. What
+// it says at last counts all the same.
+func TestADocumentThatWasKeptServesWhileItsSourceHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &document[int]{
+			name: "test document", down: errDown, now: time.Now, life: newLife(slog.New(slog.DiscardHandler)), logger: slog.New(slog.DiscardHandler),
+			load: func(context.Context) (int, time.Duration, error) {
+				time.Sleep(10 * time.Second)
+				return 8, time.Hour, nil
+			},
+			keeper: newKeeper(nothingKept, func(context.Context) (int, time.Time, error) { return 7, time.Now().Add(-time.Minute), nil }),
+		}
+		defer d.life.end()
+		for _, expected := range []struct {
+			value int
+			after time.Duration
+		}{{7, impatience}, {7, 0}} {
+			began := time.Now()
+			value, err := d.get(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, expected.value, value)
+			require.Equal(t, expected.after, time.Since(began))
+		}
+		value, err := d.renew(t.Context(), false)
+		require.NoError(t, err)
+		require.Equal(t, 8, value, "who misses something in what was kept waits")
+		value, err = d.get(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 8, value)
+	})
+}
+
+// Whoever puts a list in the place of the same list every few minutes must not keep
+// its documents from being fetched again.
+func TestADocumentThatIsHandedOnIsFetchedAgainInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		life, logger, loads := newLife(slog.New(slog.DiscardHandler)), slog.New(slog.DiscardHandler), 0
+		defer life.end()
+		fresh := func() *document[int] {
+			return &document[int]{name: "test document", down: errDown, now: time.Now, life: life, logger: logger,
+				load: func(context.Context) (int, time.Duration, error) { loads++; return loads, 15 * time.Minute, nil }}
+		}
+		d := fresh()
+		_, err := d.get(t.Context())
+		require.NoError(t, err)
+		for range 12 * 6 {
+			time.Sleep(10 * time.Minute)
+			synctest.Wait()
+			old := d
+			d = fresh()
+			d.adopt(old.retire())
+		}
+		require.GreaterOrEqual(t, loads, 12*60/15)
+	})
+}
+
+// An outage is told when it begins and when it is over, and not in between: a source
+// may be down for a day, and is asked every half minute.
+func TestAnOutageIsLoggedOnce(t *testing.T) {
+	var log strings.Builder
+	d := newTestDocument(t)
+	d.logger = slog.New(slog.NewTextHandler(&log, nil))
+	_, err := d.get(t.Context())
+	require.NoError(t, err)
+	for range 20 {
+		d.set(maxBackOff, errors.New("down"))
+		_, err := d.renew(t.Context(), true)
+		require.ErrorIs(t, err, ErrUnavailable)
+	}
+	require.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
+	require.Contains(t, log.String(), "could not be fetched")
+	for range 2 {
+		d.set(maxBackOff, nil)
+		_, err = d.renew(t.Context(), true)
+		require.NoError(t, err)
+	}
+	require.Equal(t, 2, strings.Count(log.String(), "\n"), log.String())
+	require.Contains(t, log.String(), "can be fetched again")
 }
 
 func TestCacheControlDecidesHowLongKeysAreFreshWithinBounds(t *testing.T) {

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -53,7 +54,7 @@ const (
 type Event struct {
 	Kind    EventKind
 	Time    time.Time
-	Issuer  string // of the provider
+	Issuer  string // whose subject it is: the provider, or a further issuer (Config.TrustedIssuers)
 	Subject string // "" when unknown
 	Session string // the broker's (claim sid), of EventEnd and EventLogout; "" when there is none
 	Reason  string // of EventEnd
@@ -63,8 +64,7 @@ type Event struct {
 // observe hands an event to the application. A provider that is down and a
 // device that still waits are no events; a provider whose ID token can't be
 // accepted is.
-func (a *Auth) observe(ctx context.Context, kind EventKind, subject string, err error) {
-	event := Event{Kind: kind, Subject: subject}
+func (a *Auth) observe(ctx context.Context, event Event, err error) {
 	if err != nil {
 		if !errors.As(err, &event.Error) || errors.Is(err, ErrUnavailable) || errors.Is(err, errPending) || errors.Is(err, errSlowDown) {
 			return
@@ -79,7 +79,7 @@ func (a *Auth) emit(ctx context.Context, event Event) {
 	if a.config.Observe == nil {
 		return
 	}
-	event.Time, event.Issuer = a.now(), a.config.Issuer
+	event.Time, event.Issuer = a.now(), cmp.Or(event.Issuer, a.config.Issuer)
 	_ = safely(a.config.Logger, "Config.Observe", func() error {
 		a.config.Observe(ctx, event)
 		return nil

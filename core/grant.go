@@ -48,7 +48,7 @@ func (a *Auth) serveToken(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	body, subject, err := grant.serve(a, w, r, p)
-	a.observe(r.Context(), grant.event, subject, err)
+	a.observe(r.Context(), Event{Kind: grant.event, Subject: subject}, err)
 	if err != nil {
 		return err
 	}

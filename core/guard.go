@@ -64,7 +64,7 @@ func (g *Guard) Check(ctx context.Context, authorization []string) (Token, error
 	}
 	bad := errors.Is(err, ErrInvalidToken) || errors.Is(err, ErrInvalidRequest)
 	if bad {
-		g.auth.observe(ctx, EventToken, "", err)
+		g.auth.observe(ctx, Event{Kind: EventToken}, err)
 	}
 	if g.optional && (errors.Is(err, ErrMissingToken) || bad && !g.refuseBad) {
 		return Token{}, nil
@@ -85,7 +85,11 @@ func (g *Guard) check(ctx context.Context, authorization []string) (Token, error
 		err = judge(token, token.verified.by.require)
 	}
 	if err != nil {
-		g.auth.observe(ctx, EventToken, token.Subject(), err)
+		event := Event{Kind: EventToken, Subject: token.Subject()}
+		if token.verified.by != g.auth.trust.own {
+			event.Issuer = token.Issuer() // a subject is somebody else at each
+		}
+		g.auth.observe(ctx, event, err)
 		return Token{}, err
 	}
 	return token, nil
@@ -120,10 +124,12 @@ func (g *Guard) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// Verify decides whether an access token is good by itself: no constraint is
-// applied, not even those of Config.Require. It is for tokens that arrive by
-// another way than a request's header, over a message queue for example. Its
-// errors are [ErrInvalidToken] and [ErrUnavailable].
+// Verify decides whether an access token of at most 16 KiB is good by itself (RFC
+// 7519 7.2, RFC 9068 4): no constraint is applied, not even those of Config.Require.
+// It is for tokens that arrive by another way than a request's header, over a
+// message queue for example. Like [Guard.Check] it may be called concurrently, keeps
+// nothing of raw, and seldom waits for the provider. Its errors are
+// [ErrInvalidToken] and [ErrUnavailable].
 func (a *Auth) Verify(ctx context.Context, raw string) (Token, error) {
 	token, err := a.trust.verify(ctx, raw)
 	if err != nil {

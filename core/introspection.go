@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"golang.org/x/sync/singleflight"
 )
 
@@ -14,9 +16,12 @@ const (
 	// keepIntrospected is how long an opaque token is good without asking again: as
 	// long may one be used that the provider has revoked.
 	keepIntrospected = time.Minute
-	// maxIntrospecting is how many questions there may be at once. Strangers can make
-	// up as many tokens as they like.
+	// keepRefused is how long a refusal counts without asking again.
+	keepRefused = 10 * time.Second
+	// maxIntrospecting is how many questions there may be at once, and maxWaiting how
+	// many may wait for that. Strangers can make up as many tokens as they like.
 	maxIntrospecting = 32
+	maxWaiting       = 256
 )
 
 // introspection asks the provider about opaque tokens (RFC 7662).
@@ -24,6 +29,7 @@ type introspection struct {
 	auth    *Auth
 	flights singleflight.Group
 	turns   chan struct{} // one for each question that may be asked at once
+	waiting atomic.Int64  // for a turn
 }
 
 func newIntrospection(a *Auth) *introspection {
@@ -44,11 +50,15 @@ func (i *introspection) ask(ctx context.Context, raw string, name tokenName) (*c
 	}
 	flight := i.flights.DoChan(string(name[:]), func() (any, error) {
 		var c *claims
-		err := i.auth.life.do(func(ctx context.Context) (err error) {
-			c, err = i.askOnce(ctx, raw)
-			return err
-		})
-		return c, err
+		var verdict error
+		// What becomes of the task itself says nothing about the token.
+		if err := i.auth.life.do(func(ctx context.Context) error {
+			c, verdict = i.askOnce(ctx, raw)
+			return nil
+		}); err != nil {
+			return c, errIntrospection.from(err)
+		}
+		return c, verdict
 	})
 	select {
 	case result := <-flight:
@@ -63,12 +73,10 @@ var errIntrospection = ErrUnavailable.because("The token can't be checked with t
 func (i *introspection) askOnce(ctx context.Context, raw string) (*claims, error) {
 	ctx, cancel := context.WithTimeout(ctx, i.auth.config.Timeout)
 	defer cancel()
-	select {
-	case i.turns <- struct{}{}:
-		defer func() { <-i.turns }()
-	case <-ctx.Done():
-		return nil, errIntrospection.from(errors.New("too many tokens are being checked"))
+	if err := i.turn(ctx); err != nil {
+		return nil, err
 	}
+	defer func() { <-i.turns }()
 	m, err := i.auth.provider.metadata.get(ctx)
 	if err != nil {
 		return nil, err
@@ -83,16 +91,43 @@ func (i *introspection) askOnce(ctx context.Context, raw string) (*claims, error
 	return i.judge(body)
 }
 
-// judge holds an introspection answer against what makes an access token good.
+// turn waits for a turn to ask.
+func (i *introspection) turn(ctx context.Context) error {
+	defer i.waiting.Add(-1)
+	if i.waiting.Add(1) <= maxWaiting {
+		select {
+		case i.turns <- struct{}{}:
+			return nil
+		case <-ctx.Done():
+		}
+	}
+	return errIntrospection.from(errors.New("too many tokens are being checked"))
+}
+
+// judge holds an introspection answer against what makes an access token good. The
+// provider knows other tokens as well, refresh tokens above all, which may live for
+// months, and calls them active, too (RFC 7662 2.1).
 func (i *introspection) judge(body []byte) (*claims, error) {
 	var state struct {
-		Active bool `json:"active"`
+		Active bool   `json:"active"`
+		Type   string `json:"token_type"`
+		Use    string `json:"token_use"` // of some providers
 	}
 	if err := json.Unmarshal(body, &state); err != nil {
 		return nil, errIntrospection.from(errors.New("the answer is not a JSON object that says whether the token is active"))
 	}
 	if !state.Active {
 		return nil, errors.New("the provider says that the token is not active")
+	}
+	switch strings.ToLower(state.Type) {
+	case "", "bearer", "access_token", string(oidc.AccessTokenType):
+	default:
+		return nil, errors.New("the provider says that the token is no bearer token")
+	}
+	switch strings.ToLower(state.Use) {
+	case "", "access", "access_token":
+	default:
+		return nil, errors.New("the provider says that the token is not an access token")
 	}
 	c := &candidate{now: i.auth.now()}
 	var err error
@@ -103,10 +138,12 @@ func (i *introspection) judge(body []byte) (*claims, error) {
 	if c.claims.Issuer != "" && !own.issuer.names(c.claims) {
 		return nil, errIssuer
 	}
-	if err := own.timely(c); err != nil {
-		return nil, err
+	for _, check := range []check{own.timely, noOtherToken, own.audience} {
+		if err := check(c); err != nil {
+			return nil, err
+		}
 	}
-	return c.claims, own.audience(c)
+	return c.claims, nil
 }
 
 // isToken68 reports whether a text can be a bearer token (RFC 6750 2.1).

@@ -153,37 +153,97 @@ func TestStrangersCannotOverwhelmTheProviderWithOpaqueTokens(t *testing.T) {
 	}
 	require.Equal(t, before, provider.Requests(oidctest.IntrospectPath))
 
-	var mu sync.Mutex
-	asked, most := 0, 0
-	full := make(chan struct{})
+	const tokens = 400 // in pairs
+	held, release := make(chan struct{}, tokens), make(chan struct{})
 	provider.Answer(oidctest.IntrospectPath, func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
-		mu.Lock()
-		asked++
-		if most = max(most, asked); most == 32 {
-			select {
-			case <-full:
-			default:
-				close(full)
-			}
-		}
-		mu.Unlock()
-		<-full
-		mu.Lock()
-		asked--
-		mu.Unlock()
+		held <- struct{}{}
+		<-release
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"active":false}`))
 	})
 	var all sync.WaitGroup
-	for n := range 100 {
+	answered := make(chan error, 2*tokens)
+	for n := range 2 * tokens {
 		all.Go(func() {
 			_, err := a.auth.Verify(t.Context(), "made-up-"+decimal(int64(n/2)))
-			if err == nil {
-				t.Error("a made-up token is taken")
-			}
+			answered <- err
 		})
 	}
+	// 32 are asked about, 256 wait, and the rest are told at once to come again.
+	for range 32 {
+		<-held
+	}
+	for range 2 * (tokens - 32 - 256) {
+		require.ErrorIs(t, <-answered, core.ErrUnavailable)
+	}
+	require.Empty(t, answered)
+	require.Empty(t, held, "no more than 32 at once")
+	close(release)
 	all.Wait()
-	require.Equal(t, 32, most)
-	require.LessOrEqual(t, provider.Requests(oidctest.IntrospectPath)-before, 100)
+	for range 2 * (32 + 256) {
+		require.ErrorIs(t, <-answered, core.ErrInvalidToken)
+	}
+	require.Equal(t, 32+256, provider.Requests(oidctest.IntrospectPath)-before)
+
+	// What was refused is not asked about again for a while.
+	for range 10 {
+		_, err := a.auth.Verify(t.Context(), "another-made-up")
+		require.ErrorIs(t, err, core.ErrInvalidToken)
+	}
+	require.Equal(t, 32+256+1, provider.Requests(oidctest.IntrospectPath)-before)
+	a.clock.Add(10 * time.Second)
+	introspects(provider, `{"active":true,"sub":"alice","aud":"app"}`)
+	_, err = a.auth.Verify(t.Context(), "another-made-up")
+	require.NoError(t, err)
+}
+
+// The provider knows tokens of other kinds, too, and says that they are active.
+func TestAnIntrospectedTokenOfAnotherKindIsRefused(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
+	a := newApp(t, provider, introspecting, func(c *core.Config) { c.CacheSize = -1 })
+	for member, refused := range map[string]bool{
+		`"token_type":"Bearer"`:                                        false,
+		`"token_type":"bearer","typ":"Bearer","nonce":"n"`:             false,
+		`"token_use":"access_token"`:                                   false,
+		`"token_type":"urn:ietf:params:oauth:token-type:access_token"`: false,
+		`"token_type":"refresh_token"`:                                 true,
+		`"token_type":"DPoP","cnf":{"jkt":"x"}`:                        true,
+		`"token_use":"refresh_token"`:                                  true,
+		`"token_use":"id"`:                                             true,
+		`"typ":"Refresh"`:                                              true,
+		`"typ":"Offline"`:                                              true,
+		`"typ":"ID"`:                                                   true,
+		`"nonce":"n","at_hash":"h"`:                                    true,
+		`"events":{}`:                                                  true,
+	} {
+		introspects(provider, `{"active":true,"sub":"alice","aud":"app",`+member+`}`)
+		_, err := a.auth.Verify(t.Context(), "an-opaque-token")
+		if refused {
+			require.ErrorIs(t, err, core.ErrInvalidToken, member)
+		} else {
+			require.NoError(t, err, member)
+		}
+	}
+}
+
+// A mistake below us, or the end of the program, says nothing about a token, and its
+// text is for the log alone.
+func TestWhatStopsAnIntrospectionMakesNoTokenBad(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
+	broken := newApp(t, provider, introspecting, func(c *core.Config) {
+		c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path == oidctest.IntrospectPath {
+				panic("a mistake, with a secret in it")
+			}
+			return http.DefaultTransport.RoundTrip(r)
+		})}
+	})
+	closed := newApp(t, provider, introspecting)
+	require.NoError(t, closed.auth.Start(t.Context()))
+	require.NoError(t, closed.auth.Close())
+	for _, a := range []*app{broken, closed} {
+		got := serve(a.auth.Required(), bearer(provider.AccessToken(t, "alice")))
+		requireError(t, got, 503, "temporarily_unavailable")
+		require.NotContains(t, got.body, "secret")
+	}
 }

@@ -15,7 +15,7 @@ import (
 // subject together: the same subject of another issuer is somebody else.
 type Issuer struct {
 	// URL is the issuer identifier, letter by letter as its tokens have it in
-	// iss. A provider with many tenants, which all have its keys in common, can be
+	// iss; it is needed. A provider with many tenants, which all have its keys in common, can be
 	// named by a pattern: {tenantid} in the path stands for the tenant, which a
 	// token must also have in its claim tid, as Entra's do. It needs JWKSURL, and
 	// takes every tenant there is, unless Require says which:
@@ -36,13 +36,15 @@ type Issuer struct {
 	// Algorithms are those that may sign (RFC 7518 3.1, RFC 8037 3.1). nil: every
 	// asymmetric one: RS256 to RS512, PS256 to PS512, ES256 to ES512, EdDSA.
 	Algorithms []string
-	// Require are constraints that every guard adds for tokens of this issuer.
+	// Require are constraints that every guard adds for tokens of this issuer. What
+	// only your own users may be given belongs here: an issuer writes what it likes
+	// into its tokens, and [Scope] and [Claim] take its word for it.
 	Require []Constraint
 	// Roles maps the roles that a token of this issuer asserts to those that it
 	// has here (see [Token.Roles]); it is called once for each token that is
 	// verified, must not change its argument, and must be safe for concurrent use.
-	// nil: none, so that another's administrator is not one here. Claims are not
-	// changed by it: [Claim] sees what the issuer has written.
+	// nil, or a panic: none, so that [Role] lets nobody of this issuer in. Claims are
+	// not changed by it: [Claim] and [Token.Decode] see what the issuer has written.
 	Roles func(asserted []string) []string
 }
 
@@ -136,6 +138,9 @@ func (n issuerName) names(c *claims) bool {
 	}
 	// The claim is compared, so that no part of the path can stand for a tenant
 	// which the issuer has not put there.
+	if !strings.HasPrefix(c.Issuer, n.prefix) || !strings.HasSuffix(c.Issuer, n.suffix) {
+		return false // before all claims are decoded for it
+	}
 	id := c.text("tid")
 	return id != "" && !strings.ContainsAny(id, "/?#%") && c.Issuer == n.prefix+id+n.suffix
 }

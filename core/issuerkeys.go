@@ -37,7 +37,7 @@ func (a *Auth) newFurtherIssuer(issuer Issuer, own *verifier) *furtherIssuer {
 		now: a.config.Now, life: a.life, logger: a.config.Logger,
 	}
 	if a.broker != nil {
-		a.broker.keepKeys(issuer.URL, f.document)
+		a.broker.keepKeys(issuer.URL, issuer.JWKSURL, f.document)
 	}
 	f.verifier = &verifier{
 		config: a.config, issuer: newIssuerName(issuer.URL), keys: f.document, algorithms: issuer.Algorithms,
@@ -46,7 +46,11 @@ func (a *Auth) newFurtherIssuer(issuer Issuer, own *verifier) *furtherIssuer {
 			if issuer.Roles == nil {
 				return nil
 			}
-			roles := slices.Clone(issuer.Roles(own.roles(claims)))
+			var roles []string
+			_ = safely(a.config.Logger, "Issuer.Roles of "+issuer.URL, func() error { // after a panic there are none
+				roles = slices.Clone(issuer.Roles(own.roles(claims)))
+				return nil
+			})
 			slices.Sort(roles)
 			return slices.Compact(roles)
 		},
@@ -63,20 +67,23 @@ var errIssuerDown = ErrUnavailable.because("The issuer of the token can't be rea
 // loadIssuer fetches a further issuer's keys, from where its discovery document
 // says (OpenID Connect Discovery 4), or a peer's from where peers have them.
 func (a *Auth) loadIssuer(ctx context.Context, issuer Issuer) (jose.KeySet, time.Duration, error) {
-	location := issuer.JWKSURL
-	if location == "" {
-		var err error
-		location, err = a.findKeys(ctx, issuer.URL)
-		switch {
-		case errors.Is(err, ErrUnavailable), err != nil && a.broker == nil:
-			return nil, 0, err
-		case err != nil:
-			// A broker of py-oidc-auth has no such document, and what is there may be
-			// of another program on the same host.
-			location = issuer.URL + peerKeys
-		}
+	if issuer.JWKSURL != "" {
+		return fetchKeys(ctx, a.provider.http, issuer.JWKSURL)
 	}
-	return fetchKeys(ctx, a.provider.http, location)
+	location, notFound := a.findKeys(ctx, issuer.URL)
+	switch {
+	case notFound == nil:
+		return fetchKeys(ctx, a.provider.http, location)
+	case errors.Is(notFound, ErrUnavailable), a.broker == nil:
+		return nil, 0, notFound
+	}
+	// A broker of py-oidc-auth has no such document, and what is there may be of
+	// another program on the same host.
+	keys, fresh, err := fetchKeys(ctx, a.provider.http, strings.TrimSuffix(issuer.URL, "/")+peerKeys)
+	if err != nil && !errors.Is(err, ErrUnavailable) {
+		err = ErrProvider.because("The issuer's keys can't be found.").from(errors.Join(notFound, err))
+	}
+	return keys, fresh, err
 }
 
 // peerKeys is where a broker publishes its keys, unless it says otherwise.
@@ -100,23 +107,20 @@ func (a *Auth) findKeys(ctx context.Context, issuer string) (string, error) {
 		return "", nonsense("it is not a JSON object")
 	}
 	if m.Issuer != issuer {
-		return "", nonsense("it is of issuer %q: if that is the one you trust, write exactly this", m.Issuer)
+		return "", nonsense("it is of issuer %.200q: if that is the one you trust, write exactly this", m.Issuer)
 	}
 	if err := checkURL(m.KeysURL, a.config.InsecureProviderHTTP); err != nil {
-		return "", nonsense("its jwks_uri %q %w", m.KeysURL, err)
+		return "", nonsense("its jwks_uri %.200q %w", m.KeysURL, err)
 	}
-	// A provider's keys may be at another host, as Google's are. A peer's have no
-	// reason to.
-	if a.broker != nil && !sameOrigin(m.KeysURL, issuer) {
-		return "", nonsense("its jwks_uri %q is at another host", m.KeysURL)
+	// A provider's keys may be at another host, as Google's are, if that is none which
+	// this machine alone can reach. A peer's have no reason to.
+	keys, errKeys := url.Parse(m.KeysURL)
+	home, errHome := url.Parse(issuer)
+	elsewhere := errors.Join(errKeys, errHome) != nil || origin(keys) != origin(home)
+	if elsewhere && (a.broker != nil || isLoopback(keys.Hostname())) {
+		return "", nonsense("its jwks_uri %.200q is at another host", m.KeysURL)
 	}
 	return m.KeysURL, nil
-}
-
-func sameOrigin(one, other string) bool {
-	a, errA := url.Parse(one)
-	b, errB := url.Parse(other)
-	return errA == nil && errB == nil && origin(a) == origin(b)
 }
 
 // issuers are the further issuers, by their names.
@@ -153,11 +157,12 @@ func (s *issuers) of(c *claims) *verifier {
 	return nil
 }
 
-// SetTrustedIssuers puts another list in the place of Config.TrustedIssuers, while
-// requests are served: a token of an issuer that is not in it any more is refused
-// from the next request on, also if it was verified before. It makes no calls; the
-// keys of issuers that stay are kept. It reports all mistakes at once, and then
-// changes nothing. Each replica has to be told.
+// SetTrustedIssuers puts another list, nil for none, in the place of
+// Config.TrustedIssuers, while requests are served: a token of an issuer that is not
+// in it any more is refused from the next request on, also if it was verified before.
+// It makes no calls; the keys of issuers that stay are kept. It reports all mistakes
+// at once, and then changes nothing. Each replica has to be told. It may be called concurrently, and
+// again and again with the same list.
 func (a *Auth) SetTrustedIssuers(list []Issuer) error {
 	if err := errors.Join(a.config.checkIssuers(list)...); err != nil {
 		return err
@@ -168,11 +173,15 @@ func (a *Auth) SetTrustedIssuers(list []Issuer) error {
 	// Tokens that were verified by an issuer's old rules end with the keys that they
 	// were verified by, so that keys which stay go over as copies.
 	for _, old := range before.all {
-		e := old.document.retire()
+		e, tries := old.document.retire()
 		i := slices.IndexFunc(next.all, func(f *furtherIssuer) bool { return f.URL == old.URL && f.JWKSURL == old.JWKSURL })
-		if e != nil && i >= 0 {
-			next.all[i].document.adopt(edition[jose.KeySet]{e.value.Clone(), e.fetched, e.fresh})
+		if i < 0 {
+			continue
 		}
+		if e != nil {
+			e = &edition[jose.KeySet]{e.value.Clone(), e.fetched, e.fresh}
+		}
+		next.all[i].document.adopt(e, tries)
 	}
 	a.trust.further.Store(next)
 	return nil

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -14,45 +13,50 @@ import (
 
 // keptKeys is the data of the record of an issuer's keys.
 type keptKeys struct {
-	Issuer  string         `json:"issuer"`
+	From    string         `json:"from"`    // where they are fetched; "" where its documents say
 	Fetched int64          `json:"fetched"` // Unix seconds
 	Keys    jsontext.Value `json:"keys"`    // a JWK Set (RFC 7517 5)
 }
 
 // keepKeys has a document of an issuer's keys outlive the process, so that tokens
 // are verified after a restart while the issuer is down. What is kept has been
-// checked, is sealed, and is read for an issuer that the configuration names, and
-// for no other.
-func (b *broker) keepKeys(issuer string, keys *document[jose.KeySet]) {
+// checked, is sealed, and is read for an issuer that the configuration names, at the
+// place that it names, and for no other.
+func (b *broker) keepKeys(issuer, from string, keys *document[jose.KeySet]) {
 	hash := sha256.Sum256([]byte(issuer))
 	id := base64.RawURLEncoding.EncodeToString(hash[:])
-	keys.keep = func(ctx context.Context, set jose.KeySet, fetched time.Time) error {
+	keep := func(ctx context.Context, set jose.KeySet, fetched time.Time) error {
 		document, err := set.Marshal()
 		if err != nil {
 			return err
 		}
 		// One that can't be opened is there, has a version, and is of no use.
-		old, err := b.records.get(ctx, kindKeySet, id, &keptKeys{})
-		if err != nil && old.Version == 0 && !errors.Is(err, ErrNotFound) {
+		var kept keptKeys
+		old, err := b.records.get(ctx, kindKeySet, id, &kept)
+		switch {
+		case err != nil && old.Version == 0 && !errors.Is(err, ErrNotFound):
 			return err
+		case err == nil && kept.From == from && kept.Fetched > fetched.Unix():
+			return nil // another replica has asked later, and maybe a key is gone since
 		}
 		_, err = b.records.put(ctx, Record{
 			Kind: kindKeySet, ID: id, Version: old.Version, Expires: fetched.Add(keepFor).Truncate(time.Millisecond),
-		}, keptKeys{issuer, fetched.Unix(), document})
+		}, keptKeys{from, fetched.Unix(), document})
 		if errors.Is(err, ErrConflict) {
 			return nil // another replica has just done it
 		}
 		return err
 	}
-	keys.recall = func(ctx context.Context) (jose.KeySet, time.Time, error) {
+	recall := func(ctx context.Context) (jose.KeySet, time.Time, error) {
 		var kept keptKeys
 		if _, err := b.records.get(ctx, kindKeySet, id, &kept); err != nil {
 			return nil, time.Time{}, err
 		}
-		if kept.Issuer != issuer {
-			return nil, time.Time{}, errSealed.from(fmt.Errorf("store: the keys %s are another issuer's", id))
+		if kept.From != from {
+			return nil, time.Time{}, ErrNotFound
 		}
 		set, err := jose.ParseKeySet(kept.Keys)
 		return set, time.Unix(kept.Fetched, 0), err
 	}
+	keys.keeper = newKeeper(keep, recall)
 }

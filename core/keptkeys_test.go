@@ -2,6 +2,8 @@ package core_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"strings"
 	"testing"
@@ -22,6 +24,20 @@ func (s *spyStore) kept(t *testing.T, count int) []core.Record {
 		return err == nil && len(found) == count
 	}, 10*time.Second, time.Millisecond)
 	return found
+}
+
+// keptID is the id of the record of an issuer's keys.
+func keptID(issuer string) string {
+	hash := sha256.Sum256([]byte(issuer))
+	return base64.RawURLEncoding.EncodeToString(hash[:])
+}
+
+// keptOf gives the record of an issuer's keys.
+func (s *spyStore) keptOf(t *testing.T, issuer string) core.Record {
+	t.Helper()
+	record, err := s.Store.Get(t.Context(), "key-set", keptID(issuer))
+	require.NoError(t, err)
+	return record
 }
 
 // A token of the provider is exchanged after a restart while the provider is down,

@@ -42,7 +42,7 @@ func (a *Auth) serveLogout(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if a.broker == nil {
-		a.observe(r.Context(), EventLogout, "", nil)
+		a.observe(r.Context(), Event{Kind: EventLogout}, nil)
 	}
 	params := url.Values{}
 	if state != "" {

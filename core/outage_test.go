@@ -186,6 +186,33 @@ func TestRotatedKeysAreFoundByOneFetchPerCoolDown(t *testing.T) {
 	require.Equal(t, 3, provider.Requests(oidctest.KeysPath), "a bad signature is worth no fetch")
 }
 
+// Who has a key waits for nobody who misses one.
+func TestAFetchForAnUnknownKidStopsNobodyElse(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider, func(c *core.Config) { c.CacheSize, c.Timeout = -1, time.Hour })
+	raw := provider.AccessToken(t, "alice")
+	_, err := a.auth.Verify(t.Context(), raw)
+	require.NoError(t, err)
+	arrived, release := make(chan struct{}), make(chan struct{})
+	provider.Answer(oidctest.KeysPath, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+		close(arrived)
+		<-release
+		real.ServeHTTP(w, r)
+	})
+	waiting := make(chan error)
+	go func() {
+		_, err := a.auth.Verify(t.Context(), provider.Sign(t, map[string]any{"kid": "unknown"}, provider.Claims("alice", nil)))
+		waiting <- err
+	}()
+	<-arrived
+	for range 100 {
+		_, err := a.auth.Verify(t.Context(), raw)
+		require.NoError(t, err)
+	}
+	close(release)
+	require.ErrorIs(t, <-waiting, core.ErrInvalidToken)
+}
+
 // Strangers can use up the fetches for unknown kids; honest logins go on.
 func TestForgedTokensDoNotStopLoginsAfterARotation(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})

@@ -128,13 +128,26 @@ func (p *provider) loadKeys(ctx context.Context) (jose.KeySet, time.Duration, er
 	return fetchKeys(ctx, p.http, location)
 }
 
+// maxKeySet is the largest key set that is read, in bytes: enough for a hundred keys
+// with their certificates, and little enough to be parsed again for every stranger's
+// key id that the cool-down lets through.
+const maxKeySet = 256 << 10
+
+var errKeySetTooLarge = errors.New("it is larger than 256 KiB")
+
 // fetchKeys gets a key set, and tells how long it is fresh.
 func fetchKeys(ctx context.Context, client *httpx.Client, location string) (jose.KeySet, time.Duration, error) {
 	res, err := fetch(ctx, client, location)
 	if err != nil {
 		return nil, 0, err
 	}
-	keys, err := jose.ParseKeySet(res.Body)
+	var keys jose.KeySet
+	if err = errKeySetTooLarge; len(res.Body) <= maxKeySet {
+		keys, err = jose.ParseKeySet(res.Body)
+	}
+	if errors.Is(err, jose.ErrNoKeys) {
+		err = fmt.Errorf("%w: %w", errNothing, err)
+	}
 	if err != nil {
 		return nil, 0, ErrProvider.because("The provider's key set can't be used.").from(fmt.Errorf("%s: %w", location, err))
 	}

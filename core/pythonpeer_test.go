@@ -60,7 +60,7 @@ func newPythonPeer(t *testing.T, audience string) *pythonPeer {
 func (p *pythonPeer) token(changed map[string]any) string {
 	now := p.now().Unix()
 	claims := map[string]any{
-		"iss": p.url, "sub": "alice", "aud": p.audience, "iat": now, "exp": now + 3600, "jti": "0b6c2f0e",
+		"iss": p.url, "sub": "alice", "aud": p.audience, "iat": now, "exp": now + 3600, "jti": "0b6c2f0e-3c1b-4a57-9a5e-5e9a3f7c3d41",
 		"email": "alice@example.com", "preferred_username": "alice", "roles": []string{"admin"},
 	}
 	for name, value := range changed {
@@ -186,4 +186,5 @@ func TestOnlyRSAKeysArePublishedToPythonPeers(t *testing.T) {
 	})
 	require.ErrorContains(t, err, `Config.Broker.Algorithm "ES256" is none that Broker.PythonPeers can verify`)
 	require.ErrorContains(t, err, `Config.Routes.JWKS "/keys" is not where Broker.PythonPeers look`)
+	require.ErrorContains(t, err, `Config.Broker.Audiences is missing: name the one audience`)
 }

@@ -107,7 +107,7 @@ func (t Token) Expiry() time.Time {
 	return t.verified.claims.Expires.Time
 }
 
-// Scopes are the granted scopes (claim scope or scp), a copy.
+// Scopes are the granted scopes (claim scope, RFC 8693 4.2, or scp), a copy.
 func (t Token) Scopes() []string {
 	if !t.Valid() {
 		return nil

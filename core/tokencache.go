@@ -17,23 +17,20 @@ import (
 // jose.Cut), and nobody finds another with the same hash.
 type tokenName [sha256.Size]byte
 
-// nameOf hashes a token. Tokens of a usual size are copied to the stack for that,
-// so that it allocates nothing.
+// nameOf hashes a token where it is: a copy of it would be most of what is left to
+// save. The hash reads the bytes and keeps none of them.
 func nameOf(raw string) tokenName {
-	var buffer [4096]byte
-	if len(raw) > len(buffer) {
-		return sha256.Sum256([]byte(raw))
-	}
-	return sha256.Sum256(buffer[:copy(buffer[:], raw)])
+	return sha256.Sum256(unsafe.Slice(unsafe.StringData(raw), len(raw)))
 }
 
-// cachedToken is a token that was found good.
+// cachedToken is a token that was found good, or an opaque one that was refused.
 type cachedToken struct {
-	name  tokenName
-	token Token
-	key   *jose.Key // that signed it; nil: none
-	until time.Time // when it is not good any more
-	size  int64     // bytes
+	name    tokenName
+	token   Token
+	refused error     // why it was refused; nil: it is good
+	key     *jose.Key // that signed it; nil: none
+	until   time.Time // when that does not count any more
+	size    int64     // bytes
 	// recent is set by whoever finds it, and taken away by the search for one to
 	// forget: those that nobody wants go first.
 	recent atomic.Bool
@@ -55,6 +52,7 @@ const bucketSize = 8
 // nobody can make many of them meet in one bucket.
 type tokenCache struct {
 	buckets [][bucketSize]atomic.Pointer[cachedToken]
+	size    int64 // bytes that tokens may take
 
 	mu   sync.Mutex // guards what follows, and every change of the buckets
 	free int64      // bytes
@@ -73,7 +71,8 @@ func newTokenCache(size int) *tokenCache {
 	}
 	count := 1 << bits.Len(uint(size/typicalToken*2/bucketSize))
 	c := &tokenCache{buckets: make([][bucketSize]atomic.Pointer[cachedToken], count)}
-	c.free = int64(size) - int64(count)*int64(unsafe.Sizeof(c.buckets[0]))
+	c.size = int64(size) - int64(count)*int64(unsafe.Sizeof(c.buckets[0]))
+	c.free = c.size
 	return c
 }
 
@@ -103,19 +102,17 @@ func (c *tokenCache) get(name *tokenName, now time.Time) *cachedToken {
 	return nil
 }
 
-// add remembers a token, in the place of others if need be.
+// add remembers a token, in the place of others if need be, unless it is larger than
+// the cache.
 func (c *tokenCache) add(r *cachedToken, now time.Time) {
-	if c == nil {
+	if c == nil || r.size > c.size {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	place := c.place(r, now)
 	c.forget(place)
-	for c.free < r.size {
-		if !c.forgetOne(now) {
-			return // it is larger than the cache
-		}
+	for c.free < r.size && c.forgetOne(now) {
 	}
 	c.free -= r.size
 	place.Store(r)
@@ -170,7 +167,7 @@ func (c *tokenCache) forget(place *atomic.Pointer[cachedToken]) {
 // sizeOf is how many bytes a Token takes at most, with its claims decoded twice: for
 // the checks and, when somebody asks, as a map. What JSON turns into goes by its
 // objects, lists and their entries, which need not be decoded to be counted.
-func sizeOf(payload []byte) int64 {
+func sizeOf(c *claims) int64 {
 	const (
 		fixed  = 5 << 8 // the structs, and the place in the cache
 		object = 384    // the smallest map
@@ -179,6 +176,7 @@ func sizeOf(payload []byte) int64 {
 		entry  = 56
 		scope  = 32
 	)
-	count := func(s string) int64 { return int64(bytes.Count(payload, []byte(s))) }
-	return fixed + 3*int64(len(payload)) + object*count("{") + member*count(":") + list*count("[") + entry*count(",") + scope*count(" ")
+	count := func(s string) int64 { return int64(bytes.Count(c.payload, []byte(s))) }
+	return fixed + 3*int64(len(c.payload)) + object*count("{") + member*count(":") + list*count("[") + entry*count(",") +
+		scope*int64(len(c.Scope)+len(c.ScopeShort))
 }

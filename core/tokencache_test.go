@@ -31,7 +31,7 @@ func cacheable(t testing.TB, n, size int) *cachedToken {
 	require.NoError(t, err)
 	token := newToken(c, &verifier{roles: flatRoles})
 	token.Roles()
-	return &cachedToken{name: nameOf(fmt.Sprint(n)), token: token, until: time.Unix(2e9, 0), size: sizeOf(payload)}
+	return &cachedToken{name: nameOf(fmt.Sprint(n)), token: token, until: time.Unix(2e9, 0), size: sizeOf(c)}
 }
 
 // used counts the bytes of what a cache holds.
@@ -92,6 +92,7 @@ func TestTheSizeOfATokenIsNotLessThanItTakes(t *testing.T) {
 		"many roles":    `"groups":[` + strings.Repeat(`"role %d",`, 300) + `"a"]`,
 		"audiences":     `"aud":[` + strings.Repeat(`"service %d",`, 300) + `"a"]`,
 		"many scopes":   `"scope":"` + strings.Repeat(`s%d `, 300) + `"`,
+		"other spaces":  `"scope":"` + strings.Repeat(`s\t`, 2000) + strings.Repeat(`s\u0020`, 2000) + `"`,
 		"nine claims":   strings.Repeat(`"%d":"x",`, 8) + `"a":1`,
 		"list of lists": `"a":[` + strings.Repeat(`[1,2],`, 300) + `1]`,
 	} {
@@ -107,7 +108,7 @@ func TestTheSizeOfATokenIsNotLessThanItTakes(t *testing.T) {
 				require.NoError(t, err)
 				tokens[i] = newToken(c, &verifier{roles: flatRoles})
 				tokens[i].Roles()
-				size += sizeOf(payload)
+				size += sizeOf(c)
 			}
 			taken := heap() - before
 			t.Logf("%d of %d bytes", taken/200, size/200)
@@ -115,6 +116,19 @@ func TestTheSizeOfATokenIsNotLessThanItTakes(t *testing.T) {
 			runtime.KeepAlive(tokens)
 		})
 	}
+}
+
+// All of a name counts, and not the part of it that chooses the bucket.
+func TestTokensWithSimilarNamesAreNotMixedUp(t *testing.T) {
+	c, now := newTokenCache(64<<10), time.Unix(1e9, 0)
+	first, second := cacheable(t, 1, 300), cacheable(t, 2, 300)
+	second.name = first.name
+	second.name[len(second.name)-1] ^= 1
+	c.add(first, now)
+	require.Nil(t, c.get(&second.name, now))
+	c.add(second, now)
+	require.Same(t, first, c.get(&first.name, now))
+	require.Same(t, second, c.get(&second.name, now))
 }
 
 func TestWhoeverIsWantedIsRemembered(t *testing.T) {
@@ -159,6 +173,8 @@ func TestATokenLargerThanTheCacheIsNotRemembered(t *testing.T) {
 	small.size = 100
 	c.add(small, now)
 	require.NotNil(t, c.get(&small.name, now))
+	c.add(r, now)
+	require.NotNil(t, c.get(&small.name, now), "nobody makes way for what has no place")
 
 	require.Nil(t, newTokenCache(-1))
 	require.Nil(t, newTokenCache(-1).get(&r.name, now))

@@ -34,11 +34,14 @@ func (t *trust) verify(ctx context.Context, raw string) (Token, error) {
 	}
 	now := t.now()
 	if known := t.cache.get(&name, now); known != nil {
+		if known.refused != nil {
+			return Token{}, known.refused
+		}
 		if known.key == nil || known.token.verified.by.keys.settled(now) {
 			return known.token, nil
 		}
 		// It may be time to fetch the keys again, or they are too old to be used.
-		if _, err := known.token.verified.by.keys.get(ctx); err == nil {
+		if _, err := known.token.verified.by.keys.get(ctx); err == nil && known.good(now) {
 			return known.token, nil
 		}
 	}
@@ -59,7 +62,7 @@ func (t *trust) verify(ctx context.Context, raw string) (Token, error) {
 	token := newToken(c.claims, by)
 	t.cache.add(&cachedToken{
 		name: name, token: token, key: c.key,
-		until: c.claims.Expires.Add(by.config.Leeway), size: sizeOf(c.claims.payload),
+		until: c.claims.Expires.Add(by.config.Leeway), size: sizeOf(c.claims),
 	}, now)
 	return token, nil
 }
@@ -76,15 +79,18 @@ func (t *trust) verifierOf(c *claims) *verifier {
 // introspect takes an opaque token for what the provider says of it.
 func (t *trust) introspect(ctx context.Context, raw string, name tokenName) (Token, error) {
 	c, err := t.opaque.ask(ctx, raw, name)
+	now := t.now()
 	if err != nil {
+		if !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrProvider) {
+			t.cache.add(&cachedToken{name: name, refused: err, until: now.Add(keepRefused), size: sizeOf(&claims{})}, now)
+		}
 		return Token{}, err
 	}
 	token := newToken(c, t.own)
-	now := t.now()
 	until := now.Add(keepIntrospected)
 	if !c.Expires.IsZero() && c.Expires.Before(until) {
 		until = c.Expires.Time
 	}
-	t.cache.add(&cachedToken{name: name, token: token, until: until, size: sizeOf(c.payload)}, now)
+	t.cache.add(&cachedToken{name: name, token: token, until: until, size: sizeOf(c)}, now)
 	return token, nil
 }

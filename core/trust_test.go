@@ -2,7 +2,9 @@ package core_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,6 +47,20 @@ func TestARememberedTokenEndsWithItsKey(t *testing.T) {
 	provider.RotateKeys()
 	_, err = a.auth.Verify(t.Context(), provider.AccessToken(t, "bob"))
 	require.NoError(t, err)
+	_, err = a.auth.Verify(t.Context(), raw)
+	require.ErrorIs(t, err, core.ErrInvalidToken)
+}
+
+// The keys may be too old to go by, and the request that finds so waits for newer ones,
+// in which that of its own token is missing.
+func TestARememberedTokenEndsWithTheFetchThatItsOwnRequestMakes(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{AccessTokenLifetime: 1000 * time.Hour})
+	a := newApp(t, provider)
+	raw := provider.AccessToken(t, "alice")
+	_, err := a.auth.Verify(t.Context(), raw)
+	require.NoError(t, err)
+	provider.RotateKeys()
+	a.clock.Add(25 * time.Hour)
 	_, err = a.auth.Verify(t.Context(), raw)
 	require.ErrorIs(t, err, core.ErrInvalidToken)
 }
@@ -213,6 +229,25 @@ func TestAFurtherIssuersDiscoveryDocumentMustBeItsOwn(t *testing.T) {
 	a.clock.Add(time.Minute)
 	_, err = a.auth.Verify(t.Context(), other.AccessToken(t, "alice"))
 	require.ErrorIs(t, err, core.ErrUnavailable)
+}
+
+// A document of another host must not lead to what this machine alone can reach.
+func TestAFurtherIssuersKeysAreNotLookedForOnThisMachine(t *testing.T) {
+	secret := newProvider(t, oidctest.Options{})
+	const issuer = "https://other.example.org"
+	a := newApp(t, newProvider(t, oidctest.Options{}), further(core.Issuer{URL: issuer}), func(c *core.Config) {
+		c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Host != "other.example.org" {
+				return http.DefaultTransport.RoundTrip(r)
+			}
+			body := fmt.Sprintf(`{"issuer":%q,"jwks_uri":%q}`, issuer, secret.Issuer+oidctest.KeysPath)
+			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+		})}
+	})
+	_, err := a.auth.Verify(t.Context(), secret.Sign(t, nil, secret.Claims("alice", map[string]any{"iss": issuer, "aud": "app"})))
+	require.ErrorIs(t, err, core.ErrUnavailable)
+	require.Contains(t, a.auth.Health().Issuers[issuer].Error, "is at another host")
+	require.Zero(t, secret.Requests(""))
 }
 
 // Entra signs the tokens of all its tenants with the same keys, and each has an

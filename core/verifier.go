@@ -52,7 +52,7 @@ func providerVerifier(config Config, keys keySource) *verifier {
 
 // accessToken verifies an access token.
 func (v *verifier) accessToken(ctx context.Context, c *candidate) error {
-	return v.judge(ctx, c, stranger, v.ofIssuer, v.times, headerType, noOtherToken, v.audience)
+	return v.judge(ctx, c, stranger, v.ofIssuer, v.times, headerType, noOtherToken, aboutSomebody, v.audience)
 }
 
 // idTokenExpectation is what is known about the login that an ID token ends.
@@ -83,7 +83,7 @@ func (v *verifier) idToken(ctx context.Context, raw string, expected idTokenExpe
 // ownToken verifies a token of ours by everything but its times: who has it may
 // end its session, expired or not.
 func (v *verifier) ownToken(ctx context.Context, raw string) (*claims, error) {
-	c, err := v.verify(ctx, raw, stranger, maxToken, v.ofIssuer, headerType, noOtherToken, v.audience)
+	c, err := v.verify(ctx, raw, stranger, maxToken, v.ofIssuer, headerType, noOtherToken, aboutSomebody, v.audience)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (v *verifier) knows(ctx context.Context, raw string) bool {
 		return true // it is no JWT
 	}
 	keys, err := v.keys.get(ctx)
-	return err == nil && keys.Has(token.Header)
+	return err == nil && keys.Names(token.Header)
 }
 
 // verify takes a token apart and judges it.
@@ -175,6 +175,11 @@ const (
 	fromProvider sender = true // over TLS, in answer to a request of ours
 )
 
+// maxTries is how many keys a token is tried with that names none, or one that is
+// there several times. An issuer may publish many costly ones, and a stranger send
+// tokens that nobody has signed.
+const maxTries = 8
+
 // signature finds the key and checks the signature. A kid that is not known
 // may be worth a fetch; a signature that does not match never is. Strangers can
 // use up the fetches that are allowed for unknown kids, and must not by that
@@ -184,19 +189,29 @@ func (v *verifier) signature(ctx context.Context, c *candidate, from sender) err
 	if err != nil {
 		return err
 	}
-	if !keys.Has(c.jws.Header) {
-		if keys, err = v.keys.renew(ctx, from == fromProvider); err != nil {
-			return err
-		}
+	// A key without a kid may be any token's, and hide that the one of this kid is new.
+	if c.key, err = signedBy(keys, c.jws); err == nil || keys.Names(c.jws.Header) {
+		return err
 	}
-	err = errors.New("the token is signed with a key that the issuer does not publish")
-	for key := range keys.For(c.jws.Header) {
-		if err = key.Verify(c.jws); err == nil {
-			c.key = key
-			return nil
-		}
+	if keys, err = v.keys.renew(ctx, from == fromProvider); err != nil {
+		return err
 	}
+	c.key, err = signedBy(keys, c.jws)
 	return err
+}
+
+// signedBy finds the key that has signed a token.
+func signedBy(keys jose.KeySet, token jose.Token) (*jose.Key, error) {
+	err, tried := errors.New("the token is signed with a key that the issuer does not publish"), 0
+	for key := range keys.For(token.Header) {
+		if tried++; tried > maxTries {
+			return nil, errors.New("the token may be signed with too many keys that the issuer publishes: it should name one")
+		}
+		if err = key.Verify(token); err == nil {
+			return key, nil
+		}
+	}
+	return nil, err
 }
 
 func (v *verifier) ofIssuer(c *candidate) error {
@@ -236,24 +251,35 @@ func headerType(c *candidate) error {
 	return errors.New("the token's type is not that of an access token")
 }
 
-// noOtherToken keeps out ID tokens and logout tokens, which the same keys sign,
-// and answers of the provider that are JWTs for the client: those to
-// authorization requests (JARM) and to introspection (RFC 9701 5) name no subject.
+// noOtherToken keeps out ID tokens, logout tokens and, as Keycloak names them, refresh
+// tokens, which the same keys sign.
 func noOtherToken(c *candidate) error {
-	isAccessToken := len(c.claims.scopes()) > 0 || c.claims.Type == "Bearer"
 	switch {
-	case c.claims.Events:
+	case c.claims.Events, c.claims.Type == "Logout":
 		return errors.New("the token is a logout token, not an access token")
 	case c.claims.Type == "ID",
 		c.claims.AccessTokenHash != nil,
 		c.claims.CodeHash != nil,
-		c.claims.Nonce != nil && !isAccessToken:
+		c.claims.Nonce != nil && !c.claims.saysAccess():
 		return errors.New("the token is an ID token, not an access token")
-	case c.claims.Subject == "" && !isAccessToken:
+	case c.claims.Type == "Refresh", c.claims.Type == "Offline":
+		return errors.New("the token is a refresh token, not an access token")
+	}
+	return nil
+}
+
+// aboutSomebody keeps out what names no subject and does not say of itself that it is
+// an access token: the provider's signed answers to authorization requests (JARM) and
+// to introspection (RFC 9701 5).
+func aboutSomebody(c *candidate) error {
+	if c.claims.Subject == "" && !c.claims.saysAccess() {
 		return errors.New("the token has neither a subject nor a scope: it is no access token")
 	}
 	return nil
 }
+
+// saysAccess reports whether a token says of itself that it is an access token.
+func (c *claims) saysAccess() bool { return len(c.scopes()) > 0 || c.Type == "Bearer" }
 
 // meantForUs makes sure that the provider's access token is meant for us.
 func (v *verifier) meantForUs(c *candidate) error {

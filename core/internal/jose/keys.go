@@ -214,10 +214,13 @@ func (s KeySet) For(h Header) iter.Seq[*Key] {
 	}
 }
 
-// Has reports whether a token with this header can be signed with any of the keys.
-func (s KeySet) Has(h Header) bool {
-	for range s.For(h) {
-		return true
+// Names reports whether a key with the kid of this header is among those that a token
+// with it can be signed with; for a header without one, whether there is any.
+func (s KeySet) Names(h Header) bool {
+	for key := range s.For(h) {
+		if key.ID == h.KeyID || h.KeyID == "" {
+			return true
+		}
 	}
 	return false
 }

@@ -1,0 +1,362 @@
+package core_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/stretchr/testify/require"
+)
+
+func TestAPeersNewKeyIsFoundWithOneFetchPerCoolDown(t *testing.T) {
+	home, peer := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newHostile(t)
+	home.trusts(core.Issuer{URL: peer.Issuer})
+	old := peer.token(t, nil, nil)
+	require.NoError(t, home.verifies(old))
+	peer.RotateKeys()
+	require.NoError(t, home.verifies(peer.token(t, nil, nil)))
+	require.ErrorIs(t, home.verifies(old), core.ErrInvalidToken, "the old key was withdrawn")
+	require.Equal(t, 2, peer.Requests(oidctest.KeysPath))
+
+	var all sync.WaitGroup
+	for i := range 100 {
+		all.Go(func() {
+			if err := home.verifies(peer.token(t, map[string]any{"kid": fmt.Sprint("made-up-", i)}, nil)); err == nil {
+				t.Error("a made-up kid is taken")
+			}
+		})
+	}
+	all.Wait()
+	require.Equal(t, 2, peer.Requests(oidctest.KeysPath), "within the cool-down")
+	peer.RotateKeys()
+	fresh := peer.token(t, nil, nil)
+	require.ErrorIs(t, home.verifies(fresh), core.ErrInvalidToken, "strangers have used up the fetch of these ten seconds")
+	home.clock.Add(10 * time.Second)
+	require.NoError(t, home.verifies(fresh))
+	require.Equal(t, 3, peer.Requests(oidctest.KeysPath))
+}
+
+func TestAPeerThatWasRemovedIsOutAtOnce(t *testing.T) {
+	home, peer, other := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newHostile(t), newHostile(t)
+	trusted := core.Issuer{URL: peer.Issuer, Roles: asTheyAre}
+	home.trusts(trusted, core.Issuer{URL: other.Issuer})
+	raw := peer.token(t, nil, map[string]any{"roles": []string{"admin"}})
+	roles := func() []string {
+		token, err := home.auth.Verify(t.Context(), raw)
+		require.NoError(t, err)
+		return token.Roles()
+	}
+	require.Equal(t, []string{"admin"}, roles())
+	fetches := peer.Requests("")
+
+	// Other roles count from the next request on, and nothing has to be fetched.
+	trusted.Roles = func([]string) []string { return []string{"guest"} }
+	home.trusts(core.Issuer{URL: other.Issuer}, trusted)
+	require.Equal(t, []string{"guest"}, roles())
+	require.Equal(t, fetches, peer.Requests(""))
+	trusted.Audiences = []string{"another"}
+	home.trusts(trusted)
+	require.ErrorContains(t, home.verifies(raw), "another audience")
+	trusted.Audiences = nil
+	home.trusts(trusted)
+	require.NoError(t, home.verifies(raw))
+
+	require.Error(t, home.auth.SetTrustedIssuers([]core.Issuer{{URL: home.api}, {URL: home.provider.Issuer}}))
+	require.NoError(t, home.verifies(raw), "a mistake changes nothing")
+
+	home.trusts()
+	require.ErrorContains(t, home.verifies(raw), "another issuer")
+	require.Empty(t, home.auth.Health().Issuers)
+	require.Equal(t, fetches, peer.Requests(""))
+}
+
+// A fetch that was under way when its issuer was removed brings nothing back.
+func TestAPeerThatIsRemovedDuringAFetchStaysOut(t *testing.T) {
+	home, peer := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newHostile(t)
+	arrived, release := make(chan struct{}), make(chan struct{})
+	peer.Answer(oidctest.KeysPath, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+		close(arrived)
+		<-release
+		real.ServeHTTP(w, r)
+	})
+	home.trusts(core.Issuer{URL: peer.Issuer})
+	raw := peer.token(t, nil, nil)
+	waiting := make(chan error)
+	go func() { waiting <- home.verifies(raw) }()
+	<-arrived
+	home.trusts()
+	close(release)
+	<-waiting // that request may end either way
+	require.ErrorContains(t, home.verifies(raw), "another issuer")
+	peer.Answer(oidctest.KeysPath, nil)
+	home.trusts(core.Issuer{URL: peer.Issuer, Audiences: []string{"another"}})
+	require.ErrorContains(t, home.verifies(raw), "another audience", "nothing was remembered by the old rules")
+}
+
+func TestTrustedIssuersMayChangeWhileTokensAreVerified(t *testing.T) {
+	home, peer, other := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newHostile(t), newHostile(t)
+	stays := core.Issuer{URL: peer.Issuer}
+	home.trusts(stays, core.Issuer{URL: other.Issuer})
+	raw, theirs := peer.token(t, nil, nil), other.token(t, nil, nil)
+	require.NoError(t, home.verifies(raw))
+	var done atomic.Bool
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for !done.Load() {
+				if err := home.verifies(raw); err != nil {
+					t.Errorf("a peer that stays: %v", err)
+					return
+				}
+				_ = home.verifies(theirs)
+				home.auth.Health()
+			}
+		})
+	}
+	for range 100 {
+		home.trusts(stays)
+		if home.verifies(theirs) == nil {
+			t.Error("a peer that was removed is taken")
+		}
+		home.trusts(stays, core.Issuer{URL: other.Issuer})
+	}
+	done.Store(true)
+	all.Wait()
+	require.Equal(t, 1, peer.Requests(oidctest.KeysPath))
+}
+
+// A hundred that never answer make Start wait for none of them.
+func TestStartWaitsForNoPeer(t *testing.T) {
+	release := make(chan struct{})
+	var asked atomic.Int64
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	}))
+	defer silent.Close()
+	defer close(release)
+	var peers []core.Issuer
+	for i := range 100 {
+		peers = append(peers, core.Issuer{URL: fmt.Sprintf("%s/%d", silent.URL, i)})
+	}
+	home := newApp(t, newProvider(t, oidctest.Options{}), fleet(), func(c *core.Config) { c.TrustedIssuers, c.Timeout = peers, time.Hour })
+	require.Zero(t, asked.Load(), "New makes no calls")
+	require.NoError(t, home.auth.Start(t.Context()))
+	home.signIn("alice")
+	require.Len(t, home.auth.Health().Issuers, 100)
+	require.NoError(t, home.auth.Health().Err())
+}
+
+// What one replica is told, another is not; but what one keeps in the store that they
+// share is of no use to whoever does not trust its issuer.
+func TestAPeerThatWasRemovedIsOutAtOnceAlsoForReplicasThatShareTheStore(t *testing.T) {
+	store := newSpyStore()
+	one := newApp(t, newProvider(t, oidctest.Options{}), fleet(func(b *core.Broker) { b.Store = store }))
+	two := one.replica(store, inFleet)
+	peer, other := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newHostile(t)
+	raw, theirs := other.token(t, nil, map[string]any{"exp": 4e9}), peer.signIn("alice").AccessToken
+	for _, replica := range []*app{one, two} {
+		replica.trusts(core.Issuer{URL: peer.api}, core.Issuer{URL: other.Issuer})
+		require.NoError(t, replica.verifies(raw))
+		require.NoError(t, replica.verifies(theirs))
+	}
+	one.trusts(core.Issuer{URL: peer.api})
+	require.ErrorContains(t, one.verifies(raw), "another issuer")
+	require.NoError(t, one.verifies(theirs))
+
+	// The other one goes on keeping its keys.
+	version := store.keptOf(t, other.Issuer).Version
+	one.clock.Add(20 * time.Minute)
+	require.NoError(t, two.verifies(raw))
+	require.Eventually(t, func() bool { return store.keptOf(t, other.Issuer).Version > version }, 10*time.Second, time.Millisecond)
+	other.Down(true)
+	require.ErrorContains(t, one.verifies(raw), "another issuer")
+	three := one.replica(store, inFleet)
+	three.trusts(core.Issuer{URL: peer.api})
+	require.ErrorContains(t, three.verifies(raw), "another issuer", "also after a restart while it is down")
+	two.trusts(core.Issuer{URL: peer.api})
+	require.ErrorContains(t, two.verifies(raw), "another issuer")
+}
+
+// An application may read its list anew every minute. That must not be a way around
+// any limit, nor hide that a peer is down.
+func TestTheSameListAgainForgetsNothing(t *testing.T) {
+	home, peer := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newHostile(t)
+	list := core.Issuer{URL: peer.Issuer}
+	home.trusts(list)
+	require.NoError(t, home.verifies(peer.token(t, nil, nil)))
+	unknown := func(n int) string { return peer.token(t, map[string]any{"kid": fmt.Sprint("made-up-", n)}, nil) }
+	again := func() (fetches int) {
+		before := peer.Requests(oidctest.KeysPath)
+		for n := range 20 {
+			home.trusts(list)
+			require.Error(t, home.verifies(unknown(n)))
+		}
+		return peer.Requests(oidctest.KeysPath) - before
+	}
+	require.Equal(t, 1, again(), "within the cool-down")
+
+	home.clock.Add(10 * time.Second)
+	peer.Answer(oidctest.KeysPath, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { w.WriteHeader(503) })
+	require.ErrorIs(t, home.verifies(unknown(0)), core.ErrUnavailable)
+	down := home.auth.Health().Issuers[peer.Issuer]
+	require.Equal(t, core.StateStale, down.State)
+	require.Zero(t, again(), "within the back-off")
+	require.Equal(t, down, home.auth.Health().Issuers[peer.Issuer])
+}
+
+func TestTokensAreRememberedAfterTheListWasSetAgain(t *testing.T) {
+	home, peer := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newHostile(t)
+	verified := 0
+	list := core.Issuer{URL: peer.Issuer, Roles: func(roles []string) []string { verified++; return roles }}
+	raw := peer.token(t, nil, nil)
+	for round := range 3 {
+		home.trusts(list)
+		for range 5 {
+			token, err := home.auth.Verify(t.Context(), raw)
+			require.NoError(t, err)
+			token.Roles()
+		}
+		require.Equal(t, round+1, verified)
+	}
+}
+
+func TestKeptKeysOfOneIssuerAreOfNoUseForAnother(t *testing.T) {
+	store := newSpyStore()
+	home := newApp(t, newProvider(t, oidctest.Options{}), fleet(func(b *core.Broker) { b.Store = store }))
+	peer, impostor := newHostile(t), newHostile(t)
+	home.trusts(core.Issuer{URL: peer.Issuer})
+	require.NoError(t, home.verifies(peer.token(t, nil, nil)))
+	// Somebody who can write to the store gives the record the other's name.
+	store.kept(t, 1)
+	record := store.keptOf(t, peer.Issuer)
+	record.ID, record.Version = keptID(impostor.Issuer), 0
+	_, err := store.Put(t.Context(), record)
+	require.NoError(t, err)
+	impostor.Down(true)
+	home.trusts(core.Issuer{URL: impostor.Issuer})
+	require.ErrorIs(t, home.verifies(peer.token(t, nil, map[string]any{"iss": impostor.Issuer})), core.ErrUnavailable)
+	require.Contains(t, home.log.logged(), "a document that was kept can't be had")
+}
+
+// Who says where the keys are has a reason to say something else than before.
+func TestKeptKeysAreThoseOfThePlaceThatIsConfigured(t *testing.T) {
+	const issuer = "https://peer.example.org"
+	store := newSpyStore()
+	home := newApp(t, newProvider(t, oidctest.Options{}), fleet(func(b *core.Broker) { b.Store = store }))
+	old, next := newHostile(t), newHostile(t)
+	home.trusts(core.Issuer{URL: issuer, JWKSURL: old.Issuer + oidctest.KeysPath})
+	raw := old.token(t, nil, map[string]any{"iss": issuer})
+	require.NoError(t, home.verifies(raw))
+	store.kept(t, 1)
+	next.Down(true)
+	home.trusts(core.Issuer{URL: issuer, JWKSURL: next.Issuer + oidctest.KeysPath})
+	require.ErrorIs(t, home.verifies(raw), core.ErrUnavailable)
+	next.Down(false)
+	home.clock.Add(time.Minute)
+	require.ErrorIs(t, home.verifies(raw), core.ErrInvalidToken)
+	require.NoError(t, home.verifies(next.token(t, nil, map[string]any{"iss": issuer})))
+}
+
+// Two writers may come in the wrong order, and then a key would be back after a
+// restart that its issuer has withdrawn.
+func TestKeysAreNotKeptInThePlaceOfLaterOnes(t *testing.T) {
+	store := newSpyStore()
+	home := newApp(t, newProvider(t, oidctest.Options{}), fleet(func(b *core.Broker) { b.Store = store }))
+	peer := newHostile(t)
+	home.trusts(core.Issuer{URL: peer.Issuer})
+	waits, release := make(chan struct{}), make(chan struct{})
+	var first sync.Once
+	store.fail(func(_ context.Context, call string, over bool) error {
+		if call == "get key-set" && !over {
+			isFirst := false
+			first.Do(func() { isFirst = true })
+			if isFirst {
+				close(waits)
+				<-release
+			}
+		}
+		return nil
+	})
+	old := peer.token(t, nil, map[string]any{"exp": 4e9})
+	require.NoError(t, home.verifies(old))
+	<-waits
+	peer.RotateKeys()
+	home.clock.Add(20 * time.Second)
+	require.NoError(t, home.verifies(peer.token(t, nil, nil)))
+	kept := store.kept(t, 1)[0]
+	close(release)
+	require.NoError(t, home.auth.Close()) // waits for what is being kept
+	require.Equal(t, kept, store.kept(t, 1)[0])
+
+	peer.Down(true)
+	second := home.replica(store, inFleet)
+	second.trusts(core.Issuer{URL: peer.Issuer})
+	require.ErrorIs(t, second.verifies(old), core.ErrUnavailable)
+}
+
+// A peer decides what its tokens say, and a function of the application's reads it.
+func TestAPanicInRolesCostsTheRolesAlone(t *testing.T) {
+	home, evil := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newHostile(t)
+	home.trusts(core.Issuer{URL: evil.Issuer, Roles: func(roles []string) []string { return roles[:1] }})
+	raw := evil.token(t, nil, map[string]any{"roles": nil, "groups": nil, "realm_access": nil})
+	token, err := home.auth.Verify(t.Context(), raw)
+	require.NoError(t, err)
+	require.Empty(t, token.Roles())
+	require.Contains(t, home.log.logged(), "Issuer.Roles of "+evil.Issuer+" panicked")
+}
+
+// A hostile peer must not get a user of the provider's into the security log.
+func TestEventsNameTheIssuerWhoseUserItIs(t *testing.T) {
+	home, evil := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newHostile(t)
+	home.trusts(core.Issuer{URL: evil.Issuer})
+	guard := home.auth.Required(core.Scope("orders"))
+	for raw, issuer := range map[string]string{
+		evil.token(t, nil, map[string]any{"sub": "user-alice"}): evil.Issuer,
+		home.signIn("alice").AccessToken:                        home.provider.Issuer,
+	} {
+		_, err := guard.Check(t.Context(), []string{"Bearer " + raw})
+		require.ErrorIs(t, err, core.ErrInsufficientScope)
+		event := home.log.last(t)
+		require.Equal(t, [3]string{"token", issuer, "user-alice"}, [3]string{string(event.Kind), event.Issuer, event.Subject})
+	}
+}
+
+func TestAPeersKeysAreFoundBelowAnIssuerThatEndsInASlash(t *testing.T) {
+	home := newApp(t, newProvider(t, oidctest.Options{}), fleet())
+	peer := newHostile(t)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+peerKeys, func(w http.ResponseWriter, r *http.Request) {
+		r.URL.Path = oidctest.KeysPath
+		peer.ServeHTTP(w, r)
+	})
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	home.trusts(core.Issuer{URL: server.URL + "/"})
+	require.NoError(t, home.verifies(peer.token(t, nil, map[string]any{"iss": server.URL + "/"})))
+}
+
+// Who has written an issuer otherwise than it calls itself is told so.
+func TestAPeerThatIsCalledOtherwiseIsExplained(t *testing.T) {
+	home := newApp(t, newProvider(t, oidctest.Options{}), fleet())
+	peer := newApp(t, newProvider(t, oidctest.Options{}), fleet(), func(c *core.Config) {
+		c.PublicURL = strings.Replace(c.PublicURL, "127.0.0.1", "localhost", 1)
+		c.Routes.JWKS = "/keys"
+	})
+	home.trusts(core.Issuer{URL: peer.api})
+	require.ErrorIs(t, home.verifies(newHostile(t).token(t, nil, map[string]any{"iss": peer.api})), core.ErrUnavailable)
+	why := home.auth.Health().Issuers[peer.api].Error
+	require.Contains(t, why, fmt.Sprintf("it is of issuer %q: if that is the one you trust, write exactly this", strings.Replace(peer.api, "127.0.0.1", "localhost", 1)))
+	require.Contains(t, why, peerKeys+" answered 404")
+}
