@@ -22,17 +22,17 @@ var attackSteps = []step{
 	{"made-up key ids make nobody ask a peer again and again", (*check).madeUpKeys},
 }
 
-// hostile is a peer that south has come to trust like the others.
-func (c *check) hostile() (*foreign, error) {
-	evil, err := newForeign()
+// newcomer is a peer that south has come to trust like the others.
+func (c *check) newcomer() (*foreign, error) {
+	peer, err := newForeign()
 	if err != nil {
 		return nil, err
 	}
-	return evil, c.south.trust(c.friendsOf(c.south, evil)...)
+	return peer, c.south.trust(c.friendsOf(c.south, peer)...)
 }
 
 func (c *check) speaksForOthers(ctx context.Context) error {
-	evil, err := c.hostile()
+	evil, err := c.newcomer()
 	if err != nil {
 		return err
 	}
@@ -190,7 +190,7 @@ func (c *check) hangs(ctx context.Context) error {
 }
 
 func (c *check) madeUpKeys(ctx context.Context) error {
-	evil, err := c.hostile()
+	evil, err := c.newcomer()
 	if err != nil {
 		return err
 	}
