@@ -34,7 +34,7 @@ func floods(ctx context.Context, i *issuer, requests int) ([]flood, error) {
 		badlySigned[n] = i.foreign(stranger, floodAlgorithm)
 	}
 	var all []flood
-	for _, setUp := range slices.Concat([]setUp{hit}, peers) {
+	for _, setUp := range slices.Concat([]setUp{hit, miss}, peers) {
 		start := time.Now()
 		var f flood
 		for _, kind := range []struct {

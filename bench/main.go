@@ -19,6 +19,7 @@ import (
 // plan is how much is measured.
 type plan struct {
 	effort
+	crowds    []int         // how many tokens come in turns
 	requests  int           // of a flood
 	hang      time.Duration // of a fetch that stalls others
 	trials    int           // of each stall of ours; a third as many of a peer's
@@ -28,8 +29,8 @@ type plan struct {
 }
 
 var (
-	thorough = plan{effort{rounds: 101, slice: 4 * time.Millisecond}, 1000, 300 * time.Millisecond, 9, 20000, 15, "20ms"}
-	quick    = plan{effort{rounds: 5, slice: time.Millisecond}, 1000, 300 * time.Millisecond, 1, 2000, 1, "5ms"}
+	thorough = plan{effort{rounds: 101, slice: 4 * time.Millisecond}, []int{1, 100, 1000, 3000}, 1000, 300 * time.Millisecond, 9, 20000, 15, "20ms"}
+	quick    = plan{effort{rounds: 5, slice: time.Millisecond}, []int{1, 300}, 1000, 300 * time.Millisecond, 1, 2000, 1, "5ms"}
 )
 
 func main() {
@@ -50,6 +51,7 @@ func main() {
 // results are all that was measured.
 type results struct {
 	verifications []verification // in the order of algorithms
+	crowds        []crowd
 	cores         cores
 	guards        guards
 	minting       minting
@@ -84,6 +86,10 @@ func measureAll(ctx context.Context, p plan, w io.Writer) (r results, err error)
 		r.verifications = append(r.verifications, v)
 		v.table().write(w)
 	}
+	if r.crowds, err = crowds(ctx, p.effort, i, p.crowds...); err != nil {
+		return r, err
+	}
+	crowdTable(r.crowds).write(w)
 	if r.cores, err = verifyOnTwoCores(ctx, p.effort, i, "RS256"); err != nil {
 		return r, err
 	}

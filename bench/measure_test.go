@@ -37,7 +37,7 @@ func TestMeasureTellsSlowFromFast(t *testing.T) {
 func TestTheSummaryHasExactlyTheDocumentedMembers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "summary.json")
 	tiny := effort{rounds: 1, slice: 100 * time.Microsecond}
-	p := plan{effort: tiny, requests: 20, hang: 20 * time.Millisecond, trials: 1, tokens: 20, mints: 1, eachMints: "1x"}
+	p := plan{effort: tiny, crowds: []int{1, 3}, requests: 20, hang: 20 * time.Millisecond, trials: 1, tokens: 20, mints: 1, eachMints: "1x"}
 	require.NoError(t, run(t.Context(), p, io.Discard, path))
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)

@@ -18,6 +18,7 @@ import (
 // be used concurrently, as every store.
 func NewMemoryStore() Store {
 	return &memoryStore{
+		byID: map[recordID]*Record{},
 		byKey: newOrderedSet(func(a, b keyedRecord) int {
 			return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.key, b.key), cmp.Compare(a.ID, b.ID))
 		}),
@@ -27,14 +28,17 @@ func NewMemoryStore() Store {
 	}
 }
 
-// memoryStore is two indexes of the same records. A change is written into the
+// memoryStore is three indexes of the same records. A change is written into the
 // record where it is, and moves it in an index only if it has another place there.
 // What Data points to is never written to, and may be read without the lock.
 type memoryStore struct {
 	mu       sync.RWMutex
-	byKey    orderedSet[keyedRecord]
+	byID     map[recordID]*Record    // for what has to be quick
+	byKey    orderedSet[keyedRecord] // in the order in which Find gives them
 	byExpiry orderedSet[*Record] // those that expire at all
 }
+
+type recordID struct{ kind, id string }
 
 // keyedRecord is a record under one of its keys. Under "" every record is found.
 type keyedRecord struct {
@@ -51,7 +55,7 @@ func (s *memoryStore) Get(ctx context.Context, kind, id string) (Record, error) 
 		return Record{}, err
 	}
 	s.mu.RLock()
-	found := s.current(kind, id)
+	found := s.byID[recordID{kind, id}]
 	if found == nil {
 		s.mu.RUnlock()
 		return Record{}, ErrNotFound
@@ -91,10 +95,12 @@ func (s *memoryStore) Put(ctx context.Context, r Record) (int64, error) {
 	r.Expires = r.Expires.Truncate(time.Millisecond)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old := s.current(r.Kind, r.ID)
+	id := recordID{r.Kind, r.ID}
+	old := s.byID[id]
 	switch {
 	case old == nil && r.Version == 0:
 		old = &Record{}
+		s.byID[id] = old
 	case old != nil && old.Version == r.Version:
 	default:
 		return 0, ErrConflict
@@ -125,7 +131,7 @@ func (s *memoryStore) Delete(ctx context.Context, kind, id string, version int64
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.current(kind, id)
+	r := s.byID[recordID{kind, id}]
 	if r == nil || r.Version != version {
 		return ErrConflict
 	}
@@ -152,14 +158,9 @@ func (s *memoryStore) Purge(ctx context.Context, now time.Time, limit int) (int,
 	return len(expired), nil
 }
 
-// current is the record as it is now, or nil. The caller holds the lock.
-func (s *memoryStore) current(kind, id string) *Record {
-	r, _ := s.byKey.get(keyedRecord{"", &Record{Kind: kind, ID: id}})
-	return r.Record
-}
-
-// remove takes a record out of both indexes. The caller holds the lock.
+// remove takes a record out of all indexes. The caller holds the lock.
 func (s *memoryStore) remove(r *Record) {
+	delete(s.byID, recordID{r.Kind, r.ID})
 	s.removeKeys(r)
 	s.byExpiry.remove(r)
 }
@@ -194,15 +195,6 @@ func (s *orderedSet[T]) seek(x T) (chunk, i int, found bool) {
 	}
 	i, found = slices.BinarySearchFunc(s.chunks[chunk], x, s.compare)
 	return chunk, i, found
-}
-
-// get gives the item that is equal to x.
-func (s *orderedSet[T]) get(x T) (item T, found bool) {
-	chunk, i, found := s.seek(x)
-	if found {
-		item = s.chunks[chunk][i]
-	}
-	return item, found
 }
 
 // add does nothing when x is there, as remove when it is not.
