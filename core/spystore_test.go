@@ -141,4 +141,4 @@ func (j *journal) ends() []string {
 
 // quick keeps time limits short, for tests in which they pass, and long enough for
 // a machine that is busy.
-func quick(c *core.Config) { c.Timeout = time.Second }
+func quick(c *core.Config) { c.Timeout = 2 * time.Second }
