@@ -74,9 +74,9 @@ func New(config Config) (*Auth, error) {
 // [Broker] opens the store and reads the signing keys (or makes the first), so
 // that a wrong configuration shows when the program starts. It fails when the
 // provider or the store is down ([ErrUnavailable]), the provider is another than
-// Config.Issuer or publishes no usable key ([ErrProvider]), or the store holds
-// records that no secret of Config.Secrets opens; then nothing in the store was
-// changed. The keys of Config.TrustedIssuers are fetched as well, in the
+// Config.Issuer or publishes no usable key ([ErrProvider]), or the store needs
+// somebody to mend it or holds records that no secret of Config.Secrets opens
+// ([ErrStoreUnusable]); then nothing in the store was changed. The keys of Config.TrustedIssuers are fetched as well, in the
 // background, and none of them makes it fail. The program may go on regardless, since everything is tried again
 // when it is needed.
 func (a *Auth) Start(ctx context.Context) error {

@@ -213,10 +213,14 @@ func (b *broker) verifier() *verifier {
 func (b *broker) start(ctx context.Context) error {
 	_, err := b.keys.get(ctx)
 	var e *Error
-	if errors.As(err, &e) && (errors.Is(err, seal.ErrUnknownSecret) || errors.Is(err, seal.ErrOpen)) {
-		// To a request that is an outage, which another replica may not have. To a
-		// program that starts it is a mistake, and waiting won't mend it.
-		return fmt.Errorf("the store can't be used: %w", e.cause)
+	// To a request that is an outage, which another replica may not have. To a
+	// program that starts it is a mistake, and waiting won't mend it.
+	switch {
+	case !errors.As(err, &e):
+	case errors.Is(err, seal.ErrUnknownSecret), errors.Is(err, seal.ErrOpen):
+		return fmt.Errorf("%w: %w", ErrStoreUnusable, e.cause)
+	case errors.Is(err, ErrStoreUnusable):
+		return e.cause
 	}
 	if err != nil {
 		return err

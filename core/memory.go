@@ -18,32 +18,39 @@ import (
 // be used concurrently, as every store.
 func NewMemoryStore() Store {
 	return &memoryStore{
-		byID: map[recordID]*Record{},
+		byID: map[string]map[string]*memoryRecord{},
 		byKey: newOrderedSet(func(a, b keyedRecord) int {
 			return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.key, b.key), cmp.Compare(a.ID, b.ID))
 		}),
-		byExpiry: newOrderedSet(func(a, b *Record) int {
-			return cmp.Or(a.Expires.Compare(b.Expires), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
+		byDue: newOrderedSet(func(a, b *memoryRecord) int {
+			return cmp.Or(a.due.Compare(b.due), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
 		}),
 	}
 }
 
 // memoryStore is three indexes of the same records. A change is written into the
-// record where it is, and moves it in an index only if it has another place there.
-// What Data points to is never written to, and may be read without the lock.
+// record where it is, and moves it in an index only if it has another place there. A
+// refresh moves none, since among a million records each step of a search is far from
+// the processor. What Data points to is never written to, and may be read without the
+// lock.
 type memoryStore struct {
-	mu       sync.RWMutex
-	byID     map[recordID]*Record    // for what has to be quick
-	byKey    orderedSet[keyedRecord] // in the order in which Find gives them
-	byExpiry orderedSet[*Record] // those that expire at all
+	mu    sync.RWMutex
+	byID  map[string]map[string]*memoryRecord // by kind and id
+	byKey orderedSet[keyedRecord]             // in the order in which Find gives them
+	byDue orderedSet[*memoryRecord]           // those that Purge is to look at some time
 }
-
-type recordID struct{ kind, id string }
 
 // keyedRecord is a record under one of its keys. Under "" every record is found.
 type keyedRecord struct {
 	key string
-	*Record
+	*memoryRecord
+}
+
+// memoryRecord is a record and when Purge is to look at it: not later than when it
+// expires, and sooner if that was put off since.
+type memoryRecord struct {
+	Record
+	due time.Time // zero: never
 }
 
 func (s *memoryStore) Open(ctx context.Context) error { return ctx.Err() }
@@ -55,12 +62,12 @@ func (s *memoryStore) Get(ctx context.Context, kind, id string) (Record, error) 
 		return Record{}, err
 	}
 	s.mu.RLock()
-	found := s.byID[recordID{kind, id}]
+	found := s.byID[kind][id]
 	if found == nil {
 		s.mu.RUnlock()
 		return Record{}, ErrNotFound
 	}
-	r := *found
+	r := found.Record
 	s.mu.RUnlock()
 	r.Data = bytes.Clone(r.Data)
 	return r, nil
@@ -72,12 +79,12 @@ func (s *memoryStore) Find(ctx context.Context, kind, key, after string, limit i
 	}
 	s.mu.RLock()
 	var page []Record
-	for r := range s.byKey.from(keyedRecord{key, &Record{Kind: kind, ID: after}}) {
+	for r := range s.byKey.from(keyedRecord{key, &memoryRecord{Record: Record{Kind: kind, ID: after}}}) {
 		if len(page) >= limit || r.Kind != kind || r.key != key {
 			break
 		}
 		if r.ID != after {
-			page = append(page, *r.Record)
+			page = append(page, r.Record)
 		}
 	}
 	s.mu.RUnlock()
@@ -95,32 +102,32 @@ func (s *memoryStore) Put(ctx context.Context, r Record) (int64, error) {
 	r.Expires = r.Expires.Truncate(time.Millisecond)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	id := recordID{r.Kind, r.ID}
-	old := s.byID[id]
+	old := s.byID[r.Kind][r.ID]
 	switch {
 	case old == nil && r.Version == 0:
-		old = &Record{}
-		s.byID[id] = old
+		old = &memoryRecord{}
+		if s.byID[r.Kind] == nil {
+			s.byID[r.Kind] = map[string]*memoryRecord{}
+		}
+		s.byID[r.Kind][r.ID] = old
 	case old != nil && old.Version == r.Version:
 	default:
 		return 0, ErrConflict
 	}
 	r.Version++
-	rekeyed, moved := old.Version == 0 || old.Keys != r.Keys, !old.Expires.Equal(r.Expires)
+	rekeyed := old.Version == 0 || old.Keys != r.Keys
+	sooner := !r.Expires.IsZero() && (old.due.IsZero() || r.Expires.Before(old.due))
 	if rekeyed {
 		s.removeKeys(old)
 	}
-	if moved {
-		s.byExpiry.remove(old)
-	}
-	*old = r
+	old.Record = r
 	if rekeyed {
 		for _, key := range append(r.Keys[:], "") {
 			s.byKey.add(keyedRecord{key, old})
 		}
 	}
-	if moved && !r.Expires.IsZero() {
-		s.byExpiry.add(old)
+	if sooner {
+		s.schedule(old)
 	}
 	return r.Version, nil
 }
@@ -131,7 +138,7 @@ func (s *memoryStore) Delete(ctx context.Context, kind, id string, version int64
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.byID[recordID{kind, id}]
+	r := s.byID[kind][id]
 	if r == nil || r.Version != version {
 		return ErrConflict
 	}
@@ -145,27 +152,49 @@ func (s *memoryStore) Purge(ctx context.Context, now time.Time, limit int) (int,
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var expired []*Record
-	for r := range s.byExpiry.from(&Record{}) {
-		if len(expired) >= limit || r.Expires.After(now) {
+	removed := 0
+	for looked := 1; removed < limit; looked++ {
+		var next *memoryRecord
+		for next = range s.byDue.from(&memoryRecord{}) {
 			break
 		}
-		expired = append(expired, r)
+		switch {
+		case next == nil || next.due.After(now):
+			return removed, nil
+		case next.Expires.IsZero() || next.Expires.After(now): // it was put off
+			s.schedule(next)
+		default:
+			s.remove(next)
+			removed++
+		}
+		if looked%1000 == 0 { // there may be many that were put off
+			s.mu.Unlock()
+			s.mu.Lock()
+		}
 	}
-	for _, r := range expired {
-		s.remove(r)
+	return removed, nil
+}
+
+// schedule has Purge look at a record when it expires. The caller holds the lock.
+func (s *memoryStore) schedule(r *memoryRecord) {
+	if !r.due.IsZero() {
+		s.byDue.remove(r)
 	}
-	return len(expired), nil
+	if r.due = r.Expires; !r.due.IsZero() {
+		s.byDue.add(r)
+	}
 }
 
 // remove takes a record out of all indexes. The caller holds the lock.
-func (s *memoryStore) remove(r *Record) {
-	delete(s.byID, recordID{r.Kind, r.ID})
+func (s *memoryStore) remove(r *memoryRecord) {
+	delete(s.byID[r.Kind], r.ID)
 	s.removeKeys(r)
-	s.byExpiry.remove(r)
+	if !r.due.IsZero() {
+		s.byDue.remove(r)
+	}
 }
 
-func (s *memoryStore) removeKeys(r *Record) {
+func (s *memoryStore) removeKeys(r *memoryRecord) {
 	for _, key := range append(r.Keys[:], "") {
 		s.byKey.remove(keyedRecord{key, r})
 	}

@@ -43,8 +43,9 @@ type Record struct {
 // All methods may be called concurrently, by several processes too if the
 // records outlive one. Each obeys its context: when that has ended, the call
 // fails soon, with an error that is the context's to [errors.Is]. A call that
-// fails may still have been done (an answer can get lost); core finds out by the
-// version. An error says what to do and repeats no password. Slices that are
+// fails may still have been done (an answer can get lost), or be done a moment later;
+// core finds out by the version. An error says what to do and repeats no password;
+// where waiting won't mend anything it wraps [ErrStoreUnusable]. Slices that are
 // handed in or out are not kept.
 //
 // A store knows no time. It gives a record until Delete or Purge removes it,
@@ -82,8 +83,15 @@ type Store interface {
 	Close() error
 }
 
-// ErrConflict is what a [Store] answers when the record has another version.
-var ErrConflict = errors.New("the record was changed by somebody else, or is there already")
+// Errors that a [Store] answers with, besides [ErrNotFound].
+var (
+	// ErrConflict: the record has another version.
+	ErrConflict = errors.New("the record was changed by somebody else, or is there already")
+	// ErrStoreUnusable: somebody has to mend something, a password, rights, the schema.
+	// Then [Auth.Start] fails with an error that is not [ErrUnavailable]; requests are
+	// answered as while the store is down, since another replica may do better.
+	ErrStoreUnusable = errors.New("the store can't be used as it is")
+)
 
 // stores are the ways to open a store, by the scheme of its URL.
 var stores = struct {

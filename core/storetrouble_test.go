@@ -127,6 +127,25 @@ func TestAStoreThatFailsOnceCostsNoLogin(t *testing.T) {
 	}
 }
 
+// unusable is a store that somebody has to mend.
+type unusable struct{ core.Store }
+
+func (unusable) Open(context.Context) error {
+	return fmt.Errorf("database: %w: correct the password", core.ErrStoreUnusable)
+}
+
+// A program that starts must not wait for what won't mend itself. Requests are told
+// to come again, for another replica may do better.
+func TestAStoreThatIsUnusableIsNoOutageToAProgramThatStarts(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), stored(unusable{core.NewMemoryStore()}))
+	err := a.auth.Start(t.Context())
+	require.ErrorIs(t, err, core.ErrStoreUnusable)
+	require.NotErrorIs(t, err, core.ErrUnavailable)
+	require.ErrorContains(t, err, "correct the password")
+	requireError(t, a.refresh("ogr1."+strings.Repeat("A", 88)), 400, "invalid_grant")
+	requireError(t, a.codeLogin("alice"), 503, "temporarily_unavailable")
+}
+
 func TestAStoreThatIsDownIsSaidToBeDown(t *testing.T) {
 	store := newSpyStore()
 	provider := newProvider(t, oidctest.Options{})

@@ -37,6 +37,12 @@ func TestCheck(t *testing.T) {
 		{"-router", "fiber", "-restart", "-store", "sqlite:" + shared},
 		{"-router", "chi", "-restart", "-passthrough"},
 	}
+	// As scripts/with-postgres gives it.
+	if server := os.Getenv("TEST_POSTGRES_URL"); server != "" {
+		runs = append(runs, []string{"-router", "chi", "-restart", "-store", server})
+	} else if os.Getenv("CI") == "true" {
+		t.Error("TEST_POSTGRES_URL is not set: run the tests by scripts/with-postgres")
+	}
 	for router := range routers {
 		runs = append(runs, []string{"-router", router, "-store", "memory:"}, []string{"-router", router, "-passthrough"})
 	}

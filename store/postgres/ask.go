@@ -12,11 +12,17 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"github.com/oidcgate/oidcgate/core"
 )
 
-// attempts is how often a call is made at most. After a restart of the server each
-// idle connection of the pool costs one.
-const attempts = 100
+// attempts is how often a call is made at most that the server gives up, and
+// newConnections how often with a connection that was made for it. After a restart
+// of the server each idle connection of the pool costs an attempt besides.
+const (
+	attempts       = 100
+	newConnections = 3
+)
 
 // ask makes a call on one connection of the pool, and again where that is safe:
 // when the server has given it up, or when the connection was lost, which it
@@ -37,14 +43,20 @@ func ask[T any](ctx context.Context, db *sqlx.DB, doing string, call func(contex
 	answers := make(chan answer, 1)
 	go func() {
 		var a answer
+		losses, most := 0, db.Stats().Idle+newConnections
 		for n := range attempts {
 			var again bool
 			a.result, again, a.err = once(ctx, db, call)
 			if !again || ctx.Err() != nil {
 				break
 			}
-			a.lost = a.lost || isLost(a.err)
-			pause(ctx, rand.N(time.Duration(min(n+1, 10))*time.Millisecond))
+			if isLost(a.err) {
+				a.lost = true
+				if losses++; losses >= most {
+					break
+				}
+			}
+			pause(ctx, rand.N(time.Duration(min(n+1, 100))*time.Millisecond))
 		}
 		answers <- a
 	}()
@@ -64,6 +76,9 @@ func once[T any](ctx context.Context, db *sqlx.DB, call func(context.Context, *s
 		return result, false, err
 	}
 	defer c.Close()
+	if err := ctx.Err(); err != nil {
+		return result, false, err // lest it be done after all, with nobody to be told
+	}
 	result, err = call(ctx, c)
 	return result, err != nil && (isLost(err) || isGivenUp(err)), err
 }
@@ -102,34 +117,51 @@ func isGivenUp(err error) bool {
 	return state == "40001" || state == "40P01" // serialization failure, deadlock
 }
 
-// advice is what to do about the errors of the server, by their code.
-var advice = map[string]string{
-	"25006": "the server is read-only, maybe a standby: connect to the primary",
-	"28000": "the server does not let this user in: compare user, password, sslmode and the server's pg_hba.conf",
-	"28P01": "the server refuses the user's password: correct it where the store is configured",
-	"3D000": "the database is missing: create it",
-	"3F000": "there is no schema to create tables in: name one in the store's options",
-	"42501": "the role lacks a right: GRANT it USAGE and CREATE on the schema (CREATE on the database, if the schema is missing), or have another role open the store once, and grant SELECT, INSERT, UPDATE and DELETE on its tables",
-	"42P01": "a table is missing: restore a backup, or drop the table oidcgate_schema as well, to begin anew",
-	"53100": "the server's disk is full: make room; what was written before is safe",
-	"53300": "the server has no connection left: lower pool_max_conns, or raise the server's max_connections",
-	"57P03": "the server is starting or stopping: try again",
+// advice is what to do about the errors of the server, by their code: first about
+// those that waiting won't mend.
+var (
+	mistakes = map[string]string{
+		"25006": "the server is read-only, maybe a standby: connect to the primary",
+		"28000": "the server does not let this user in: compare user, password, sslmode and the server's pg_hba.conf",
+		"28P01": "the server refuses the user's password: correct it where the store is configured",
+		"3D000": "the database is missing: create it",
+		"3F000": "there is no schema to create tables in: name one in the store's options",
+		"42501": "the role lacks a right: GRANT it USAGE and CREATE on the schema (CREATE on the database, if the schema is missing), or have another role open the store once, and grant SELECT, INSERT, UPDATE and DELETE on its tables",
+		"42P01": "a table is missing: restore a backup, or drop the table oidcgate_schema as well, to begin anew",
+	}
+	advice = map[string]string{
+		"53100": "the server's disk is full: make room; what was written before is safe",
+		"53300": "the server has no connection left: lower pool_max_conns, or raise the server's max_connections",
+		"57P03": "the server is starting or stopping: try again",
+	}
+)
+
+// unusable is an error that somebody has to mend.
+func unusable(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", core.ErrStoreUnusable, fmt.Errorf(format, args...))
 }
 
 // explain makes errors those of the context where it has ended, which drivers
 // report in ways of their own, and says what to do about others.
 func explain(ctx context.Context, doing string, err error) error {
-	var dialing *net.OpError
-	switch hint := advice[sqlState(err)]; {
-	case err == nil:
+	if err == nil {
 		return nil
-	case ctx.Err() != nil:
-		return fmt.Errorf("postgres: %s: %w", doing, ctx.Err())
-	case hint != "":
-		return fmt.Errorf("postgres: %s: %s: %w", doing, hint, err)
-	case errors.As(err, &dialing) && dialing.Op == "dial":
-		return fmt.Errorf("postgres: %s: the server can't be reached: start it, or correct its address where the store is configured: %w", doing, err)
-	default:
-		return fmt.Errorf("postgres: %s: %w", doing, err)
 	}
+	var dialing *net.OpError
+	state := sqlState(err)
+	switch {
+	case ctx.Err() != nil:
+		err = ctx.Err()
+	case mistakes[state] != "":
+		err = unusable("%s: %w", mistakes[state], err)
+	case errors.Is(err, pq.ErrSSLNotSupported):
+		err = unusable("the server has no TLS, which is asked for unless sslmode says otherwise: switch it on there, or add sslmode=disable: %w", err)
+	case advice[state] != "":
+		err = fmt.Errorf("%s: %w", advice[state], err)
+	case errors.As(err, &dialing) && dialing.Op == "dial":
+		err = fmt.Errorf("the server can't be reached: start it, or correct its address where the store is configured: %w", err)
+	case isLost(err):
+		err = fmt.Errorf("connections break as soon as they are used: look at the server, or at the pooler before it: %w", err)
+	}
+	return fmt.Errorf("postgres: %s: %w", doing, err)
 }

@@ -34,7 +34,7 @@ const migrationLock = 0x6f69646367617465
 
 func (s *store) Open(ctx context.Context) error {
 	if len(s.schema) > 63 || strings.ContainsRune(s.schema, 0) {
-		return errors.New("postgres: the name of the schema is longer than 63 bytes, or has a zero byte")
+		return fmt.Errorf("postgres: %w", unusable("the name of the schema is longer than 63 bytes, or has a zero byte"))
 	}
 	_, _, err := ask(ctx, s.db, "opening", func(ctx context.Context, c *sqlx.Conn) (struct{}, error) {
 		return struct{}{}, s.migrate(ctx, c)
@@ -54,9 +54,9 @@ func (s *store) migrate(ctx context.Context, c *sqlx.Conn) error {
 	}
 	switch {
 	case server.Encoding != "UTF8" && server.Encoding != "SQL_ASCII":
-		return fmt.Errorf("the database has the encoding %s: create one with ENCODING 'UTF8'", server.Encoding)
+		return unusable("the database has the encoding %s: create one with ENCODING 'UTF8'", server.Encoding)
 	case server.ReadOnly == "on":
-		return errors.New("the server is read-only, maybe a standby: connect to the primary")
+		return unusable("the server is read-only, maybe a standby: connect to the primary")
 	case server.There:
 		version, err := s.schemaVersion(ctx, c)
 		if err != nil || version == len(migrations) {
@@ -109,7 +109,7 @@ func (s *store) migrate(ctx context.Context, c *sqlx.Conn) error {
 func (s *store) schemaVersion(ctx context.Context, q sqlx.QueryerContext) (version int, err error) {
 	err = sqlx.GetContext(ctx, q, &version, "SELECT coalesce(max(version), 0) FROM "+s.version)
 	if err == nil && version > len(migrations) {
-		err = fmt.Errorf("the tables have schema version %d, made by a newer version of this program, which knows up to %d: run that one, or restore a backup from before the upgrade", version, len(migrations))
+		err = unusable("the tables have schema version %d, made by a newer version of this program, which knows up to %d: run that one, or restore a backup from before the upgrade", version, len(migrations))
 	}
 	return version, err
 }
@@ -119,7 +119,7 @@ func (s *store) mayUse(ctx context.Context, c *sqlx.Conn) error {
 	var may bool
 	err := c.GetContext(ctx, &may, "SELECT bool_and(has_table_privilege($1::text, p)) FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p", s.records)
 	if err == nil && !may {
-		err = fmt.Errorf("the role may not use the table: have its owner run GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO the role", s.records)
+		err = unusable("the role may not use the table: have its owner run GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO the role", s.records)
 	}
 	return err
 }

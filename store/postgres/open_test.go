@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"errors"
+	"net"
 	"net/url"
 	"strings"
 	"testing"
@@ -36,7 +37,11 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		s := open(t, u.String())
 		defer s.Close()
 		wantAdvice(t, s.Open(t.Context()), advice)
-		wantAdvice(t, startStore(t, newAuth(t, s, secret)), advice)
+		err := startStore(t, newAuth(t, s, secret))
+		wantAdvice(t, err, advice)
+		if !errors.Is(err, core.ErrStoreUnusable) || errors.Is(err, core.ErrUnavailable) {
+			t.Errorf("a program that starts would wait for this to mend itself: %v", err)
+		}
 	}
 
 	t.Run("wrong password", func(t *testing.T) {
@@ -46,6 +51,25 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 			t.Skip("this server asks for no password")
 		}
 		check(&wrong, "refuses the user's password")
+	})
+	t.Run("no TLS", func(t *testing.T) {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		go func() {
+			for {
+				c, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = c.Write([]byte("N")) // which is what a server without TLS says
+				_, _ = c.Read(make([]byte, 100))
+				c.Close()
+			}
+		}()
+		check(&url.URL{Scheme: "postgres", User: u.User, Host: listener.Addr().String(), Path: "/db"}, "add sslmode=disable")
 	})
 	t.Run("absent database", func(t *testing.T) {
 		absent := *u

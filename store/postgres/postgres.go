@@ -4,7 +4,8 @@
 //	import _ "github.com/oidcgate/oidcgate/store/postgres"
 //
 // The import makes URLs known to [core.OpenStore] that begin with postgres: or
-// postgresql: and are otherwise what libpq takes, with two parameters of our own:
+// postgresql: and are otherwise what libpq takes (but that sslmode is require where
+// none is named), with two parameters of our own:
 //
 //	postgres://user:password@db.example.org/app?sslmode=verify-full&schema=auth&pool_max_conns=20
 //
@@ -48,6 +49,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -147,7 +149,8 @@ func (s *store) Put(ctx context.Context, r core.Record) (int64, error) {
 	if !r.Expires.IsZero() {
 		expires = new(r.Expires.UnixMilli())
 	}
-	if r.Data == nil {
+	// A call that is left behind must not read what is the caller's again.
+	if r.Data = bytes.Clone(r.Data); r.Data == nil {
 		r.Data = []byte{}
 	}
 	args := []any{r.Kind, r.ID, r.Keys[0], r.Keys[1], r.Data, expires}

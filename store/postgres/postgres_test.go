@@ -91,16 +91,33 @@ func TestPoolIsAStore(t *testing.T) {
 	})
 }
 
-// TestPgxIsAStore has the other driver, in the mode that PgBouncer needs.
+// TestPgxIsAStore has the other driver.
 func TestPgxIsAStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) func() core.Store {
 		schema := newSchema(t)
-		db, err := sqlx.Open("pgx", with(serverURL(t), "default_query_exec_mode", "exec").String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { db.Close() })
-		db.SetMaxOpenConns(20)
-		return func() core.Store { return postgres.New(db, postgres.Options{Schema: schema}) }
+		return func() core.Store { return openPgx(t, serverURL(t), schema) }
 	})
+}
+
+// openPgx gives a store on a pool of pgx, in the mode that PgBouncer needs.
+func openPgx(t testing.TB, u *url.URL, schema string) core.Store {
+	t.Helper()
+	db, err := sqlx.Open("pgx", with(u, "default_query_exec_mode", "exec").String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	db.SetMaxOpenConns(20)
+	return postgres.New(db, postgres.Options{Schema: schema})
+}
+
+// drivers are those that lose connections in ways of their own.
+var drivers = map[string]struct {
+	open func(t testing.TB, u *url.URL, schema string) core.Store
+	ping string // how it tries a connection
+}{
+	"lib/pq": {func(t testing.TB, u *url.URL, schema string) core.Store {
+		return open(t, with(u, "schema", schema).String())
+	}, "\x06;\x00"},
+	"pgx": {openPgx, "-- ping"},
 }

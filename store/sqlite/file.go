@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"sync"
 
+	"github.com/oidcgate/oidcgate/core"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -36,7 +37,7 @@ func (d *database) check() error {
 		return nil
 	}
 	if now, err := os.Stat(d.path); err != nil || !os.SameFile(now, d.file) {
-		return errors.New("the file was removed or replaced while it was open: start the program again, and stop it before you restore a backup")
+		return unusable("the file was removed or replaced while it was open: start the program again, and stop it before you restore a backup")
 	}
 	return nil
 }
@@ -89,7 +90,7 @@ func openMemory(string) (*database, error) {
 
 func openFile(path string) (*database, error) {
 	if path == "" {
-		return nil, errors.New("the path is empty: name a file, or :memory: for none")
+		return nil, unusable("the path is empty: name a file, or :memory: for none")
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -103,6 +104,9 @@ func openFile(path string) (*database, error) {
 		return nil, err
 	}
 	uri := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
+	if uri.Path[0] != '/' { // C:/app.db; the C would be taken for a host
+		uri.Path = "/" + uri.Path
+	}
 	write, err := sql.Open("sqlite", uri.String()+options)
 	if err != nil {
 		return nil, err
@@ -155,9 +159,9 @@ func (d *database) migrate(ctx context.Context) error {
 	}
 	switch {
 	case tables > 0 && (version < 1 || ours == 0):
-		return errors.New("the file is the database of another program: give the store a file of its own")
+		return unusable("the file is the database of another program: give the store a file of its own")
 	case version > len(migrations):
-		return fmt.Errorf("the database has schema version %d, made by a newer version of this program, which knows up to %d: run that one, or restore a backup from before the upgrade", version, len(migrations))
+		return unusable("the database has schema version %d, made by a newer version of this program, which knows up to %d: run that one, or restore a backup from before the upgrade", version, len(migrations))
 	}
 	for _, statements := range migrations[version:] {
 		if _, err := tx.ExecContext(ctx, statements); err != nil {
@@ -177,23 +181,37 @@ func (d *database) migrate(ctx context.Context) error {
 		return err
 	}
 	if mode != "wal" {
-		return errors.New("the file system can't do what WAL mode needs: put the file on a local disk")
+		return unusable("the file system can't do what WAL mode needs: put the file on a local disk")
 	}
 	return nil
 }
 
-const rights = "the user who runs this program must be able to read and write it, the files with -wal and -shm after its name if they are there, and to make files in its folder"
+// Advice about what SQLite and the operating system both tell.
+const (
+	full   = "the disk is full: make room; what was written before is safe"
+	rights = "the user who runs this program must be able to read and write it, the files with -wal and -shm after its name if they are there, and to make files in its folder"
+)
 
-// advice is what to do about the errors of SQLite.
-var advice = map[int]string{
-	sqlite3.SQLITE_BUSY:     "another program has locked it for a minute: end that one",
-	sqlite3.SQLITE_CANTOPEN: rights,
-	sqlite3.SQLITE_CORRUPT:  "it is damaged: restore a backup",
-	sqlite3.SQLITE_FULL:     "the disk is full: make room; what was written before is safe",
-	sqlite3.SQLITE_IOERR:    "the disk or file system fails",
-	sqlite3.SQLITE_NOTADB:   "it is not an SQLite database: name another file",
-	sqlite3.SQLITE_PERM:     rights,
-	sqlite3.SQLITE_READONLY: "it is read-only: " + rights,
+// advice is what to do about the errors of SQLite: first about those that waiting
+// won't mend.
+var (
+	mistakes = map[int]string{
+		sqlite3.SQLITE_CANTOPEN: rights,
+		sqlite3.SQLITE_CORRUPT:  "it is damaged: restore a backup",
+		sqlite3.SQLITE_NOTADB:   "it is not an SQLite database: name another file",
+		sqlite3.SQLITE_PERM:     rights,
+		sqlite3.SQLITE_READONLY: "it is read-only: " + rights,
+	}
+	advice = map[int]string{
+		sqlite3.SQLITE_BUSY:  "another program has locked it for a minute: end that one",
+		sqlite3.SQLITE_FULL:  full,
+		sqlite3.SQLITE_IOERR: "the disk or file system fails",
+	}
+)
+
+// unusable is an error that somebody has to mend.
+func unusable(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", core.ErrStoreUnusable, fmt.Errorf(format, args...))
 }
 
 func code(err error) int {

@@ -113,6 +113,15 @@ func wantAdvice(t *testing.T, err error, advice string) {
 	t.Log(err)
 }
 
+// wantMistake checks what a program is told that starts: waiting won't mend it.
+func wantMistake(t *testing.T, err error, advice string) {
+	t.Helper()
+	wantAdvice(t, err, advice)
+	if !errors.Is(err, core.ErrStoreUnusable) || errors.Is(err, core.ErrUnavailable) {
+		t.Errorf("a program that starts would wait for this to mend itself: %v", err)
+	}
+}
+
 func TestMemoryIsOneDatabase(t *testing.T) {
 	s, err := core.OpenStore("sqlite::memory:")
 	if err != nil {
@@ -186,7 +195,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantAdvice(t, sqlite.New(path).Open(t.Context()), row.advice)
-			wantAdvice(t, startStore(t, newAuth(t, sqlite.New(path), secret)), row.advice)
+			wantMistake(t, startStore(t, newAuth(t, sqlite.New(path), secret)), row.advice)
 			if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
 				t.Errorf("the file has changed, or %v", err)
 			}
@@ -195,8 +204,8 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	wantAdvice(t, sqlite.New(dir).Open(t.Context()), dir)
 	wantAdvice(t, sqlite.New("").Open(t.Context()), "the path is empty")
 	inNoFolder := sqlite.New(filepath.Join(dir, "no database", "app.db"))
-	wantAdvice(t, inNoFolder.Open(t.Context()), "not a directory")
-	wantAdvice(t, startStore(t, newAuth(t, inNoFolder, secret)), "not a directory")
+	wantAdvice(t, inNoFolder.Open(t.Context()), "no file can be there")
+	wantMistake(t, startStore(t, newAuth(t, inNoFolder, secret)), "no file can be there")
 }
 
 // TestLockedFileEndsWithTheContext has another program hold the lock for longer than a call may take.
@@ -233,7 +242,8 @@ func TestLockedFileEndsWithTheContext(t *testing.T) {
 	put(t, s, core.Record{Kind: "session", ID: "id"})
 }
 
-// TestFullDisk fills a small file system, where one can be made.
+// TestFullDisk fills a small file system, where one can be made. Everywhere else
+// TestFullDatabase has SQLite take a file for full.
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size=512k", "oidcgate-test", dir).CombinedOutput(); err != nil {

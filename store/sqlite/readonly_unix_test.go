@@ -67,6 +67,16 @@ func TestFileThatMayNotBeWritten(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a folder that can't be made", func(t *testing.T) {
+		if err := os.Chmod(dir, 0o555); err != nil {
+			t.Fatal(err)
+		}
+		cmd := process(t, program, "start", filepath.Join(dir, "new", "app.db"))
+		asAnotherUser(cmd)
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "must be able to read and write it") {
+			t.Errorf("error %v: %s", err, out)
+		}
+	})
 	t.Run("another user's file beside it", func(t *testing.T) {
 		if err := errors.Join(os.Chmod(path, 0o666), os.Chmod(dir, 0o777), os.WriteFile(path+"-wal", nil, 0o000)); err != nil {
 			t.Fatal(err)

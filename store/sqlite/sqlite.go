@@ -43,9 +43,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net/url"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/oidcgate/oidcgate/core"
@@ -225,10 +227,21 @@ func (s *store) records(ctx context.Context, query string, args ...any) ([]core.
 // explain makes errors those of the context where it has ended, which SQLite
 // reports as an interruption, and says what to do about others.
 func (s *store) explain(ctx context.Context, doing string, err error) error {
-	if ctx.Err() != nil {
+	var system *fs.PathError
+	hint, mistake := mistakes[code(err)]
+	switch {
+	case ctx.Err() != nil:
 		err = ctx.Err()
-	} else if hint := advice[code(err)]; hint != "" {
-		err = fmt.Errorf("%s: %w", hint, err)
+	case mistake:
+		err = unusable("%s: %w", hint, err)
+	case errors.Is(err, syscall.ENOSPC):
+		err = fmt.Errorf("%s: %w", full, err)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		err = unusable("%s: %w", rights, err)
+	case errors.As(err, &system):
+		err = unusable("no file can be there: name another: %w", err)
+	case advice[code(err)] != "":
+		err = fmt.Errorf("%s: %w", advice[code(err)], err)
 	}
 	return fmt.Errorf("sqlite: %s %s: %w", doing, s.path, err)
 }
