@@ -204,7 +204,7 @@ func (r *records) each(ctx context.Context, kind string, do func(Record) error) 
 // those who refresh meanwhile wait for it seldom, and not for long.
 const (
 	purgeEvery = time.Minute
-	purgeBatch = 20
+	purgeBatch = 5
 	purgeRest  = 10 // times as long as a batch took
 )
 

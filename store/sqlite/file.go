@@ -23,12 +23,16 @@ type database struct {
 	write, read *sql.DB
 	path        string // absolute; "" in memory
 	file        os.FileInfo
+	checkpoints *checkpoints
 }
 
 // memory is the path of a database that is not a file.
 const memory = ":memory:"
 
-func (d *database) close() error { return errors.Join(d.read.Close(), d.write.Close()) }
+func (d *database) close() error {
+	d.checkpoints.end()
+	return errors.Join(d.read.Close(), d.write.Close())
+}
 
 // check finds out that the file was removed or replaced. SQLite would go on to
 // write where nobody ever looks, but for connections that it opens from then on.
@@ -107,7 +111,7 @@ func openFile(path string) (*database, error) {
 	if uri.Path[0] != '/' { // C:/app.db; the C would be taken for a host
 		uri.Path = "/" + uri.Path
 	}
-	write, err := sql.Open("sqlite", uri.String()+options)
+	write, err := sql.Open("sqlite", uri.String()+options+autoCheckpoint)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +123,7 @@ func openFile(path string) (*database, error) {
 	readers := max(2, runtime.GOMAXPROCS(0))
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
-	return &database{write, read, path, file}, nil
+	return &database{write, read, path, file, newCheckpoints(read)}, nil
 }
 
 // creating is held while a file is made. POSIX drops all the locks that a process

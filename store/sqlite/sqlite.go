@@ -31,8 +31,9 @@
 // writes takes the lock of the database at once and waits for it as long as the
 // context allows, a minute at most, so that several goroutines and several
 // processes can write without one failing because another is faster. What Put has
-// answered is on the disk, and survives a power cut. Times are integers,
-// milliseconds since 1970, UTC.
+// answered is on the disk, and survives a power cut. What was written is moved from the
+// -wal file into the database by a goroutine, from Open to Close, so that no writer has
+// to. Times are integers, milliseconds since 1970, UTC.
 //
 // The version of the schema is in the database's user_version. Open brings an older
 // one up to date, and refuses a newer one.
@@ -192,6 +193,7 @@ func (s *store) exec(ctx context.Context, doing, query string, args ...any) (int
 	if err != nil {
 		return 0, s.explain(ctx, doing, err)
 	}
+	db.checkpoints.written()
 	n, err := result.RowsAffected()
 	return int(n), err
 }

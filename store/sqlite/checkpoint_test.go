@@ -1,0 +1,41 @@
+package sqlite_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/oidcgate/oidcgate/core"
+)
+
+// TestWhatIsWrittenIsMovedIntoTheDatabase has the -wal file be used again and again,
+// while the store is open and somebody writes all the time.
+func TestWhatIsWrittenIsMovedIntoTheDatabase(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.db")
+	s := opened(t, path)
+	size := func(path string) int64 {
+		t.Helper()
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	const records, each = 3000, 8 << 10
+	for n := range records {
+		put(t, s, core.Record{Kind: "session", ID: fmt.Sprint(n), Data: make([]byte, each)})
+	}
+	for late := time.After(10 * time.Second); size(path) < records*each/2; {
+		select {
+		case <-late:
+			t.Fatalf("after %d bytes the database has %d", records*each, size(path))
+		default:
+			put(t, s, core.Record{Kind: "more", ID: fmt.Sprint(time.Now().UnixNano())})
+		}
+	}
+	if wal := size(path + "-wal"); wal > records*each {
+		t.Errorf("after %d bytes the -wal file has %d", records*each, wal)
+	}
+}
