@@ -27,16 +27,13 @@ const tooSmall = 256 << 10
 func crowds(ctx context.Context, e effort, i *issuer, sizes ...int) ([]crowd, error) {
 	var all []crowd
 	for _, size := range sizes {
-		raws := make([]string, size)
+		raws, bytes := make([]string, size), make([][]byte, size)
 		for n := range raws {
 			raws[n] = i.token(crowdAlgorithm, crowdAlgorithm, map[string]any{"jti": fmt.Sprintf("%036d", n)})
+			bytes[n] = []byte(raws[n])
 		}
-		next := func() func() string {
-			n := 0
-			return func() string { n++; return raws[n%size] }
-		}
-		hashed := next()
-		contestants := []contestant{{nameHash, 1, func() { sink = sha256.Sum256([]byte(hashed())) }}}
+		hashed := turns(bytes)
+		contestants := []contestant{{nameHash, 1, func() { sink = sha256.Sum256(hashed()) }}}
 		for name, cacheSize := range map[string]int{nameHit: withCache, nameMiss: tooSmall} {
 			v, err := ours(ctx, i, name, cacheSize, nil)
 			if err != nil {
@@ -45,13 +42,19 @@ func crowds(ctx context.Context, e effort, i *issuer, sizes ...int) ([]crowd, er
 			for _, raw := range raws {
 				must(v.subject(raw))
 			}
-			mine := next()
+			mine := turns(raws)
 			contestants = append(contestants, contestant{name, 1, func() { must(v.subject(mine())) }})
 		}
 		t := measure(e, processor, contestants)
 		all = append(all, crowd{size, t[nameHash], t[nameHit], t[nameMiss]})
 	}
 	return all, nil
+}
+
+// turns gives one after the other, again and again.
+func turns[T any](of []T) func() T {
+	n := 0
+	return func() T { n++; return of[n%len(of)] }
 }
 
 func crowdTable(all []crowd) table {
