@@ -74,11 +74,11 @@ func (s *purgedStore) sessions(t *testing.T) int {
 func TestALoginHasExpiredRecordsPurged(t *testing.T) {
 	store := newPurgedStore()
 	a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
-	store.expired(t, 50, a.clock.Now())
+	store.expired(t, 12, a.clock.Now())
 	now := a.clock.Now()
 	token := a.signIn("alice").RefreshToken
-	for _, removed := range []int{20, 20, 10} {
-		require.Equal(t, purge{now, 20, removed}, store.next(t))
+	for _, removed := range []int{5, 5, 2} {
+		require.Equal(t, purge{now, 5, removed}, store.next(t))
 	}
 	require.Equal(t, 1, store.sessions(t), "the one that is good")
 
