@@ -139,7 +139,7 @@ func newTarget(t *testing.T, alg string, configure ...func(*core.Config)) *targe
 
 // publish has a provider publish these keys and no others.
 func publish(t testing.TB, provider *oidctest.Provider, keys ...any) {
-	document, err := json.Marshal(map[string]any{"keys": keys})
+	document, err := json.Marshal(map[string]any{"keys": append([]any{}, keys...)})
 	require.NoError(t, err)
 	provider.Answer(oidctest.KeysPath, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { _, _ = w.Write(document) })
 }

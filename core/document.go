@@ -66,6 +66,7 @@ type tries struct {
 	failures int       // in a row
 	err      error     // of the last failure, nil after a success
 	renewed  time.Time // when renew last fetched
+	heard    bool      // it has answered well, or something was recalled
 }
 
 // settled reports whether there is a document to use and nothing to do about it.
@@ -201,7 +202,7 @@ func (d *document[T]) launch() *flight[T] {
 		})
 		f.value, f.err = d.settle(next, err), err
 		close(f.ended)
-		if err == nil && d.keep != nil {
+		if d.keep != nil && (err == nil || errors.Is(err, errNothing)) {
 			d.keepAway(f.value, next.fetched)
 		}
 	}()
@@ -218,6 +219,7 @@ func (d *document[T]) settle(next edition[T], err error) T {
 	if err != nil {
 		d.failures++
 		d.failed, d.err = now, err
+		d.heard = d.heard || errors.Is(err, errNothing)
 		switch e := d.in.Load(); {
 		case e == nil:
 		case errors.Is(err, errNothing):
@@ -236,7 +238,7 @@ func (d *document[T]) settle(next edition[T], err error) T {
 	if d.retired {
 		d.withdraw(next.value)
 	}
-	d.failures, d.err = 0, nil
+	d.failures, d.err, d.heard = 0, nil, true
 	d.in.Store(&next)
 	d.rest(&next, now)
 	return next.value

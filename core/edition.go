@@ -77,9 +77,12 @@ func (d *document[T]) keepAway(value T, fetched time.Time) {
 
 // waitOrRecall brings back what was kept when a source does not answer soon, or,
 // told by the function that it gives, when it has failed. What the source says now
-// comes first.
+// comes first, and once it has said anything, what was kept before counts no more.
 func (d *document[T]) waitOrRecall(ctx context.Context) (answered func(error)) {
-	if d.recall == nil || d.in.Load() != nil {
+	d.mu.Lock()
+	heard := d.heard
+	d.mu.Unlock()
+	if d.recall == nil || heard {
 		return func(error) {}
 	}
 	var once sync.Once
@@ -108,7 +111,9 @@ func (d *document[T]) bringBack(ctx context.Context) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e := &edition[T]{value: value, fetched: fetched}
-	if !d.retired && e.usable(d.now()) && d.in.CompareAndSwap(nil, e) {
+	if !d.retired && !d.heard && e.usable(d.now()) {
+		d.heard = true
+		d.in.Store(e)
 		close(d.recalled)
 	}
 }

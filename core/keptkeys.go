@@ -56,6 +56,9 @@ func (b *broker) keepKeys(issuer, from string, keys *document[jose.KeySet]) {
 			return nil, time.Time{}, ErrNotFound
 		}
 		set, err := jose.ParseKeySet(kept.Keys)
+		if errors.Is(err, jose.ErrNoKeys) { // it has withdrawn them all
+			err = ErrNotFound
+		}
 		return set, time.Unix(kept.Fetched, 0), err
 	}
 	keys.keeper = newKeeper(keep, recall)

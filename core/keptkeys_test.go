@@ -72,6 +72,37 @@ func TestKeysAreKeptForARestartDuringAnOutage(t *testing.T) {
 	require.Eventually(t, func() bool { return store.kept(t, 1)[0].Version > record.Version }, 10*time.Second, time.Millisecond)
 }
 
+// An issuer that has withdrawn its keys and goes down then does not get them back.
+func TestKeptKeysThatWereWithdrawnStayWithdrawn(t *testing.T) {
+	store := newSpyStore()
+	home := newApp(t, newProvider(t, oidctest.Options{}), fleet(func(b *core.Broker) { b.Store = store }))
+	peer := newHostile(t)
+	list := core.Issuer{URL: peer.Issuer}
+	home.trusts(list)
+	raw := peer.token(t, nil, map[string]any{"exp": 4e9})
+	require.NoError(t, home.verifies(raw))
+	store.kept(t, 1)
+	publish(t, peer.Provider)
+	version := store.keptOf(t, peer.Issuer).Version
+	home.clock.Add(time.Second)
+	require.ErrorIs(t, home.verifies(peer.token(t, map[string]any{"kid": "unknown"}, nil)), core.ErrUnavailable)
+	require.Eventually(t, func() bool { return store.keptOf(t, peer.Issuer).Version > version }, 10*time.Second, time.Millisecond)
+	peer.Down(true)
+	again := home.replica(store, inFleet)
+	again.trusts(list)
+	require.ErrorIs(t, again.verifies(raw), core.ErrUnavailable)
+	for range 5 {
+		home.clock.Add(time.Minute)
+		require.ErrorIs(t, home.verifies(raw), core.ErrUnavailable)
+		home.trusts(list)
+		require.ErrorIs(t, home.verifies(raw), core.ErrUnavailable)
+	}
+	peer.Down(false)
+	peer.Answer(oidctest.KeysPath, nil)
+	home.clock.Add(time.Minute)
+	require.NoError(t, home.verifies(raw))
+}
+
 func TestKeptKeysThatCannotBeUsedAreReplaced(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	store := newSpyStore()
