@@ -84,6 +84,8 @@ type Broker struct {
 	// [Identity]. Its context ends after Config.Timeout, and it must return then.
 	// It must be safe for concurrent use. nil: tokens say what the provider said.
 	Identify func(context.Context, *Identity) error
+
+	ownAudience bool // Audiences was nil
 }
 
 // withDefaults gives a copy with every default filled in.
@@ -98,7 +100,7 @@ func (b *Broker) withDefaults(publicURL string) *Broker {
 	setDefault(&c.SessionIdle, DefaultSessionIdle)
 	setDefault(&c.RefreshGrace, DefaultRefreshGrace)
 	if c.Audiences = slices.Clone(c.Audiences); c.Audiences == nil {
-		c.Audiences = []string{publicURL}
+		c.Audiences, c.ownAudience = []string{publicURL}, true
 	}
 	if c.Store == nil {
 		c.Store = NewMemoryStore()
@@ -122,7 +124,7 @@ func (b *Broker) check(c Config) []error {
 	if b.PythonPeers && b.Algorithm != "RS256" {
 		wrong("Broker.Algorithm %q is none that Broker.PythonPeers can verify: use RS256", b.Algorithm)
 	}
-	if b.PythonPeers && slices.Equal(b.Audiences, []string{c.PublicURL}) {
+	if b.PythonPeers && b.ownAudience {
 		wrong("Broker.Audiences is missing: name the one audience that Broker.PythonPeers and this application have in common (broker_audience there)")
 	}
 	if b.PythonPeers && c.Routes.JWKS != peerKeys {

@@ -75,11 +75,15 @@ func (d *document[T]) settled(now time.Time) bool { return now.UnixNano() < d.qu
 // get gives the document, and waits for it only when there is none to use.
 func (d *document[T]) get(ctx context.Context) (T, error) {
 	now := d.now()
-	if d.settled(now) {
-		return d.in.Load().value, nil
+	if e := d.in.Load(); e != nil && d.settled(now) {
+		return e.value, nil
 	}
 	d.mu.Lock()
 	e, f, wait := d.in.Load(), d.flight, d.backOff(now)
+	var recalled <-chan struct{}
+	if !d.heard {
+		recalled = d.recalled
+	}
 	usable := e.usable(now)
 	if f == nil && wait <= 0 && (!usable || now.Sub(e.fetched) >= e.fresh) {
 		f = d.launch()
@@ -93,10 +97,6 @@ func (d *document[T]) get(ctx context.Context) (T, error) {
 		return e.value, nil
 	case f == nil:
 		return none, d.unavailable(err, wait)
-	}
-	var recalled <-chan struct{}
-	if e == nil {
-		recalled = d.recalled
 	}
 	value, err := d.wait(ctx, f, recalled)
 	if e := d.in.Load(); err != nil && e.usable(now) { // it was recalled
@@ -142,11 +142,13 @@ func (d *document[T]) renew(ctx context.Context, must bool) (T, error) {
 func (d *document[T]) refresh() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if wait := d.backOff(d.now()); d.flight != nil || wait > 0 {
+	switch wait := d.backOff(d.now()); {
+	case d.retired:
+	case d.flight != nil || wait > 0:
 		d.ring(max(wait, firstBackOff))
-		return
+	default:
+		d.launch()
 	}
-	d.launch()
 }
 
 // ring sets the alarm. The caller holds the lock.
@@ -200,7 +202,10 @@ func (d *document[T]) launch() *flight[T] {
 			answered(err)
 			return err
 		})
-		f.value, f.err = d.settle(next, err), err
+		var failures int
+		f.value, failures = d.settle(next, err)
+		f.err = err
+		d.tell(err, failures)
 		close(f.ended)
 		if d.keep != nil && (err == nil || errors.Is(err, errNothing)) {
 			d.keepAway(f.value, next.fetched)
@@ -209,11 +214,12 @@ func (d *document[T]) launch() *flight[T] {
 	return f
 }
 
-// settle keeps the outcome of a fetch, and gives what is in use from now on.
-func (d *document[T]) settle(next edition[T], err error) T {
+// settle keeps the outcome of a fetch, and gives what is in use from now on, and how
+// many had failed in a row before.
+func (d *document[T]) settle(next edition[T], err error) (value T, failures int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.tell(err)
+	failures = d.failures
 	d.flight = nil
 	now := d.now()
 	if err != nil {
@@ -230,7 +236,7 @@ func (d *document[T]) settle(next edition[T], err error) T {
 		default:
 			d.rest(e, now)
 		}
-		return next.value
+		return next.value, failures
 	}
 	if e := d.in.Load(); e != nil && d.replace != nil {
 		next.value = d.replace(next.value, e.value)
@@ -241,21 +247,21 @@ func (d *document[T]) settle(next edition[T], err error) T {
 	d.failures, d.err, d.heard = 0, nil, true
 	d.in.Store(&next)
 	d.rest(&next, now)
-	return next.value
+	return next.value, failures
 }
 
 // tell says in the log when a source goes away and when it is back, and not each
 // time that it is still away: one that is asked every half minute for a day would
-// drown the rest. The caller holds the lock.
-func (d *document[T]) tell(err error) {
+// drown the rest. The lock is not held, since nobody knows what a logger does.
+func (d *document[T]) tell(err error, failures int) {
 	switch {
 	case d.life.ctx.Err() != nil:
-	case err != nil && d.failures == 0:
+	case err != nil && failures == 0:
 		d.logger.Warn("a document could not be fetched", "document", d.name, "error", err)
 	case err != nil:
-		d.logger.Debug("a document could not be fetched again", "document", d.name, "failures", d.failures+1, "error", err)
-	case d.failures > 0:
-		d.logger.Info("a document can be fetched again", "document", d.name, "failures", d.failures)
+		d.logger.Debug("a document could not be fetched again", "document", d.name, "failures", failures+1, "error", err)
+	case failures > 0:
+		d.logger.Info("a document can be fetched again", "document", d.name, "failures", failures)
 	}
 }
 

@@ -160,8 +160,8 @@ func (s *issuers) of(c *claims) *verifier {
 // SetTrustedIssuers puts another list, nil for none, in the place of
 // Config.TrustedIssuers, while requests are served: a token of an issuer that is not
 // in it any more is refused from the next request on, also if it was verified before.
-// It makes no calls; the keys of issuers that stay are kept. It reports all mistakes
-// at once, and then changes nothing. Each replica has to be told. It may be called concurrently, and
+// It makes no calls; the keys of issuers that stay are kept, but each of their tokens
+// is verified anew once. It reports all mistakes at once, and then changes nothing. Each replica has to be told. It may be called concurrently, and
 // again and again with the same list.
 func (a *Auth) SetTrustedIssuers(list []Issuer) error {
 	if err := errors.Join(a.config.checkIssuers(list)...); err != nil {

@@ -30,22 +30,26 @@ func (b *broker) keepKeys(issuer, from string, keys *document[jose.KeySet]) {
 		if err != nil {
 			return err
 		}
-		// One that can't be opened is there, has a version, and is of no use.
-		var kept keptKeys
-		old, err := b.records.get(ctx, kindKeySet, id, &kept)
-		switch {
-		case err != nil && old.Version == 0 && !errors.Is(err, ErrNotFound):
-			return err
-		case err == nil && kept.From == from && kept.Fetched > fetched.Unix():
-			return nil // another replica has asked later, and maybe a key is gone since
+		for {
+			// One that can't be opened is there, has a version, and is of no use.
+			var kept keptKeys
+			old, err := b.records.get(ctx, kindKeySet, id, &kept)
+			switch {
+			case err != nil && old.Version == 0 && !errors.Is(err, ErrNotFound):
+				return err
+			case err == nil && kept.From == from && kept.Fetched > fetched.Unix():
+				return nil // another replica has asked later, and maybe a key is gone since
+			}
+			_, err = b.records.put(ctx, Record{
+				Kind: kindKeySet, ID: id, Version: old.Version, Expires: fetched.Add(keepFor).Truncate(time.Millisecond),
+			}, keptKeys{from, fetched.Unix(), document})
+			if !errors.Is(err, ErrConflict) { // another replica has just done it, with older ones maybe
+				return err
+			}
+			if err := pause(ctx); err != nil {
+				return err
+			}
 		}
-		_, err = b.records.put(ctx, Record{
-			Kind: kindKeySet, ID: id, Version: old.Version, Expires: fetched.Add(keepFor).Truncate(time.Millisecond),
-		}, keptKeys{from, fetched.Unix(), document})
-		if errors.Is(err, ErrConflict) {
-			return nil // another replica has just done it
-		}
-		return err
 	}
 	recall := func(ctx context.Context) (jose.KeySet, time.Time, error) {
 		var kept keptKeys

@@ -170,6 +170,9 @@ func (s *memoryStore) Purge(ctx context.Context, now time.Time, limit int) (int,
 		if looked%1000 == 0 { // there may be many that were put off
 			s.mu.Unlock()
 			s.mu.Lock()
+			if err := ctx.Err(); err != nil {
+				return removed, err
+			}
 		}
 	}
 	return removed, nil

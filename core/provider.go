@@ -149,7 +149,7 @@ func fetchKeys(ctx context.Context, client *httpx.Client, location string) (jose
 		err = fmt.Errorf("%w: %w", errNothing, err)
 	}
 	if err != nil {
-		return nil, 0, ErrProvider.because("The provider's key set can't be used.").from(fmt.Errorf("%s: %w", location, err))
+		return nil, 0, ErrProvider.because("The key set can't be used.").from(fmt.Errorf("%s: %w", location, err))
 	}
 	return keys, freshKeys(res.Header), nil
 }

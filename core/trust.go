@@ -78,6 +78,9 @@ func (t *trust) verifierOf(c *claims) *verifier {
 
 // introspect takes an opaque token for what the provider says of it.
 func (t *trust) introspect(ctx context.Context, raw string, name tokenName) (Token, error) {
+	if !isToken68(raw) {
+		return Token{}, errors.New("the token has a character that no token has")
+	}
 	c, err := t.opaque.ask(ctx, raw, name)
 	now := t.now()
 	if err != nil {

@@ -116,8 +116,8 @@ func (c *check) signInAtBoth(ctx context.Context) (north, south string, err erro
 
 // everywhere requests a route of each instance of an institute.
 func (c *check) everywhere(ctx context.Context, at *institute, path, token string, status int, code string) error {
-	for range at.instances {
-		if err := probe.Get(ctx, c.http, at.url+path, token).Is(status, code); err != nil {
+	for n := range at.instances {
+		if err := probe.Get(ctx, c.http, fmt.Sprintf("%s%s?instance=%d", at.url, path, n), token).Is(status, code); err != nil {
 			return fmt.Errorf("%s%s: %w", at.url, path, err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/oidcgate/oidcgate/core"
 )
@@ -97,12 +98,16 @@ func (c *check) manyDown(ctx context.Context) error {
 		return err
 	}
 	defer silent.close()
-	silent.down.Store(true)
+	silent.silent.Store(true)
 	peers := c.friendsOf(c.south)
 	for n := range 100 {
 		peers = append(peers, core.Issuer{URL: fmt.Sprintf("%s/%d", silent.url, n)})
 	}
+	began := time.Now()
 	return c.withOneMore(ctx, peers, func() error {
+		if took := time.Since(began); took > core.DefaultTimeout/2 {
+			return fmt.Errorf("the start took %s, as if it waited for them", took)
+		}
 		north, south, err := c.signInAtBoth(ctx)
 		return errors.Join(err, c.taken(ctx, c.south, north), c.taken(ctx, c.south, south))
 	})

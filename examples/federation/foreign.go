@@ -33,6 +33,7 @@ type foreign struct {
 	trusts []string     // the issuers on its list
 	asked  atomic.Int64 // how often for its keys
 	down   atomic.Bool
+	silent atomic.Bool // nothing is answered
 	server *http.Server
 
 	mu     sync.Mutex
@@ -84,6 +85,8 @@ func (f *foreign) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case f.down.Load():
 		panic(http.ErrAbortHandler) // cuts the connection
+	case f.silent.Load():
+		<-r.Context().Done()
 	case r.URL.Path != "/api"+keysPath:
 		http.NotFound(w, r)
 	case answer != nil:

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -79,10 +80,25 @@ func (i *institute) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if i.down.Load() {
 		panic(http.ErrAbortHandler) // cuts the connection
 	}
+	if chosen := i.choose(r.URL.Query().Get("instance")); chosen != nil {
+		chosen.handler.ServeHTTP(w, r)
+		return
+	}
+	w.WriteHeader(http.StatusServiceUnavailable)
+}
+
+// choose gives the instance of that number, or the next one; nil when there is none.
+func (i *institute) choose(number string) *instance {
 	i.mu.RLock()
-	chosen := i.instances[i.next.Add(1)%uint64(len(i.instances))]
-	i.mu.RUnlock()
-	chosen.handler.ServeHTTP(w, r)
+	defer i.mu.RUnlock()
+	if len(i.instances) == 0 {
+		return nil
+	}
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		n = int(i.next.Add(1) % uint64(len(i.instances)))
+	}
+	return i.instances[n%len(i.instances)]
 }
 
 // grow starts one more instance.

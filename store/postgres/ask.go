@@ -18,7 +18,7 @@ import (
 
 // attempts is how often a call is made at most that the server gives up, and
 // newConnections how often with a connection that was made for it. After a restart
-// of the server each idle connection of the pool costs an attempt besides.
+// of the server each connection of the pool may cost an attempt besides.
 const (
 	attempts       = 100
 	newConnections = 3
@@ -43,7 +43,7 @@ func ask[T any](ctx context.Context, db *sqlx.DB, doing string, call func(contex
 	answers := make(chan answer, 1)
 	go func() {
 		var a answer
-		losses, most := 0, db.Stats().Idle+newConnections
+		losses, most := 0, db.Stats().OpenConnections+newConnections
 		for n := range attempts {
 			var again bool
 			a.result, again, a.err = once(ctx, db, call)

@@ -8,9 +8,10 @@ import (
 
 // checkpoints move what was written from the -wal file into the database. SQLite would
 // have the writer do that who happens to be the thousandth, and all the others wait
-// for it meanwhile; in a goroutine of its own it stops nobody. A nil one does nothing,
-// since in memory there is nothing to move.
+// for it meanwhile; a goroutine and a connection of their own stop hardly anybody. A
+// nil one does nothing, since in memory there is nothing to move.
 type checkpoints struct {
+	db     *sql.DB
 	writes atomic.Int64
 	due    chan struct{}
 	stop   context.CancelFunc
@@ -24,35 +25,43 @@ const (
 	long          = 4000 // pages in that file: 16 MB
 	// autoCheckpoint has SQLite do it after all when the file has 80 MB.
 	autoCheckpoint = "&_pragma=wal_autocheckpoint(20000)"
+	// checkpointing waits for others no longer than they may wait for it: who reads for
+	// long, for a backup, has the file grow and stops nobody.
+	checkpointing = "?mode=rw&_pragma=busy_timeout(20)"
 )
 
-// newCheckpoints begins to make them.
-func newCheckpoints(db *sql.DB) *checkpoints {
+// newCheckpoints begins to make them in the file of that URI.
+func newCheckpoints(uri string) (*checkpoints, error) {
+	db, err := sql.Open("sqlite", uri+checkpointing)
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
 	ctx, stop := context.WithCancel(context.Background())
-	c := &checkpoints{due: make(chan struct{}, 1), stop: stop, ended: make(chan struct{})}
+	c := &checkpoints{db: db, due: make(chan struct{}, 1), stop: stop, ended: make(chan struct{})}
 	go func() {
 		defer close(c.ended)
 		for {
 			select {
 			case <-c.due:
-				checkpoint(ctx, db)
+				c.make(ctx)
 			case <-ctx.Done():
 				return
 			}
 		}
 	}()
-	return c
+	return c, nil
 }
 
-// checkpoint moves what there is. While others write all the time it never has the
+// make moves what there is. While others write all the time it never has the
 // last page, and the file is not begun anew: once it is long they wait for that, which
 // takes a moment, since nearly all was moved. One that fails is made up for by the
 // next, or by SQLite.
-func checkpoint(ctx context.Context, db *sql.DB) {
+func (c *checkpoints) make(ctx context.Context) {
 	var busy, pages, moved int
-	err := db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &pages, &moved)
+	err := c.db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &pages, &moved)
 	if err == nil && pages > long {
-		_, _ = db.ExecContext(ctx, "PRAGMA wal_checkpoint(RESTART)")
+		_, _ = c.db.ExecContext(ctx, "PRAGMA wal_checkpoint(RESTART)")
 	}
 }
 
@@ -67,9 +76,11 @@ func (c *checkpoints) written() {
 }
 
 // end waits for the one that is under way.
-func (c *checkpoints) end() {
-	if c != nil {
-		c.stop()
-		<-c.ended
+func (c *checkpoints) end() error {
+	if c == nil {
+		return nil
 	}
+	c.stop()
+	<-c.ended
+	return c.db.Close()
 }

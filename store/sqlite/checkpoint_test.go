@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,28 @@ import (
 
 	"github.com/oidcgate/oidcgate/core"
 )
+
+// TestWhoReadsForLongStopsNobodyWhoWrites has a backup that takes its time.
+func TestWhoReadsForLongStopsNobodyWhoWrites(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.db")
+	s := opened(t, path)
+	put(t, s, core.Record{Kind: "session", ID: "first"})
+	tx, err := plain(t, path).Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	if err := tx.QueryRow("SELECT count(*) FROM records").Scan(new(int)); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 4000 { // 32 MB, so that the -wal file is long
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		if _, err := s.Put(ctx, core.Record{Kind: "session", ID: fmt.Sprint(n), Data: make([]byte, 8<<10)}); err != nil {
+			t.Fatalf("write %d: %v", n, err)
+		}
+		cancel()
+	}
+}
 
 // TestWhatIsWrittenIsMovedIntoTheDatabase has the -wal file be used again and again,
 // while the store is open and somebody writes all the time.

@@ -30,8 +30,7 @@ type database struct {
 const memory = ":memory:"
 
 func (d *database) close() error {
-	d.checkpoints.end()
-	return errors.Join(d.read.Close(), d.write.Close())
+	return errors.Join(d.checkpoints.end(), d.read.Close(), d.write.Close())
 }
 
 // check finds out that the file was removed or replaced. SQLite would go on to
@@ -123,7 +122,11 @@ func openFile(path string) (*database, error) {
 	readers := max(2, runtime.GOMAXPROCS(0))
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
-	return &database{write, read, path, file, newCheckpoints(read)}, nil
+	checkpoints, err := newCheckpoints(uri.String())
+	if err != nil {
+		return nil, errors.Join(err, write.Close(), read.Close())
+	}
+	return &database{write, read, path, file, checkpoints}, nil
 }
 
 // creating is held while a file is made. POSIX drops all the locks that a process

@@ -47,6 +47,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -226,6 +227,9 @@ func (s *store) records(ctx context.Context, query string, args ...any) ([]core.
 	return found, nil
 }
 
+// wrongPlace are the errors of the operating system for a path that can't be right.
+var wrongPlace = []error{syscall.ENOTDIR, syscall.EISDIR, syscall.ENAMETOOLONG, syscall.ELOOP, syscall.ENOENT}
+
 // explain makes errors those of the context where it has ended, which SQLite
 // reports as an interruption, and says what to do about others.
 func (s *store) explain(ctx context.Context, doing string, err error) error {
@@ -240,7 +244,7 @@ func (s *store) explain(ctx context.Context, doing string, err error) error {
 		err = fmt.Errorf("%s: %w", full, err)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		err = unusable("%s: %w", rights, err)
-	case errors.As(err, &system):
+	case errors.As(err, &system) && slices.Contains(wrongPlace, system.Err):
 		err = unusable("no file can be there: name another: %w", err)
 	case advice[code(err)] != "":
 		err = fmt.Errorf("%s: %w", advice[code(err)], err)

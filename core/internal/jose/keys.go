@@ -201,14 +201,17 @@ func fitting(raw any) (algorithms []string, public publicKey) {
 	return nil, nil
 }
 
-// For lists the keys that a token with this header can be signed with: those of
-// its kid and, since some providers name their keys in tokens alone, those
+// For lists the keys that a token with this header can be signed with: first those
+// of its kid and then, since some providers name their keys in tokens alone, those
 // without one. A token without a kid may come from any of them.
 func (s KeySet) For(h Header) iter.Seq[*Key] {
 	return func(yield func(*Key) bool) {
-		for _, key := range s {
-			if (key.ID == h.KeyID || key.ID == "" || h.KeyID == "") && slices.Contains(key.algorithms, h.Algorithm) && !yield(key) {
-				return
+		for _, named := range []bool{true, false} {
+			for _, key := range s {
+				fits := (key.ID == h.KeyID) == named && (named || key.ID == "" || h.KeyID == "")
+				if fits && slices.Contains(key.algorithms, h.Algorithm) && !yield(key) {
+					return
+				}
 			}
 		}
 	}
