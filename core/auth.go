@@ -43,7 +43,11 @@ func New(config Config) (*Auth, error) {
 			return nil, err
 		}
 		secrets = [][]byte{[]byte(secret)}
-		config.Logger.Warn("Config.Secrets is not set: logins that are under way, and sessions, don't survive a restart and can't go on at another replica; make one with: openssl rand -base64 32")
+		lost := "logins that are under way"
+		if config.Broker != nil {
+			lost += ", and sessions,"
+		}
+		config.Logger.Warn("Config.Secrets is not set: " + lost + " don't survive a restart and can't go on at another replica; make one with: openssl rand -base64 32")
 	}
 	if config.Broker == nil && config.Routes.Token != Off {
 		config.Logger.Info("the token route is on: clients receive the provider's tokens", "path", config.Routes.Token)
@@ -77,8 +81,14 @@ func New(config Config) (*Auth, error) {
 // Config.Issuer or publishes no usable key ([ErrProvider]), or the store needs
 // somebody to mend it or holds records that no secret of Config.Secrets opens
 // ([ErrStoreUnusable]); then nothing in the store was changed. The keys of Config.TrustedIssuers are fetched as well, in the
-// background, and none of them makes it fail. The program may go on regardless, since everything is tried again
-// when it is needed.
+// background, and none of them makes it fail. After ErrUnavailable a program may go on,
+// since everything is tried again when it is needed:
+//
+//	if err := auth.Start(ctx); errors.Is(err, core.ErrUnavailable) {
+//		log.Print(err) // somebody is down, and may come back
+//	} else if err != nil {
+//		log.Fatal(err) // something has to be mended
+//	}
 func (a *Auth) Start(ctx context.Context) error {
 	// The store comes first: it is the application's own, and what is wrong with
 	// it should show even while the provider is down.
@@ -90,12 +100,8 @@ func (a *Auth) Start(ctx context.Context) error {
 	// Nobody waits for the others: one that is down is no reason not to start, and a
 	// hundred that are must not come before the provider.
 	defer func() {
-		go a.life.do(func(context.Context) error {
-			for _, further := range a.trust.further.Load().all {
-				further.document.refresh()
-			}
-			return nil
-		})
+		a.trust.started.Store(true)
+		a.fetchKeysOf(a.trust.further.Load())
 	}()
 	if _, err := a.provider.metadata.get(ctx); err != nil {
 		return err

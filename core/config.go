@@ -80,8 +80,9 @@ type Config struct {
 	// mounted, https://app.example.org/api for instance: https, or http on
 	// loopback, without a trailing slash, query or fragment. It is the base of
 	// the callback's URL and decides whether cookies are Secure. Nothing is
-	// ever taken from a request's Host or forwarding headers. "": every login
-	// must name a redirect_uri.
+	// ever taken from a request's Host or forwarding headers. With a Broker it is
+	// needed, and the issuer of its tokens; otherwise, "": every login must name a
+	// redirect_uri.
 	PublicURL string
 	// Routes are the paths below the mount, and which of them there are.
 	Routes Routes
@@ -248,7 +249,7 @@ func (c Config) check() error {
 	providerURL := func(field, value string) bool {
 		err := checkURL(value, c.InsecureProviderHTTP)
 		if err != nil {
-			wrong(field, "%q: %w", value, err)
+			wrong(field, "%q: %w", shown(value), err)
 		}
 		return err == nil
 	}
@@ -284,19 +285,19 @@ func (c Config) check() error {
 	}
 	if c.PublicURL != "" {
 		if err := checkURL(c.PublicURL, false); err != nil {
-			wrong("PublicURL", "%q: %w", c.PublicURL, err)
+			wrong("PublicURL", "%q: %w", shown(c.PublicURL), err)
 		} else if strings.HasSuffix(c.PublicURL, "/") || strings.Contains(c.PublicURL, "?") {
 			wrong("PublicURL", "%q must not end in a slash nor have a query", c.PublicURL)
 		}
 	}
 	for _, uri := range c.RedirectURIs {
 		if err := checkRedirectURI(uri); err != nil {
-			wrong("RedirectURIs", "%q: %w", uri, err)
+			wrong("RedirectURIs", "%q: %w", shown(uri), err)
 		}
 	}
 	for _, uri := range c.PostLogoutURIs {
 		if err := checkRedirectURI(uri); err != nil {
-			wrong("PostLogoutURIs", "%q: %w", uri, err)
+			wrong("PostLogoutURIs", "%q: %w", shown(uri), err)
 		}
 	}
 	problems = append(problems, c.Routes.check()...)

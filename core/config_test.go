@@ -199,3 +199,17 @@ func unsetOIDC(t *testing.T) {
 		}
 	}
 }
+
+func TestMistakesInURLsRepeatNoPassword(t *testing.T) {
+	const with = "https://user:hunter2@example.org/api"
+	for _, raw := range []string{with, "http://user:hunter2@[example", "user:hunter2@example.org"} {
+		_, err := core.New(core.Config{
+			Issuer: raw, ClientID: "shop", DiscoveryURL: raw, JWKSURL: raw, PublicURL: raw,
+			RedirectURIs: []string{raw}, PostLogoutURIs: []string{raw}, TrustedIssuers: []core.Issuer{{URL: raw, JWKSURL: raw}},
+		})
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "hunter2")
+	}
+	_, err := core.New(core.Config{Issuer: with, ClientID: "shop"})
+	require.ErrorContains(t, err, `Config.Issuer "…@example.org/api": has a user name in it: remove that`)
+}

@@ -116,6 +116,16 @@ func (e *Error) Is(target error) bool {
 	return ok && e != nil && other != nil && other.Code == e.Code
 }
 
+// causeOf is why there was an error, for where the error itself would repeat what is
+// said around it.
+func causeOf(err error) error {
+	var e *Error
+	if errors.As(err, &e) && e.cause != nil {
+		return e.cause
+	}
+	return err
+}
+
 // because gives a copy of the error with this sentence.
 func (e *Error) because(description string) *Error {
 	c := *e

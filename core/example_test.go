@@ -141,7 +141,7 @@ func ExampleNew() {
 	_, err := core.New(core.Config{Issuer: "http://id.example.org", PublicURL: "https://shop.example.org/"})
 	fmt.Println(err)
 	// Output:
-	// Config.Issuer "http://id.example.org": must be https; http is for loopback
+	// Config.Issuer "http://id.example.org": must be https; http is for loopback (127.0.0.1, [::1], localhost)
 	// Config.ClientID is missing: the name under which the provider knows this application
 	// Config.PublicURL "https://shop.example.org/" must not end in a slash nor have a query
 }

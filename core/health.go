@@ -44,7 +44,7 @@ type State string
 const (
 	// StateUnused: the configuration has no such thing.
 	StateUnused State = "unused"
-	// StateUnknown: it was not needed yet. After [Auth.Start] nothing is.
+	// StateUnknown: it was not needed yet. Some time after [Auth.Start] nothing is.
 	StateUnknown State = "unknown"
 	// StateGood: the last call went well.
 	StateGood State = "good"

@@ -31,7 +31,8 @@ type Issuer struct {
 	// that points to another host: <URL>/auth/v2/.well-known/jwks.json.
 	JWKSURL string
 	// Audiences are the values of which aud must hold one. nil: those that guards
-	// take otherwise.
+	// take otherwise, which are Broker.Audiences (PublicURL, when those are nil), or
+	// without a Broker Config.Audiences (or ClientID).
 	Audiences []string
 	// Algorithms are those that may sign (RFC 7518 3.1, RFC 8037 3.1). nil: every
 	// asymmetric one: RS256 to RS512, PS256 to PS512, ES256 to ES512, EdDSA.
@@ -67,7 +68,7 @@ func (c Config) checkIssuers(issuers []Issuer) []error {
 			continue
 		}
 		if err := checkURL(strings.Replace(issuer.URL, tenant, "tenant", 1), c.InsecureProviderHTTP); err != nil {
-			wrong("URL %q: %w", issuer.URL, err)
+			wrong("URL %q: %w", shown(issuer.URL), err)
 		}
 		switch name := newIssuerName(issuer.URL); {
 		case !name.wellFormed():
@@ -77,7 +78,7 @@ func (c Config) checkIssuers(issuers []Issuer) []error {
 		}
 		if issuer.JWKSURL != "" {
 			if err := checkURL(issuer.JWKSURL, c.InsecureProviderHTTP); err != nil {
-				wrong("JWKSURL %q: %w", issuer.JWKSURL, err)
+				wrong("JWKSURL %q: %w", shown(issuer.JWKSURL), err)
 			}
 		}
 		switch {

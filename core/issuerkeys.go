@@ -30,7 +30,7 @@ func (a *Auth) newFurtherIssuer(issuer Issuer, own *verifier) *furtherIssuer {
 		load: func(ctx context.Context) (jose.KeySet, time.Duration, error) {
 			keys, fresh, err := a.loadIssuer(ctx, issuer)
 			if errors.Is(err, ErrUnavailable) {
-				err = errIssuerDown.from(err)
+				err = errIssuerDown.from(causeOf(err))
 			}
 			return keys, fresh, err
 		},
@@ -80,11 +80,17 @@ func (a *Auth) loadIssuer(ctx context.Context, issuer Issuer) (jose.KeySet, time
 	// A broker of py-oidc-auth has no such document, and what is there may be of
 	// another program on the same host.
 	keys, fresh, err := fetchKeys(ctx, a.provider.http, strings.TrimSuffix(issuer.URL, "/")+peerKeys)
-	if err != nil && !errors.Is(err, ErrUnavailable) {
-		err = ErrProvider.because("The issuer's keys can't be found.").from(errors.Join(notFound, err))
+	switch {
+	case err == nil && errors.Is(notFound, errOtherIssuer):
+		a.config.Logger.Warn("a peer's keys are where its metadata is of another issuer: its tokens may have that one in iss", "issuer", issuer.URL, "reason", causeOf(notFound))
+	case err != nil && !errors.Is(err, ErrUnavailable):
+		err = ErrProvider.because("The issuer's keys can't be found.").from(fmt.Errorf("%w; %w", causeOf(notFound), causeOf(err)))
 	}
 	return keys, fresh, err
 }
+
+// errOtherIssuer is the error for a discovery document that is about somebody else.
+var errOtherIssuer = errors.New("if that is the one you trust, write exactly this")
 
 // peerKeys is where a broker publishes its keys, unless it says otherwise.
 const peerKeys = "/auth/v2/.well-known/jwks.json"
@@ -107,7 +113,7 @@ func (a *Auth) findKeys(ctx context.Context, issuer string) (string, error) {
 		return "", nonsense("it is not a JSON object")
 	}
 	if m.Issuer != issuer {
-		return "", nonsense("it is of issuer %.200q: if that is the one you trust, write exactly this", m.Issuer)
+		return "", nonsense("it is of issuer %.200q: %w", m.Issuer, errOtherIssuer)
 	}
 	if err := checkURL(m.KeysURL, a.config.InsecureProviderHTTP); err != nil {
 		return "", nonsense("its jwks_uri %.200q %w", m.KeysURL, err)
@@ -160,8 +166,9 @@ func (s *issuers) of(c *claims) *verifier {
 // SetTrustedIssuers puts another list, nil for none, in the place of
 // Config.TrustedIssuers, while requests are served: a token of an issuer that is not
 // in it any more is refused from the next request on, also if it was verified before.
-// It makes no calls; the keys of issuers that stay are kept, but each of their tokens
-// is verified anew once. It reports all mistakes at once, and then changes nothing. Each replica has to be told. It may be called concurrently, and
+// It waits for no call: after Start, the keys of new issuers are fetched in the
+// background; those of issuers that stay are kept, but each of their tokens is verified
+// anew once. It reports all mistakes at once, and then changes nothing. Each replica has to be told. It may be called concurrently, and
 // again and again with the same list.
 func (a *Auth) SetTrustedIssuers(list []Issuer) error {
 	if err := errors.Join(a.config.checkIssuers(list)...); err != nil {
@@ -184,5 +191,20 @@ func (a *Auth) SetTrustedIssuers(list []Issuer) error {
 		next.all[i].document.adopt(e, tries)
 	}
 	a.trust.further.Store(next)
+	if a.trust.started.Load() {
+		a.fetchKeysOf(next)
+	}
 	return nil
+}
+
+// fetchKeysOf has the keys of issuers fetched in the background that are not there yet.
+func (a *Auth) fetchKeysOf(s *issuers) {
+	go a.life.do(func(context.Context) error {
+		for _, f := range s.all {
+			if f.document.in.Load() == nil {
+				f.document.refresh()
+			}
+		}
+		return nil
+	})
 }

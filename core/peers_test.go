@@ -360,3 +360,31 @@ func TestAPeerThatIsCalledOtherwiseIsExplained(t *testing.T) {
 	require.Contains(t, why, fmt.Sprintf("it is of issuer %q: if that is the one you trust, write exactly this", strings.Replace(peer.api, "127.0.0.1", "localhost", 1)))
 	require.Contains(t, why, peerKeys+" answered 404")
 }
+
+// A broker that is reached by one name and calls itself by another has keys, and tokens
+// that nobody takes. The log says why.
+func TestAPeerWhoseMetadataIsOfAnotherIssuerIsLogged(t *testing.T) {
+	home := newApp(t, newProvider(t, oidctest.Options{}), fleet())
+	peer := newApp(t, newProvider(t, oidctest.Options{}), fleet(), func(c *core.Config) {
+		c.PublicURL = strings.Replace(c.PublicURL, "127.0.0.1", "localhost", 1)
+	})
+	home.trusts(core.Issuer{URL: peer.api})
+	require.NoError(t, home.auth.Start(t.Context()))
+	require.Eventually(t, func() bool { return home.auth.Health().Issuers[peer.api].State == core.StateGood }, 10*time.Second, time.Millisecond)
+	require.Contains(t, home.log.logged(), "a peer's keys are where its metadata is of another issuer")
+	require.Contains(t, home.log.logged(), "write exactly this")
+}
+
+// Whoever adds a peer while the program runs wants to know whether it is there.
+func TestKeysOfANewPeerAreFetchedAfterStart(t *testing.T) {
+	home, peer := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newHostile(t)
+	home.trusts(core.Issuer{URL: peer.Issuer})
+	require.Zero(t, peer.Requests(""))
+	home.trusts()
+	require.NoError(t, home.auth.Start(t.Context()))
+	for range 3 {
+		home.trusts(core.Issuer{URL: peer.Issuer})
+		require.Eventually(t, func() bool { return home.auth.Health().Issuers[peer.Issuer].State == core.StateGood }, 10*time.Second, time.Millisecond)
+	}
+	require.Equal(t, 1, peer.Requests(oidctest.KeysPath))
+}

@@ -87,9 +87,10 @@ type Store interface {
 var (
 	// ErrConflict: the record has another version.
 	ErrConflict = errors.New("the record was changed by somebody else, or is there already")
-	// ErrStoreUnusable: somebody has to mend something, a password, rights, the schema.
-	// Then [Auth.Start] fails with an error that is not [ErrUnavailable]; requests are
-	// answered as while the store is down, since another replica may do better.
+	// ErrStoreUnusable: somebody has to mend something, a password, rights, the schema;
+	// the error's text says what. Then [Auth.Start] fails with an error that is not
+	// [ErrUnavailable], and the program had better end; requests are answered as while
+	// the store is down, since another replica may do better.
 	ErrStoreUnusable = errors.New("the store can't be used as it is")
 )
 

@@ -18,6 +18,7 @@ type trust struct {
 	own      *verifier
 	further  atomic.Pointer[issuers]
 	changing sync.Mutex     // held while further is changed
+	started  atomic.Bool    // keys are fetched before the first token needs them
 	opaque   *introspection // nil: such tokens are not taken
 	cache    *tokenCache
 	now      func() time.Time

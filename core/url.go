@@ -21,11 +21,11 @@ func checkURL(raw string, anyHTTP bool) error {
 	case err != nil:
 		return err
 	case u.Hostname() == "":
-		return errors.New("names no host")
+		return errors.New("names no host: begin it with https:// and one")
 	case u.Scheme == "https", u.Scheme == "http" && (anyHTTP || isLoopback(u.Hostname())):
 		return nil
 	case u.Scheme == "http":
-		return errors.New("must be https; http is for loopback")
+		return errors.New("must be https; http is for loopback (127.0.0.1, [::1], localhost)")
 	default:
 		return errors.New("must be an https URL")
 	}
@@ -39,7 +39,7 @@ func checkRedirectURI(raw string) error {
 	case err != nil:
 		return err
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return errors.New("must be https; http is for loopback")
+		return errors.New("must be https; http is for loopback (127.0.0.1, [::1], localhost)")
 	case u.Scheme == "https" && u.Hostname() == "":
 		return errors.New("names no host")
 	case u.Scheme != "http" && u.Scheme != "https" && !strings.Contains(u.Scheme, "."):
@@ -47,6 +47,15 @@ func checkRedirectURI(raw string) error {
 		return errors.New("must be https, or a scheme that is a reversed domain name")
 	}
 	return nil
+}
+
+// shown is a URL as an error may repeat it: where there is a user name, there may be a
+// password.
+func shown(raw string) string {
+	if u, err := url.Parse(raw); err == nil && u.User == nil && u.Opaque == "" || !strings.Contains(raw, "@") {
+		return raw
+	}
+	return "…@" + raw[strings.LastIndexByte(raw, '@')+1:]
 }
 
 // absolute parses an absolute URL without user, password and fragment, written
@@ -60,9 +69,9 @@ func absolute(raw string) (*url.URL, error) {
 	case err != nil:
 		return nil, errors.New("is not a URL")
 	case !u.IsAbs():
-		return nil, errors.New("is not absolute")
+		return nil, errors.New("is not absolute: begin it with https://")
 	case u.User != nil:
-		return nil, errors.New("has a user name in it")
+		return nil, errors.New("has a user name in it: remove that")
 	case strings.Contains(raw, "#"):
 		return nil, errors.New("has a fragment")
 	}

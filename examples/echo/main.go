@@ -3,11 +3,11 @@
 //	OIDC_ISSUER=https://id.example.org/realms/demo OIDC_CLIENT_ID=shop OIDC_CLIENT_SECRET=… \
 //		go run ./examples/echo
 //
-// The provider has to know the redirect URI http://localhost:8081/api/auth/v2/callback. For
+// The provider has to know the redirect URI http://localhost:8082/api/auth/v2/callback. For
 // one to try it with, run ./examples/demo, which prints its variables. Open
-// http://localhost:8081/api/auth/v2/login, sign in, and use the access_token that you get:
+// http://localhost:8082/api/auth/v2/login, sign in, and use the access_token that you get:
 //
-//	curl -H "Authorization: Bearer …" http://localhost:8081/api/me
+//	curl -H "Authorization: Bearer …" http://localhost:8082/api/me
 //
 // With OIDC_STORE=memory: it mints tokens of its own (broker mode). ADDR is where it listens,
 // OIDC_PUBLIC_URL where browsers find it; core.ConfigFromEnv knows more variables.
@@ -36,7 +36,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	config.PublicURL = cmp.Or(config.PublicURL, "http://localhost:8081/api")
+	config.PublicURL = cmp.Or(config.PublicURL, "http://localhost:8082/api")
 	auth, err := core.New(config)
 	if err != nil {
 		log.Fatal(err)
@@ -55,7 +55,7 @@ func main() {
 	api.GET("/admin", admin, echoauth.Required(auth, core.Scope("email"), core.Role("admin")))
 
 	server := &http.Server{
-		Addr: cmp.Or(os.Getenv("ADDR"), "localhost:8081"), Handler: router, ReadHeaderTimeout: 10 * time.Second,
+		Addr: cmp.Or(os.Getenv("ADDR"), "localhost:8082"), Handler: router, ReadHeaderTimeout: 10 * time.Second,
 	}
 	go func() {
 		log.Printf("sign in at %s/auth/v2/login", config.PublicURL)

@@ -22,8 +22,8 @@ import (
 )
 
 // fleet is the one audience that all tokens of a federation with brokers of
-// py-oidc-auth have. Where there are none, leave Broker.Audiences alone, and name
-// in Issuer.Audiences what is meant for you.
+// py-oidc-auth have. Where there are none, have Broker.Audiences name the applications
+// that tokens are for, and Issuer.Audiences yourself: docs/federation.md tells why.
 const fleet = "fleet"
 
 // institute is an organization with users, a provider that knows them, and an

@@ -90,10 +90,12 @@ func greet(out io.Writer, north, south *institute) {
 	fmt.Fprintf(out, "  1. Sign in at north, as %s with the password %s, and copy the access_token:\n       %s/auth/v2/login\n",
 		probe.Alice.Name, probe.Alice.Password, north.url)
 	fmt.Fprintf(out, "  2. Use it at south, where north's users are visitors, and its administrators no more:\n")
-	for _, path := range []string{"/me", "/library", "/peers"} {
-		fmt.Fprintf(out, "       curl -H \"Authorization: Bearer $TOKEN\" %s%s\n", south.url, path)
+	for _, row := range [][2]string{
+		{"/me", "issuer north, role visitor"}, {"/library", "visitors may read"}, {"/peers", "403: for administrators of south's own"},
+	} {
+		fmt.Fprintf(out, "       curl -H \"Authorization: Bearer $TOKEN\" %s%-8s  # %s\n", south.url, row[0], row[1])
 	}
-	fmt.Fprint(out, "  3. Or the other way round.\n\n  Ctrl-C ends it.\n\n")
+	fmt.Fprintf(out, "  3. Or the other way round. South's alice is another one, and runs south:\n       %s/auth/v2/login\n\n  Ctrl-C ends it.\n\n", south.url)
 }
 
 // listen gives a listener and the URL by which this machine reaches it.

@@ -126,6 +126,7 @@ var (
 		"28P01": "the server refuses the user's password: correct it where the store is configured",
 		"3D000": "the database is missing: create it",
 		"3F000": "there is no schema to create tables in: name one in the store's options",
+		"42704": "the URL has a parameter that neither this store nor the server knows: those of the store are schema and pool_max_conns",
 		"42501": "the role lacks a right: GRANT it USAGE and CREATE on the schema (CREATE on the database, if the schema is missing), or have another role open the store once, and grant SELECT, INSERT, UPDATE and DELETE on its tables",
 		"42P01": "a table is missing: restore a backup, or drop the table oidcgate_schema as well, to begin anew",
 	}

@@ -52,6 +52,9 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		}
 		check(&wrong, "refuses the user's password")
 	})
+	t.Run("a parameter that nobody knows", func(t *testing.T) {
+		check(with(u, "shema", "auth"), "neither this store nor the server knows")
+	})
 	t.Run("no TLS", func(t *testing.T) {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {

@@ -103,8 +103,11 @@ func openFile(path string) (*database, error) {
 		return nil, err
 	}
 	file, err := os.Stat(path)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case file.IsDir():
+		return nil, unusable("it is a folder: name a file in it")
 	}
 	uri := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
 	if uri.Path[0] != '/' { // C:/app.db; the C would be taken for a host

@@ -201,7 +201,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 			}
 		})
 	}
-	wantAdvice(t, sqlite.New(dir).Open(t.Context()), dir)
+	wantAdvice(t, sqlite.New(dir).Open(t.Context()), "it is a folder: name a file in it")
 	wantAdvice(t, sqlite.New("").Open(t.Context()), "the path is empty")
 	inNoFolder := sqlite.New(filepath.Join(dir, "no database", "app.db"))
 	wantAdvice(t, inNoFolder.Open(t.Context()), "no file can be there")
