@@ -143,7 +143,12 @@ func (a *Auth) Verify(ctx context.Context, raw string) (Token, error) {
 func tokenError(err error) error {
 	var e *Error
 	if !errors.As(err, &e) {
-		return ErrInvalidToken.because(sentence(err))
+		refused := ErrInvalidToken.because(sentence(err))
+		var s strange
+		if errors.As(err, &s) {
+			refused = refused.from(errors.New(s.detail))
+		}
+		return refused
 	}
 	if errors.Is(e, ErrUnavailable) {
 		return e

@@ -134,7 +134,7 @@ func (i *introspection) judge(body []byte) (*claims, error) {
 	}
 	own := i.auth.trust.own
 	if c.claims.Issuer != "" && !own.issuer.names(c.claims) {
-		return nil, errIssuer
+		return nil, otherIssuer(c.claims)
 	}
 	for _, check := range []check{own.timely, noOtherToken, own.audience} {
 		if err := check(c); err != nil {

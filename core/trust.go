@@ -55,7 +55,7 @@ func (t *trust) verify(ctx context.Context, raw string) (Token, error) {
 	}
 	by := t.verifierOf(c.claims)
 	if by == nil {
-		return Token{}, errIssuer
+		return Token{}, otherIssuer(c.claims)
 	}
 	if err := by.accessToken(ctx, c); err != nil {
 		return Token{}, err

@@ -250,6 +250,24 @@ func TestAFurtherIssuersKeysAreNotLookedForOnThisMachine(t *testing.T) {
 	require.Zero(t, secret.Requests(""))
 }
 
+// Whoever runs the application wants to know whose tokens come, and for whom; clients
+// need not be told.
+func TestEventsTellWhoseTokenWasRefused(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider)
+	for raw, detail := range map[string]string{
+		provider.Sign(t, nil, provider.Claims("alice", map[string]any{"iss": "https://other.example.org/" + strings.Repeat("x", 1000)})): `its iss is "https://other.example.org/xxx`,
+		provider.Sign(t, nil, provider.Claims("alice", map[string]any{"aud": []string{"one", "two"}})):                                   `its aud is "one two"`,
+	} {
+		got := serve(a.auth.Required(), bearer(raw))
+		requireError(t, got, 401, "invalid_token")
+		require.NotContains(t, got.body+got.Header.Get("WWW-Authenticate"), "its ")
+		why := a.log.last(t).Error.Error()
+		require.Contains(t, why, detail)
+		require.Less(t, len(why), 400)
+	}
+}
+
 // Entra signs the tokens of all its tenants with the same keys, and each has an
 // issuer of its own.
 func TestAPatternTakesEveryTenantThatItsConstraintsAllow(t *testing.T) {

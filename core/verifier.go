@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -133,6 +134,21 @@ var (
 	errTooLong = errors.New("the token is too long")
 	errIssuer  = errors.New("the token is of another issuer")
 )
+
+// strange is the error of a token that is somebody else's, or for somebody else. What
+// an operator wants to know of it is for logs and events alone.
+type strange struct {
+	error
+	detail string
+}
+
+func otherIssuer(c *claims) error {
+	return strange{errIssuer, fmt.Sprintf("its iss is %.200q", c.Issuer)}
+}
+
+func otherAudience(c *claims) error {
+	return strange{errors.New("the token is meant for another audience"), fmt.Sprintf("its aud is %.200q", strings.Join(c.Audience, " "))}
+}
 
 // newCandidate takes a token apart, and refuses one that nobody could have issued.
 func newCandidate(raw string, limit int, now time.Time) (*candidate, error) {
@@ -296,7 +312,7 @@ func (v *verifier) meantForUs(c *candidate) error {
 		(c.claims.AuthorizedParty == v.config.ClientID || c.claims.ClientID == v.config.ClientID):
 		return nil
 	}
-	return errors.New("the token is meant for another audience")
+	return otherAudience(c.claims)
 }
 
 // meantFor makes sure that an access token is meant for one of the audiences.
@@ -305,7 +321,7 @@ func meantFor(audiences []string) check {
 		if slices.ContainsFunc(c.claims.Audience, func(audience string) bool { return slices.Contains(audiences, audience) }) {
 			return nil
 		}
-		return errors.New("the token is meant for another audience")
+		return otherAudience(c.claims)
 	}
 }
 
