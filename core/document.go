@@ -294,7 +294,11 @@ func (d *document[T]) health() Dependency {
 	if e != nil {
 		fetched = e.fetched
 	}
-	return dependency(fetched, d.failed, d.err, e.usable(d.now()))
+	health := dependency(fetched, d.failed, d.err, e.usable(d.now()))
+	if health.State == StateGood && e.recalled { // no call of ours went well yet
+		health.State = StateStale
+	}
+	return health
 }
 
 // unavailable keeps apart a source that can't be reached, which is worth

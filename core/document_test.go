@@ -209,6 +209,7 @@ func TestADocumentThatWasKeptServesWhileItsSourceHangs(t *testing.T) {
 			require.Equal(t, expected.value, value)
 			require.Equal(t, expected.after, time.Since(began))
 		}
+		require.Equal(t, StateStale, d.health().State)
 		value, err := d.renew(t.Context(), false)
 		require.NoError(t, err)
 		require.Equal(t, 8, value, "who misses something in what was kept waits")

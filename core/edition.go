@@ -9,9 +9,10 @@ import (
 
 // edition is a document as it was fetched at a time.
 type edition[T any] struct {
-	value   T
-	fetched time.Time
-	fresh   time.Duration
+	value    T
+	fetched  time.Time
+	fresh    time.Duration
+	recalled bool // another process has fetched it
 }
 
 // keeper keeps what was fetched, and when, for another process, and recalls it when
@@ -110,7 +111,7 @@ func (d *document[T]) bringBack(ctx context.Context) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	e := &edition[T]{value: value, fetched: fetched}
+	e := &edition[T]{value: value, fetched: fetched, recalled: true}
 	if !d.retired && !d.heard && e.usable(d.now()) {
 		d.heard = true
 		d.in.Store(e)

@@ -48,7 +48,8 @@ const (
 	StateUnknown State = "unknown"
 	// StateGood: the last call went well.
 	StateGood State = "good"
-	// StateStale: the last call failed, and what was had before is still in use.
+	// StateStale: the last call failed, or had no answer yet, and what was had before is
+	// still in use.
 	StateStale State = "stale"
 	// StateDown: the last call failed, and requests that need it answer 503.
 	StateDown State = "down"

@@ -186,7 +186,9 @@ func (a *Auth) SetTrustedIssuers(list []Issuer) error {
 			continue
 		}
 		if e != nil {
-			e = &edition[jose.KeySet]{e.value.Clone(), e.fetched, e.fresh}
+			copied := *e
+			copied.value = e.value.Clone()
+			e = &copied
 		}
 		next.all[i].document.adopt(e, tries)
 	}
