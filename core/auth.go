@@ -80,9 +80,10 @@ func New(config Config) (*Auth, error) {
 // provider or the store is down ([ErrUnavailable]), the provider is another than
 // Config.Issuer or publishes no usable key ([ErrProvider]), or the store needs
 // somebody to mend it or holds records that no secret of Config.Secrets opens
-// ([ErrStoreUnusable]); then nothing in the store was changed. The keys of Config.TrustedIssuers are fetched as well, in the
-// background, and none of them makes it fail. After ErrUnavailable a program may go on,
-// since everything is tried again when it is needed:
+// ([ErrStoreUnusable]); then nothing in the store was changed. The keys of
+// Config.TrustedIssuers are fetched as well, in the background, and none of them
+// makes it fail. After ErrUnavailable a program may go on, since everything is tried
+// again when it is needed:
 //
 //	if err := auth.Start(ctx); errors.Is(err, core.ErrUnavailable) {
 //		log.Print(err) // somebody is down, and may come back

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -265,6 +266,28 @@ func TestAnOutageIsLoggedOnce(t *testing.T) {
 	}
 	require.Equal(t, 2, strings.Count(log.String(), "\n"), log.String())
 	require.Contains(t, log.String(), "can be fetched again")
+}
+
+func TestADocumentMayBeWithdrawnWhileItIsRead(t *testing.T) {
+	d := newTestDocument(t)
+	var done atomic.Bool
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for !done.Load() {
+				_, _ = d.get(t.Context())
+			}
+		})
+	}
+	for range 500 {
+		for _, err := range []error{nil, errNothing} {
+			d.set(maxBackOff, err)
+			_, _ = d.renew(t.Context(), true)
+		}
+	}
+	done.Store(true)
+	all.Wait()
+	require.Equal(t, StateDown, d.health().State)
 }
 
 func TestCacheControlDecidesHowLongKeysAreFreshWithinBounds(t *testing.T) {

@@ -1,12 +1,14 @@
 package core_test
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
@@ -246,4 +248,37 @@ func TestWhatStopsAnIntrospectionMakesNoTokenBad(t *testing.T) {
 		requireError(t, got, 503, "temporarily_unavailable")
 		require.NotContains(t, got.body, "secret")
 	}
+}
+
+// On fasthttp a token is a view of a buffer that the next request overwrites, and the
+// question goes on when whoever asked has gone.
+func TestTheQuestionAboutATokenOutlastsItsCallersBuffer(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
+	a := newApp(t, provider, introspecting)
+	arrived, release, asked := make(chan struct{}), make(chan struct{}), make(chan string, 1)
+	provider.Answer(oidctest.DiscoveryPath, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+		close(arrived)
+		<-release
+		real.ServeHTTP(w, r)
+	})
+	provider.Answer(oidctest.IntrospectPath, func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+		asked <- r.FormValue("token")
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"active":false}`))
+	})
+	first, second := strings.Repeat("A", 40), strings.Repeat("B", 40)
+	buffer := []byte("Bearer " + first)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	gone := make(chan error)
+	go func() {
+		_, err := a.auth.Required().Check(ctx, []string{unsafe.String(&buffer[0], len(buffer))})
+		gone <- err
+	}()
+	<-arrived
+	cancel()
+	require.ErrorIs(t, <-gone, core.ErrUnavailable)
+	copy(buffer[len("Bearer "):], second)
+	close(release)
+	require.Equal(t, first, <-asked)
 }

@@ -168,8 +168,9 @@ func (s *issuers) of(c *claims) *verifier {
 // in it any more is refused from the next request on, also if it was verified before.
 // It waits for no call: after Start, the keys of new issuers are fetched in the
 // background; those of issuers that stay are kept, but each of their tokens is verified
-// anew once. It reports all mistakes at once, and then changes nothing. Each replica has to be told. It may be called concurrently, and
-// again and again with the same list.
+// anew once. It reports all mistakes at once, and then changes nothing. Each replica
+// has to be told. It may be called concurrently, and again and again with the same
+// list.
 func (a *Auth) SetTrustedIssuers(list []Issuer) error {
 	if err := errors.Join(a.config.checkIssuers(list)...); err != nil {
 		return err
