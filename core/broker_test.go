@@ -38,7 +38,7 @@ func (a *app) deviceLogin(user string) answer {
 func (a *app) codeLogin(user string) answer {
 	a.t.Helper()
 	code, state := a.authorize(browser(), user, "redirect_uri", native)
-	return a.post(browser(), tokenRoute, "code", code, "code_verifier", state)
+	return a.post(browser(), tokenRoute, "code", code, "redirect_uri", native, "code_verifier", state)
 }
 
 // callbackLogin gives the answer of the callback.

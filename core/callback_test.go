@@ -359,7 +359,7 @@ func TestNothingIsLostWhileKeysCannotBeHad(t *testing.T) {
 	for name, begin := range map[string]func(a *app) (form []string){
 		"code": func(a *app) []string {
 			code, state := a.authorize(browser(), "alice", "redirect_uri", native)
-			return []string{"code", code, "code_verifier", state}
+			return []string{"code", code, "redirect_uri", native, "code_verifier", state}
 		},
 		"refresh token": func(*app) []string { return []string{"refresh_token", refresh} },
 		"device code": func(a *app) []string {
@@ -387,7 +387,7 @@ func TestRefusedIDTokensAreLoggedAndObserved(t *testing.T) {
 		body["id_token"] = resign(t, provider, body["id_token"].(string), nil, map[string]any{"aud": "somebody"})
 	})
 	code, state := a.authorize(browser(), "alice", "redirect_uri", native)
-	requireError(t, a.post(browser(), tokenRoute, "code", code, "code_verifier", state), http.StatusBadGateway, "server_error")
+	requireError(t, a.post(browser(), tokenRoute, "code", code, "redirect_uri", native, "code_verifier", state), http.StatusBadGateway, "server_error")
 	require.Equal(t, core.EventLogin, a.log.last(t).Kind)
 	require.ErrorIs(t, a.log.last(t).Error, core.ErrProvider)
 	require.Contains(t, a.log.text.String(), `"route":"token","error":"server_error: The provider gave an ID token that can't be accepted. (the ID token is meant for another audience)"`)

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -125,49 +126,63 @@ func (a *Auth) chooseGrant(p params) (grant, error) {
 	return grant{}, ErrInvalidRequest.because("Only one of code, refresh_token and device_code may be sent.")
 }
 
-// codeGrant redeems an authorization code (RFC 6749 4.1.3). Its code_verifier
-// is the client's own, or the sealed state of a login whose PKCE we did.
-func (a *Auth) codeGrant(w http.ResponseWriter, r *http.Request, p params) (tokenBody, string, error) {
-	code, err := p.ascii(maxState, "code")
-	if err != nil {
-		return tokenBody{}, "", err
+// sentCode is what an access token request of a code has (RFC 6749 4.1.3). The
+// verifier is the client's own, or a native login's sealed state.
+type sentCode struct {
+	code, redirectURI, verifier, state string
+}
+
+func readCode(p params) (sent sentCode, err error) {
+	for _, field := range []struct {
+		value *string
+		name  string
+	}{{&sent.code, "code"}, {&sent.verifier, "code_verifier"}, {&sent.state, "state"}} {
+		if *field.value, err = p.ascii(maxState, field.name); err != nil {
+			return sentCode{}, err
+		}
 	}
-	redirectURI, err := p.text("redirect_uri", maxRedirect)
-	if err != nil {
-		return tokenBody{}, "", err
-	}
-	verifier, err := p.ascii(maxState, "code_verifier")
-	if err != nil {
-		return tokenBody{}, "", err
+	if sent.redirectURI, err = p.text("redirect_uri", maxRedirect); err != nil {
+		return sentCode{}, err
 	}
 	switch {
-	case code == "":
-		return tokenBody{}, "", ErrInvalidRequest.because("The parameter code is missing.")
-	case verifier == "":
-		return tokenBody{}, "", ErrInvalidRequest.because("The parameter code_verifier is missing: a code is redeemed only with the verifier of its login, or with the state that login made.")
-	case strings.HasPrefix(verifier, statePrefix):
-		return a.redeemState(w, r, code, redirectURI, verifier)
+	case sent.code == "":
+		return sentCode{}, ErrInvalidRequest.because("The parameter code is missing.")
+	case sent.redirectURI == "":
+		return sentCode{}, ErrInvalidRequest.because("The parameter redirect_uri is missing.")
+	case sent.verifier == "" && sent.state == "":
+		return sentCode{}, ErrInvalidRequest.because("A code needs the code_verifier of its login, or the state that this service made for it.")
+	case sent.verifier != "" && isSealedState(sent.state):
+		return sentCode{}, ErrInvalidRequest.because("Send either code_verifier or the state that this service made, not both.")
 	}
-	return a.redeemVerifier(r.Context(), code, redirectURI, verifier)
+	return sent, nil
+}
+
+// codeGrant redeems an authorization code.
+func (a *Auth) codeGrant(w http.ResponseWriter, r *http.Request, p params) (tokenBody, string, error) {
+	sent, err := readCode(p)
+	if err != nil {
+		return tokenBody{}, "", err
+	}
+	if sent.verifier == "" || isSealedState(sent.verifier) {
+		return a.redeemState(w, r, sent)
+	}
+	return a.redeemVerifier(r.Context(), sent)
 }
 
 // redeemVerifier redeems the code of a client that does PKCE itself.
-func (a *Auth) redeemVerifier(ctx context.Context, code, redirectURI, verifier string) (tokenBody, string, error) {
-	if !validVerifier(verifier) {
-		return tokenBody{}, "", ErrInvalidRequest.because("The code_verifier is not one (RFC 7636 4.1): it has 43 to 128 letters, digits and the characters -._~.")
+func (a *Auth) redeemVerifier(ctx context.Context, sent sentCode) (tokenBody, string, error) {
+	if !validVerifier(sent.verifier) {
+		return tokenBody{}, "", ErrInvalidRequest.because("The code_verifier is malformed (RFC 7636 4.1): it has 43 to 128 letters, digits and the characters -._~.")
 	}
-	if redirectURI == "" {
-		return tokenBody{}, "", ErrInvalidRequest.because("The parameter redirect_uri is missing.")
-	}
-	if kind, err := a.config.redirectKind(redirectURI); err != nil {
+	if kind, err := a.config.redirectKind(sent.redirectURI); err != nil {
 		return tokenBody{}, "", err
 	} else if kind == loginCallback {
 		return tokenBody{}, "", ErrInvalidGrant.because("This redirect_uri is the service's own callback, which alone redeems its codes.")
 	}
-	challenge := challengeOf(verifier)
+	challenge := challengeOf(sent.verifier)
 	return a.redeem(ctx, redemption{
-		code: code, redirectURI: redirectURI, verifier: verifier,
-		nonce: func(nonce string) (*int, bool) { return a.checkChallengeNonce(nonce, challenge, redirectURI) },
+		code: sent.code, redirectURI: sent.redirectURI, verifier: sent.verifier,
+		nonce: func(nonce string) (*int, bool) { return a.checkChallengeNonce(nonce, challenge, sent.redirectURI) },
 	})
 }
 
@@ -178,7 +193,12 @@ func validVerifier(verifier string) bool {
 }
 
 // redeemState redeems the code of a login whose PKCE we did.
-func (a *Auth) redeemState(w http.ResponseWriter, r *http.Request, code, redirectURI, sealed string) (tokenBody, string, error) {
+//
+// As a code_verifier only a native login's state is accepted. A page that posted
+// the state of its URL as a verifier would also post a verifier that somebody else
+// wrote into a link, and sign its user in as that somebody.
+func (a *Auth) redeemState(w http.ResponseWriter, r *http.Request, sent sentCode) (tokenBody, string, error) {
+	sealed := cmp.Or(sent.verifier, sent.state)
 	state, err := a.openState(sealed)
 	if err != nil {
 		return tokenBody{}, "", err
@@ -186,8 +206,10 @@ func (a *Auth) redeemState(w http.ResponseWriter, r *http.Request, code, redirec
 	switch {
 	case state.Kind == loginCallback:
 		return tokenBody{}, "", ErrInvalidGrant.because("This login leads to the service's own callback, which alone redeems its code.")
-	case redirectURI != "" && redirectURI != state.RedirectURI:
+	case sent.redirectURI != state.RedirectURI:
 		return tokenBody{}, "", ErrInvalidGrant.because("The redirect_uri is not the one that the login began with.")
+	case state.Kind == loginBrowser && sent.verifier != "":
+		return tokenBody{}, "", ErrInvalidGrant.because("A page sends the state of its login as state, not as code_verifier.")
 	}
 	if state.Kind == loginBrowser {
 		if err := a.checkCookie(r, sealed, state); err != nil {
@@ -195,7 +217,7 @@ func (a *Auth) redeemState(w http.ResponseWriter, r *http.Request, code, redirec
 		}
 	}
 	body, subject, err := a.redeem(r.Context(), redemption{
-		code: code, redirectURI: state.RedirectURI, verifier: state.Verifier,
+		code: sent.code, redirectURI: state.RedirectURI, verifier: state.Verifier,
 		scope: state.Scope, nonce: state.checkNonce,
 	})
 	if state.Kind == loginBrowser && !retryable(err) {

@@ -31,7 +31,7 @@ func TestLimitsHoldAtTheByte(t *testing.T) {
 			return a.post(browser(), tokenRoute, "code", x(n), "redirect_uri", native, "code_verifier", verifier)
 		}},
 		"sealed state": {4 << 10, func(n int) answer {
-			return a.post(browser(), tokenRoute, "code", "c", "code_verifier", "og1."+x(n-4))
+			return a.post(browser(), tokenRoute, "code", "c", "redirect_uri", native, "code_verifier", "og1."+x(n-4))
 		}},
 		"redirect_uri at token": {2 << 10, func(n int) answer {
 			return a.post(browser(), tokenRoute, "code", "c", "redirect_uri", uri(n), "code_verifier", verifier)

@@ -126,7 +126,7 @@ func TestLogoutsHintIsTakenByTheProvider(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}), brokered())
 	client := browser()
 	code, state := a.authorize(client, "alice", "redirect_uri", native)
-	got := a.tokens(a.post(client, tokenRoute, "code", code, "code_verifier", state))
+	got := a.tokens(a.post(client, tokenRoute, "code", code, "redirect_uri", native, "code_verifier", state))
 	back := a.api + "/bye"
 	redirect := a.get(client, logoutRoute+"?"+form("post_logout_redirect_uri", back, "state", "s").Encode(), bearer(got.AccessToken))
 	require.NotEmpty(t, a.hint(redirect))

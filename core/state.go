@@ -66,6 +66,9 @@ func (a *Auth) sealState(state loginState) (string, error) {
 	return text, nil
 }
 
+// isSealedState reports whether a value claims to be made by sealState.
+func isSealedState(value string) bool { return strings.HasPrefix(value, statePrefix) }
+
 // openState reads a state parameter that sealState made within the last ten
 // minutes.
 func (a *Auth) openState(text string) (loginState, error) {
