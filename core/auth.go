@@ -18,6 +18,8 @@ type Auth struct {
 	trust    *trust    // in the tokens that guards take
 	broker   *broker   // nil: passthrough mode
 
+	complaints *complaints // about what requests fail for
+
 	states *seal.Keys // login states
 	nonces *seal.Keys // nonces of clients that do PKCE themselves
 
@@ -36,7 +38,7 @@ func New(config Config) (*Auth, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Auth{config: config, life: newLife(config.Logger)}
+	a := &Auth{config: config, life: newLife(config.Logger), complaints: newComplaints(config.Logger, config.Now)}
 	if len(secrets) == 0 {
 		secret, err := a.random()
 		if err != nil {

@@ -390,7 +390,7 @@ func TestRefusedIDTokensAreLoggedAndObserved(t *testing.T) {
 	requireError(t, a.post(browser(), tokenRoute, "code", code, "redirect_uri", native, "code_verifier", state), http.StatusBadGateway, "server_error")
 	require.Equal(t, core.EventLogin, a.log.last(t).Kind)
 	require.ErrorIs(t, a.log.last(t).Error, core.ErrProvider)
-	require.Contains(t, a.log.text.String(), `"route":"token","error":"server_error: The provider gave an ID token that can't be accepted. (the ID token is meant for another audience)"`)
+	require.Contains(t, a.log.text.String(), `"at":"token","failures":1,"error":"server_error: The provider gave an ID token that can't be accepted. (the ID token is meant for another audience)"`)
 }
 
 func TestSecretsRollOver(t *testing.T) {

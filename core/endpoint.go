@@ -65,10 +65,9 @@ func (a *Auth) endpoint(name, path string, serve func(http.ResponseWriter, *http
 			WriteError(w, errMethod)
 			return
 		}
-		if err := serve(w, r); err != nil {
-			if statusOf(err) >= http.StatusInternalServerError {
-				a.config.Logger.WarnContext(r.Context(), "a route failed", "route", name, "error", err)
-			}
+		err := serve(w, r)
+		a.complaints.note(r.Context(), name, err)
+		if err != nil {
 			WriteError(w, err)
 		}
 	})}

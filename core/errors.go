@@ -158,10 +158,7 @@ func (e *Error) as(form errorForm) *Error {
 // every route of this package does. An error that is no [Error], or has no
 // Status, becomes a 500 that tells nothing about it; log it yourself.
 func WriteError(w http.ResponseWriter, err error) {
-	var e *Error
-	if statusOf(err) == 0 || !errors.As(err, &e) {
-		e = &Error{Status: http.StatusInternalServerError, Code: "server_error", Description: "Something went wrong on the server."}
-	}
+	e := answerTo(err)
 	header := w.Header()
 	switch {
 	case e.form == formBasic:
@@ -183,17 +180,18 @@ func WriteError(w http.ResponseWriter, err error) {
 	writeJSON(w, e.Status, body)
 }
 
-// statusOf is the status of an answer with err, 0 for an error that says none.
-func statusOf(err error) int {
+// answerTo is the [Error] that a request is answered with. It is a 500 for an error
+// that says nothing about its answer.
+func answerTo(err error) *Error {
 	var e *Error
-	switch {
-	case !errors.As(err, &e):
-		return http.StatusInternalServerError
-	case e == nil || e.Status < 100 || e.Status > 999:
-		return 0
+	if !errors.As(err, &e) || e == nil || e.Status < 100 || e.Status > 999 {
+		return &Error{Status: http.StatusInternalServerError, Code: "server_error", Description: "Something went wrong on the server."}
 	}
-	return e.Status
+	return e
 }
+
+// statusOf is the status of an answer with err.
+func statusOf(err error) int { return answerTo(err).Status }
 
 // challenge is the WWW-Authenticate value of RFC 6750 3. A request without any
 // token learns the scheme and nothing more.

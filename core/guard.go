@@ -59,6 +59,7 @@ func (a *Auth) guard(constraints []Constraint) *Guard {
 // the calls that are needed has taken Config.Timeout.
 func (g *Guard) Check(ctx context.Context, authorization []string) (Token, error) {
 	token, err := g.check(ctx, authorization)
+	g.auth.complaints.note(ctx, "guards", err)
 	if err == nil {
 		return token, nil
 	}

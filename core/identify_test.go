@@ -159,7 +159,7 @@ func TestExtraThatIsNoJSONIsAMistakeOfTheApplication(t *testing.T) {
 			}))
 			requireError(t, a.codeLogin("alice"), http.StatusInternalServerError, "server_error")
 			requireError(t, a.exchange(a.provider.AccessToken(t, "alice")), http.StatusInternalServerError, "server_error")
-			require.Contains(t, a.log.logged(), "a route failed")
+			require.Contains(t, a.log.logged(), "requests fail")
 
 			broken = false
 			token := a.signIn("alice").RefreshToken

@@ -4,9 +4,11 @@ package httpx
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"time"
 )
@@ -16,6 +18,10 @@ const MaxBody = 1 << 20
 
 // ErrTooLarge is what Do answers for a body over MaxBody.
 var ErrTooLarge = errors.New("the answer is larger than 1 MiB")
+
+// ErrNotSent is in the error of a request that has surely not arrived, since there was
+// no connection to send it over. After any other failure nobody knows.
+var ErrNotSent = errors.New("there is no connection")
 
 // Client makes bounded calls. It is safe for concurrent use.
 type Client struct {
@@ -71,6 +77,9 @@ func (c *Client) Do(ctx context.Context, req *http.Request) (Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	res, err := c.http.Do(req.WithContext(ctx))
+	if err != nil && neverSent(err) {
+		return Response{}, fmt.Errorf("%w: %w", ErrNotSent, err)
+	}
 	if err != nil {
 		return Response{}, err
 	}
@@ -83,6 +92,15 @@ func (c *Client) Do(ctx context.Context, req *http.Request) (Response, error) {
 		return Response{}, ErrTooLarge
 	}
 	return Response{Status: res.StatusCode, Header: res.Header, Body: body}, nil
+}
+
+// neverSent reports whether a request failed before there was a connection: refused,
+// no such host, no route, no certificate that can be trusted. net/http makes a second
+// connection for a request that is not idempotent only while nothing of it was sent.
+func neverSent(err error) bool {
+	var certificate *tls.CertificateVerificationError
+	var network *net.OpError
+	return errors.As(err, &certificate) || errors.As(err, &network) && (network.Op == "dial" || network.Op == "proxyconnect")
 }
 
 // Get fetches a document.

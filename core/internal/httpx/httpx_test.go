@@ -1,9 +1,13 @@
 package httpx
 
 import (
+	"errors"
+	"io"
+	"log"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -73,4 +77,45 @@ func TestAReplacedDefaultTransportIsUsedAsItIs(t *testing.T) {
 	defer c.Close()
 	_, err := c.Get(t.Context(), server.URL, nil)
 	require.NoError(t, err)
+}
+
+// Whether a request may have arrived decides what can be done about it.
+func TestARequestThatWasNeverSentIsToldFromOneThatMayHaveArrived(t *testing.T) {
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	cut := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	defer cut.Close()
+	half := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "10")
+		_, _ = w.Write([]byte("half"))
+	}))
+	defer half.Close()
+	untrusted := httptest.NewUnstartedServer(http.NotFoundHandler())
+	untrusted.Config.ErrorLog = log.New(io.Discard, "", 0)
+	untrusted.StartTLS()
+	defer untrusted.Close()
+	proxy, err := url.Parse(closed.URL)
+	require.NoError(t, err)
+	behind := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxy)}}
+	for name, row := range map[string]struct {
+		base  *http.Client
+		url   string
+		never bool
+	}{
+		"refused":               {nil, closed.URL, true},
+		"an untrusted server":   {nil, untrusted.URL, true},
+		"a proxy that refuses":  {behind, "http://id.example.org", true},
+		"cut without an answer": {nil, cut.URL, false},
+		"cut in the answer":     {nil, half.URL, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := New(row.base, time.Minute)
+			defer c.Close()
+			req, err := http.NewRequest(http.MethodPost, row.url, strings.NewReader("code=x"))
+			require.NoError(t, err)
+			_, err = c.Do(t.Context(), req)
+			require.Error(t, err)
+			require.Equal(t, row.never, errors.Is(err, ErrNotSent), "%v", err)
+		})
+	}
 }

@@ -1,0 +1,114 @@
+package core_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/stretchr/testify/require"
+)
+
+// lines are the lines of the log, above the level Debug, that hold a text.
+func (j *journal) lines(text string) []string {
+	var found []string
+	for line := range strings.Lines(j.logged()) {
+		if strings.Contains(line, text) && !strings.Contains(line, `"level":"DEBUG"`) {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+func TestAnOutageIsLoggedWhenItBeginsAndWhenItIsOver(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
+	a := newApp(t, provider, func(c *core.Config) { c.Introspection, c.CacheSize = true, -1 })
+	opaque := bearer(provider.AccessToken(t, "alice"))
+	refresh := a.signIn("alice").RefreshToken
+	guard := a.auth.Required()
+	for at, ask := range map[string]func() answer{
+		"token":  func() answer { return a.post(browser(), tokenRoute, "refresh_token", refresh) },
+		"guards": func() answer { return serve(guard, opaque) },
+	} {
+		t.Run(at, func(t *testing.T) {
+			fails, over := `"requests fail","at":"`+at, `"requests succeed again","at":"`+at
+			for outage := 1; outage <= 2; outage++ {
+				provider.Down(true)
+				for range 20 {
+					require.Equal(t, http.StatusServiceUnavailable, ask().StatusCode)
+				}
+				require.Len(t, a.log.lines(fails), outage)
+				require.Contains(t, a.log.lines(fails)[0], `"level":"WARN"`)
+				require.Contains(t, a.log.lines(fails)[0], "EOF", "the cause")
+				provider.Down(false)
+				require.Equal(t, http.StatusOK, ask().StatusCode)
+				require.Len(t, a.log.lines(over), outage-1, "it may come back at once")
+				a.clock.Add(time.Minute)
+				require.Equal(t, http.StatusOK, ask().StatusCode)
+				require.Len(t, a.log.lines(over), outage)
+				require.Contains(t, a.log.lines(over)[0], `"failures":20`)
+			}
+		})
+	}
+}
+
+// One that fails now and then, or for some users, is one trouble.
+func TestSuccessesBetweenFailuresAreNoEndOfAnOutage(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider)
+	refresh := a.signIn("alice").RefreshToken
+	for range 20 {
+		fail(provider, oidctest.TokenPath, http.StatusInternalServerError, "")
+		requireError(t, a.post(browser(), tokenRoute, "refresh_token", refresh), http.StatusBadGateway, "server_error")
+		provider.Answer(oidctest.TokenPath, nil)
+		a.tokens(a.post(browser(), tokenRoute, "refresh_token", refresh))
+		a.clock.Add(50 * time.Second)
+	}
+	require.Len(t, a.log.lines("requests fail"), 1)
+	require.Contains(t, a.log.lines("requests fail")[0], `"level":"ERROR"`, "it doesn't mend itself")
+	require.Empty(t, a.log.lines("requests succeed again"))
+
+	fail(provider, oidctest.TokenPath, http.StatusServiceUnavailable, "")
+	require.Equal(t, http.StatusServiceUnavailable, a.post(browser(), tokenRoute, "refresh_token", refresh).StatusCode)
+	require.Len(t, a.log.lines("requests fail"), 2, "another reason is told by itself")
+}
+
+func TestACallerWhoGoesAwayIsNoOutage(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
+	a := newApp(t, provider, func(c *core.Config) { c.Introspection, c.CacheSize, c.Timeout = true, -1, time.Hour })
+	require.NoError(t, a.auth.Start(t.Context()))
+	opaque := bearer(provider.AccessToken(t, "alice"))
+	for name, row := range map[string]struct {
+		path string
+		ask  func(*http.Request)
+	}{
+		"route": {oidctest.TokenPath, func(r *http.Request) {
+			a.mux.ServeHTTP(httptest.NewRecorder(), r)
+		}},
+		"guard": {oidctest.IntrospectPath, func(r *http.Request) {
+			a.auth.Required().Handler(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), r)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, hangUp := context.WithCancel(t.Context())
+			release := make(chan struct{})
+			provider.Answer(row.path, func(http.ResponseWriter, *http.Request, http.Handler) {
+				hangUp()
+				<-release
+			})
+			defer provider.Answer(row.path, nil)
+			r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/api"+tokenRoute, strings.NewReader(form("refresh_token", "x").Encode()))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			name, value, _ := strings.Cut(opaque, ": ")
+			r.Header.Set(name, value)
+			row.ask(r)
+			close(release)
+			require.Empty(t, a.log.lines("requests fail"))
+			require.Equal(t, core.StateGood, a.auth.Health().Provider.State)
+		})
+	}
+}
