@@ -207,7 +207,7 @@ func (b *broker) verifier() *verifier {
 	return &verifier{
 		config: b.config, issuer: newIssuerName(b.config.PublicURL), keys: publicKeys{b.keys}, audience: meantFor(b.Audiences),
 		// Where else a provider may have its roles, Identify may have put anything.
-		roles: func(claims map[string]any) []string { return texts(claims["roles"]) },
+		roles: roleClaims{"roles"}.in,
 	}
 }
 

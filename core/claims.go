@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"math"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -49,10 +47,43 @@ type claims struct {
 func parseClaims(payload []byte) (*claims, error) {
 	c := &claims{payload: payload}
 	if err := json.Unmarshal(payload, c); err != nil {
-		return nil, errors.New("the claims are not a JSON object with the registered types, or hold a number that is too large")
+		var odd *claimError
+		if errors.As(err, &odd) {
+			return nil, odd
+		}
+		return nil, errors.New("the claims are not a JSON object, or one of them is there twice")
 	}
 	return c, nil
 }
+
+// malformed is what is wrong with a claim.
+type malformed string
+
+func (m malformed) Error() string { return string(m) }
+
+// claimError tells which claim is wrong, and how.
+type claimError struct {
+	claim string
+	malformed
+}
+
+func (e *claimError) Error() string { return "the claim " + e.claim + " " + string(e.malformed) }
+
+// blame tells whose claim's value the decoder has just read, and found malformed.
+func blame(decoder *jsontext.Decoder, err error) error {
+	var m malformed
+	if !errors.As(err, &m) {
+		return err
+	}
+	for name := range decoder.StackPointer().Tokens() {
+		name = quotable(name)
+		return &claimError{name[:min(len(name), maxClaimName)], m}
+	}
+	return err
+}
+
+// maxClaimName is how much of a claim's name an error repeats.
+const maxClaimName = 64
 
 // UnmarshalJSONFrom goes through the members one by one, since it is most of what a
 // token costs besides its signature. The decoder refuses duplicates and invalid
@@ -73,7 +104,7 @@ func (c *claims) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
 			}
 		}
 		if err := c.readMember(name, decoder); err != nil {
-			return err
+			return blame(decoder, err)
 		}
 	}
 	_, err := decoder.ReadToken()
@@ -97,13 +128,13 @@ func (c *claims) readMember(name []byte, decoder *jsontext.Decoder) (err error) 
 	case "iat":
 		err = c.IssuedAt.read(decoder)
 	case "auth_time":
-		err = c.AuthTime.read(decoder)
+		err = c.AuthTime.readAny(decoder)
 	case "typ":
 		c.Type, err = readText(decoder)
 	case "azp":
 		c.AuthorizedParty, err = readText(decoder)
 	case "client_id":
-		c.ClientID, err = readText(decoder)
+		c.ClientID, err = readName(decoder)
 	case "scope":
 		err = c.Scope.read(decoder)
 	case "scp":
@@ -115,11 +146,11 @@ func (c *claims) readMember(name []byte, decoder *jsontext.Decoder) (err error) 
 	case "c_hash":
 		c.CodeHash, err = readOptional(decoder)
 	case "events":
-		c.Events, err = true, skip(decoder)
+		c.Events, err = skip(decoder)
 	case "cnf":
-		c.Confirmation, err = true, skip(decoder)
+		c.Confirmation, err = skip(decoder)
 	default:
-		err = skip(decoder)
+		_, err = skip(decoder)
 	}
 	return err
 }
@@ -142,21 +173,41 @@ func readOptional(decoder *jsontext.Decoder) (*string, error) {
 	case token.Kind() == 'n':
 		return nil, nil
 	case token.Kind() != '"':
-		return nil, errors.New("a claim is no string")
+		return nil, malformed("is not a text")
 	}
 	text := token.String()
 	return &text, nil
 }
 
-// skip passes over a value that nobody needs yet, but for its numbers. One that is
-// too large for a float64 would read as 0 later, and hide what comes behind it.
-func skip(decoder *jsontext.Decoder) error {
+// readName reads a text or a number; anything else is none, since no check needs it.
+func readName(decoder *jsontext.Decoder) (string, error) {
+	switch decoder.PeekKind() {
+	case '"':
+		return readText(decoder)
+	case '0':
+		number, err := decoder.ReadValue()
+		return string(number), err
+	}
+	_, err := skip(decoder)
+	return "", err
+}
+
+// skip passes over a value that nobody needs yet, but for its numbers, and reports
+// whether it is more than null. A number that is too large for a float64 would read as
+// 0 later, and hide what comes behind it.
+func skip(decoder *jsontext.Decoder) (found bool, err error) {
 	value, err := decoder.ReadValue()
-	if err != nil || value.Kind() == '"' || !mayOverflow(value) {
-		return err
+	if err != nil {
+		return false, err
+	}
+	if found = value.Kind() != 'n'; value.Kind() == '"' || !mayOverflow(value) {
+		return found, nil
 	}
 	var decoded any
-	return json.Unmarshal(value, &decoded)
+	if json.Unmarshal(value, &decoded) != nil {
+		return found, malformed("holds a number that is too large")
+	}
+	return found, nil
 }
 
 // mayOverflow reports whether a value may hold a number larger than any float64:
@@ -188,7 +239,7 @@ func (c *claims) all() map[string]any {
 	return c.decoded
 }
 
-// text gives a claim at the top level if it is a string, else "".
+// text gives a claim at the top level if it is a text, else "".
 func (c *claims) text(name string) string {
 	value, _ := c.all()[name].(string)
 	return value
@@ -203,77 +254,57 @@ func (c *claims) scopes() []string {
 	return c.ScopeShort
 }
 
-// at finds the claim at a path: the path as it is, since some providers' claims
-// are URLs, else split at its dots.
-func at(claims map[string]any, path string) (any, bool) {
-	if value, ok := claims[path]; ok {
-		return value, true
-	}
-	var value any = claims
-	for name := range strings.SplitSeq(path, ".") {
-		object, ok := value.(map[string]any)
-		if !ok {
-			return nil, false
-		}
-		if value, ok = object[name]; !ok {
-			return nil, false
-		}
-	}
-	return value, true
-}
-
-// flatRoles gathers the roles from wherever providers put them, each once and
-// sorted.
-func flatRoles(claims map[string]any) []string {
-	var roles []string
-	add := func(value any) {
-		list, _ := value.([]any)
-		for _, entry := range list {
-			if role, ok := entry.(string); ok && role != "" {
-				roles = append(roles, role)
-			}
-		}
-	}
-	rolesOf := func(value any) {
-		if object, ok := value.(map[string]any); ok {
-			add(object["roles"])
-		}
-	}
-	rolesOf(claims["realm_access"])
-	if clients, ok := claims["resource_access"].(map[string]any); ok {
-		for _, access := range clients {
-			rolesOf(access)
-		}
-	}
-	add(claims["groups"])
-	add(claims["roles"])
-	slices.Sort(roles)
-	return slices.Compact(roles)
-}
-
 // latest is the end of the year 9999, past which a date is a mistake.
 const latest = 253402300799
 
 // numericDate is a NumericDate of RFC 7519 2: seconds, maybe with a fraction. Its
-// zero value is that of a claim that is not there, which none that is there has:
-// they begin in 1970.
+// zero value means absent: a claim that is there is not before 1970.
 type numericDate struct{ time.Time }
 
+// read reads a date; null is none.
 func (d *numericDate) read(decoder *jsontext.Decoder) error {
+	token, err := decoder.ReadToken()
+	switch {
+	case err != nil:
+		return err
+	case token.Kind() == 'n':
+		return nil
+	case token.Kind() != '0':
+		return malformed("is not a number")
+	}
+	if seconds, err := token.Float(); err != nil || !d.set(seconds) {
+		return malformed("is not a date")
+	}
+	return nil
+}
+
+// readAny reads a date that access tokens need not have. Whatever else is there counts
+// as none.
+func (d *numericDate) readAny(decoder *jsontext.Decoder) error {
+	if decoder.PeekKind() != '0' {
+		_, err := skip(decoder)
+		return err
+	}
 	token, err := decoder.ReadToken()
 	if err != nil {
 		return err
 	}
-	if token.Kind() != '0' {
-		return errors.New("a date is not a number")
-	}
 	seconds, err := token.Float()
-	if err != nil || seconds < 0 || seconds > latest {
-		return errors.New("a date is out of range")
+	if err != nil {
+		return malformed("holds a number that is too large")
+	}
+	d.set(seconds)
+	return nil
+}
+
+// set takes seconds since 1970, and reports whether they are a date.
+func (d *numericDate) set(seconds float64) bool {
+	if seconds < 0 || seconds > latest {
+		return false
 	}
 	whole, fraction := math.Modf(seconds)
 	d.Time = time.Unix(int64(whole), int64(fraction*1e9))
-	return nil
+	return true
 }
 
 // textList is a claim that is a string or a list of strings, such as aud; null is
@@ -302,7 +333,7 @@ func (l *textList) read(decoder *jsontext.Decoder) error {
 		case '"':
 			*l = append(*l, token.String())
 		default:
-			return errors.New("a list holds something that is no string")
+			return malformed("holds something that is not a text")
 		}
 	}
 }
@@ -317,7 +348,7 @@ func (l *scopeList) read(decoder *jsontext.Decoder) error {
 		return err
 	}
 	for _, entry := range list {
-		*l = append(*l, strings.Fields(entry)...)
+		*l = append(*l, words(entry)...)
 	}
 	return nil
 }

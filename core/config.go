@@ -121,6 +121,14 @@ type Config struct {
 	InsecureProviderHTTP bool
 	// Require are constraints that every guard adds to its own.
 	Require []Constraint
+	// RoleClaims are paths of the claims of the provider in which a user's flat roles
+	// are (see [Token.Roles]), all of which are read. A path is tried as [Claim] tries
+	// it. A claim may be a list, a single text, or an object, of which the members' names
+	// count. nil: realm_access.roles, resource_access.<ClientID>.roles, roles and groups.
+	// Roles of other clients are other applications' business: name
+	// resource_access.other.roles here if they are yours as well. Empty, but not nil: no
+	// roles.
+	RoleClaims []string
 	// ProfilePaths are paths of further claims (such as ident.person) in
 	// which userinfo looks for the user's names. nil: the top level only.
 	ProfilePaths []string
@@ -200,7 +208,10 @@ func (c Config) withDefaults() Config {
 	if c.Scopes == nil {
 		c.Scopes = []string{"profile", "email"}
 	}
-	for _, list := range []*[]string{&c.Scopes, &c.AllowedScopes, &c.RedirectURIs, &c.PostLogoutURIs, &c.Secrets, &c.Audiences, &c.ProfilePaths} {
+	if c.RoleClaims == nil {
+		c.RoleClaims = []string{"realm_access.roles", "resource_access." + c.ClientID + ".roles", "roles", "groups"}
+	}
+	for _, list := range []*[]string{&c.Scopes, &c.AllowedScopes, &c.RedirectURIs, &c.PostLogoutURIs, &c.Secrets, &c.Audiences, &c.RoleClaims, &c.ProfilePaths} {
 		*list = slices.Clone(*list)
 	}
 	c.Require = slices.Clone(c.Require)
@@ -309,6 +320,9 @@ func (c Config) check() error {
 	}
 	if slices.Contains(c.Audiences, "") {
 		wrong("Audiences", "holds an empty value")
+	}
+	if slices.Contains(c.RoleClaims, "") {
+		wrong("RoleClaims", "holds an empty path")
 	}
 	for _, constraint := range c.Require {
 		if err := constraint.check(); err != nil {

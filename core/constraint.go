@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -70,19 +71,15 @@ func Claim(path string, accepted ...any) Constraint {
 	for _, value := range accepted {
 		normal, ok := jsonScalar(value)
 		if !ok {
-			c.err = fmt.Errorf("core.Claim(%q): a %T such as this can't be the value of a claim; use a string, a bool, or a number up to 2^53", path, value)
+			c.err = fmt.Errorf("core.Claim(%q): a %T such as this can't be the value of a claim; use a string, a bool, or a number below 2^53", path, value)
 		}
 		c.values = append(c.values, normal)
 	}
 	return c
 }
 
-// exact is the largest integer up to which a JSON number is told from its
-// neighbours; beyond it two tenants could be the same one.
-const exact = 1 << 53
-
 // jsonScalar gives a value as a JSON decoder would, if it can be told from every
-// other.
+// other: beyond maxExact two tenants could be the same one.
 func jsonScalar(value any) (any, bool) {
 	switch v := reflect.ValueOf(value); {
 	case !v.IsValid():
@@ -92,11 +89,11 @@ func jsonScalar(value any) (any, bool) {
 	case v.Kind() == reflect.Bool:
 		return v.Bool(), true
 	case v.CanInt():
-		return float64(v.Int()), -exact <= v.Int() && v.Int() <= exact
+		return float64(v.Int()), -maxExact <= v.Int() && v.Int() <= maxExact
 	case v.CanUint():
-		return float64(v.Uint()), v.Uint() <= exact
+		return float64(v.Uint()), v.Uint() <= maxExact
 	case v.CanFloat():
-		return v.Float(), true
+		return v.Float(), math.Abs(v.Float()) <= maxExact
 	}
 	return nil, false
 }

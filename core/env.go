@@ -33,6 +33,7 @@ import (
 //	OIDC_SECRETS           Secrets
 //	OIDC_STORE             Broker, with the Store that OpenStore gives for this URL
 //	OIDC_AUDIENCES         Audiences
+//	OIDC_ROLE_CLAIMS       RoleClaims
 //	OIDC_PROFILE_PATHS     ProfilePaths
 //	OIDC_LEEWAY            Leeway
 //	OIDC_TIMEOUT           Timeout
@@ -73,7 +74,8 @@ func ConfigFromEnv() (Config, error) {
 		DiscoveryURL: text("OIDC_DISCOVERY_URL"), JWKSURL: text("OIDC_JWKS_URL"), PublicURL: text("OIDC_PUBLIC_URL"),
 		Scopes: list("OIDC_SCOPES"), AllowedScopes: list("OIDC_ALLOWED_SCOPES"),
 		RedirectURIs: list("OIDC_REDIRECT_URIS"), PostLogoutURIs: list("OIDC_POST_LOGOUT_URIS"),
-		Secrets: splitList(secret("OIDC_SECRETS")), Audiences: list("OIDC_AUDIENCES"), ProfilePaths: list("OIDC_PROFILE_PATHS"),
+		Secrets: splitList(secret("OIDC_SECRETS")), Audiences: list("OIDC_AUDIENCES"),
+		RoleClaims: list("OIDC_ROLE_CLAIMS"), ProfilePaths: list("OIDC_PROFILE_PATHS"),
 	}
 	parsed("OIDC_ONLINE_DEVICES", func(value string) (err error) {
 		if config.OnlineDevices, err = strconv.ParseBool(value); err != nil {

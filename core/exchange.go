@@ -124,15 +124,16 @@ func exchangeScope(p params, subject *claims) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if strings.TrimSpace(named) == "" {
+	wanted := words(named)
+	if len(wanted) == 0 {
 		return strings.Join(subject.scopes(), " "), nil
 	}
-	for scope := range strings.FieldsSeq(named) {
+	for _, scope := range wanted {
 		if !slices.Contains(subject.scopes(), scope) {
 			return "", ErrInvalidScope.because("The scope is wider than that of the subject_token.")
 		}
 	}
-	return strings.Join(strings.Fields(named), " "), nil
+	return strings.Join(wanted, " "), nil
 }
 
 // subjectTokenError is tokenError for a token that came as a parameter

@@ -326,7 +326,7 @@ func FuzzClaims(f *testing.F) {
 		if !jsontext.Value(payload).IsValid() {
 			t.Fatalf("invalid JSON became claims: %q", payload)
 		}
-		token := newToken(c, &verifier{roles: flatRoles})
+		token := newToken(c, &verifier{roles: roleClaims{"realm_access.roles", "groups", "roles"}.in})
 		_ = judge(token, constraints)
 		_ = readProfile(c.all(), []string{"a", "a.b"})
 		_ = token.Username() + token.Email() + token.SessionID() + token.ClientID()

@@ -254,7 +254,7 @@ func TestGuardConstraints(t *testing.T) {
 	raw := provider.Sign(t, nil, provider.Claims("alice", map[string]any{
 		"tenant": "acme", "scope": "orders:read stock:read", "email_verified": true, "level": 3, "ratio": 0.5, "note": "true",
 		"realm_access":                   map[string]any{"roles": []string{"chief"}},
-		"resource_access":                map[string]any{"a": map[string]any{"roles": []string{"clerk"}}, "b": map[string]any{"roles": []any{"cook", 1}}, "c": "x"},
+		"resource_access":                map[string]any{"a": map[string]any{"roles": []string{"clerk"}}, "app": map[string]any{"roles": []any{"cook", 1}}, "c": "x"},
 		"groups":                         []string{"/staff"},
 		"roles":                          []string{"poet", ""},
 		"https://example.org/department": "physics",
@@ -273,7 +273,8 @@ func TestGuardConstraints(t *testing.T) {
 		"scopes it lacks":         {[]core.Constraint{core.Scope("b"), core.Role("nobody"), core.Scope("a", "b", "stock:read")}, 403, "b a"},
 		"part of a scope's name":  {[]core.Constraint{core.Scope("orders")}, 403, "orders"},
 		"a realm role":            {[]core.Constraint{core.Role("x", "chief")}, 200, ""},
-		"a client's role":         {[]core.Constraint{core.Role("cook")}, 200, ""},
+		"a role at our client":    {[]core.Constraint{core.Role("cook")}, 200, ""},
+		"a role at another":       {[]core.Constraint{core.Role("clerk")}, 403, ""},
 		"a group":                 {[]core.Constraint{core.Role("/staff")}, 200, ""},
 		"a role":                  {[]core.Constraint{core.Role("poet")}, 200, ""},
 		"a role it lacks":         {[]core.Constraint{core.Role("admin", "ops")}, 403, ""},
@@ -344,7 +345,7 @@ func TestMalformedConstraintsPanicAtStart(t *testing.T) {
 	for name, c := range map[string]core.Constraint{
 		"the zero value": {}, "no scope": core.Scope(), "an empty scope": core.Scope(""), "two scopes in one": core.Scope("a b"),
 		"no role": core.Role(), "an empty role": core.Role(""), "no path": core.Claim("", 1), "no value": core.Claim("a"),
-		"a number that has neighbours": core.Claim("a", int64(1)<<53+1), "a large unsigned number": core.Claim("a", uint64(1)<<63),
+		"a number that has neighbours": core.Claim("a", int64(1)<<53), "a large fraction": core.Claim("a", float64(1<<53)), "a large unsigned number": core.Claim("a", uint64(1)<<63),
 		"a list as value": core.Claim("a", []string{"x"}), "nil as value": core.Claim("a", nil),
 	} {
 		require.Panics(t, func() { a.auth.Required(c) }, name)

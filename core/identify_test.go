@@ -454,7 +454,7 @@ func TestRolesAreGatheredFromWhereProvidersPutThem(t *testing.T) {
 			"groups": []string{"/staff", "a"}, "roles": []string{"z"}, "friends": map[string]any{"roles": []string{"not mine"}},
 		}, nil)
 	})
-	require.Equal(t, []any{"/staff", "a", "b", "c", "d", "z"}, claimsOf(t, a.signIn("alice").AccessToken)["roles"])
+	require.Equal(t, []any{"/staff", "a", "b", "c", "z"}, claimsOf(t, a.signIn("alice").AccessToken)["roles"])
 }
 
 func TestSubjectIsUsernameOnRequest(t *testing.T) {

@@ -135,7 +135,7 @@ func (b *broker) identify(ctx context.Context, e evidence, save func() error) (r
 	// What a user may do is said by one source, the one meant for that. Were
 	// they mixed, a role that the access token has lost would live on in an ID
 	// token of the first day.
-	e.userinfoRoles = e.userinfoRoles || len(flatRoles(told)) > 0
+	e.userinfoRoles = e.userinfoRoles || len(b.roles(told)) > 0
 	authority := access
 	switch {
 	case e.access == nil && e.stale && e.userinfoRoles:
@@ -145,8 +145,8 @@ func (b *broker) identify(ctx context.Context, e evidence, save func() error) (r
 	}
 	who := newIdentity(all, b.config.ProfilePaths)
 	who.Issuer, who.Subject = b.config.Issuer, e.subject
-	who.Roles = flatRoles(authority)
-	who.Scopes = strings.Fields(e.granted)
+	who.Roles = b.roles(authority)
+	who.Scopes = words(e.granted)
 	who.Email, who.EmailVerified = address(b.config.ProfilePaths, access, told, id)
 	if b.Identify != nil {
 		if err := save(); err != nil {
@@ -171,11 +171,15 @@ func merge(sources ...map[string]any) map[string]any {
 // newIdentity reads a provider's claims.
 func newIdentity(all map[string]any, paths []string) Identity {
 	profile := readProfile(all, paths)
-	name, _ := all["name"].(string)
 	return Identity{
-		Claims: all, Extra: map[string]any{}, Name: name,
+		Claims: all, Extra: map[string]any{}, Name: firstText(all, []string{"name"}),
 		Username: profile.Username, FirstName: profile.FirstName, LastName: profile.LastName,
 	}
+}
+
+// roles are the flat roles of a provider's claims.
+func (b *broker) roles(claims map[string]any) []string {
+	return roleClaims(b.config.RoleClaims).in(claims)
 }
 
 // address finds the user's e-mail address in the first source that has one, and
@@ -227,7 +231,7 @@ func (b *broker) remember(e evidence, who Identity) (remembered, error) {
 		if !c.AuthTime.IsZero() {
 			known.AuthTime = c.AuthTime.Unix()
 		}
-		if acr := c.text("acr"); acr != "" {
+		if acr := text(c.all()["acr"]); acr != "" {
 			known.ACR = acr
 		}
 		if amr := texts(c.all()["amr"]); amr != nil {
@@ -263,18 +267,6 @@ func (b *broker) callIdentify(ctx context.Context, who *Identity, refresh bool) 
 func identityError(cause error) error {
 	e := &Error{Status: http.StatusInternalServerError, Code: ErrProvider.Code, Description: "No token can be made for this user; the application's operator knows more."}
 	return e.from(fmt.Errorf("see Broker.Identify: %w", cause))
-}
-
-// texts gives the strings of a list, nil when it is none.
-func texts(value any) []string {
-	list, _ := value.([]any)
-	var found []string
-	for _, entry := range list {
-		if text, ok := entry.(string); ok {
-			found = append(found, text)
-		}
-	}
-	return found
 }
 
 // maxSubject is the limit of OpenID Connect Core 2 for sub, in bytes, with room

@@ -174,7 +174,7 @@ func readHandedOn(p params, login *loginRequest) error {
 		login.maxAge = &age
 		login.handedOn.Set("max_age", strconv.Itoa(age))
 	}
-	prompts := strings.Fields(login.handedOn.Get("prompt"))
+	prompts := words(login.handedOn.Get("prompt"))
 	for _, prompt := range prompts {
 		if !slices.Contains([]string{"none", "login", "consent", "select_account"}, prompt) {
 			return ErrInvalidRequest.because("The parameter prompt must be none, login, consent or select_account.")

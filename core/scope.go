@@ -5,6 +5,12 @@ import (
 	"strings"
 )
 
+// words splits a text at spaces and tabs. Other spaces of Unicode are parts of a word,
+// as they are to whoever granted it (RFC 6749 3.3).
+func words(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\t' })
+}
+
 // validScopeToken holds a scope against RFC 6749 3.3.
 func validScopeToken(scope string) bool {
 	return scope != "" && !strings.ContainsFunc(scope, func(r rune) bool {
@@ -22,7 +28,7 @@ func (c Config) requestedScopes(named string, offline bool) ([]string, error) {
 			scopes = append(scopes, scope)
 		}
 	}
-	fields := strings.Fields(named)
+	fields := words(named)
 	for _, scope := range fields {
 		if !validScopeToken(scope) {
 			return nil, ErrInvalidScope.because("The scope is not a list of scope names separated by spaces.")

@@ -120,9 +120,9 @@ func (t Token) HasScope(scope string) bool {
 	return t.Valid() && slices.Contains(t.verified.claims.scopes(), scope)
 }
 
-// Roles are the flat roles, a sorted copy: of a token of the provider's,
-// realm_access.roles, every resource_access.*.roles, groups and roles; of a token
-// that the broker has minted, roles alone.
+// Roles are the flat roles, a sorted copy: of a token of the provider's, what
+// Config.RoleClaims finds; of a token that the broker has minted, roles alone; of one
+// of a further issuer, what Issuer.Roles makes of that.
 func (t Token) Roles() []string {
 	if !t.Valid() {
 		return nil

@@ -29,7 +29,7 @@ func cacheable(t testing.TB, n, size int) *cachedToken {
 	require.NoError(t, err)
 	c, err := parseClaims(payload)
 	require.NoError(t, err)
-	token := newToken(c, &verifier{roles: flatRoles})
+	token := newToken(c, &verifier{roles: roleClaims{"realm_access.roles", "groups", "roles"}.in})
 	token.Roles()
 	return &cachedToken{name: nameOf(fmt.Sprint(n)), token: token, until: time.Unix(2e9, 0), size: sizeOf(c)}
 }
@@ -106,7 +106,7 @@ func TestTheSizeOfATokenIsNotLessThanItTakes(t *testing.T) {
 				payload := []byte("{" + claims + "}")
 				c, err := parseClaims(payload)
 				require.NoError(t, err)
-				tokens[i] = newToken(c, &verifier{roles: flatRoles})
+				tokens[i] = newToken(c, &verifier{roles: roleClaims{"realm_access.roles", "groups", "roles"}.in})
 				tokens[i].Roles()
 				size += sizeOf(c)
 			}

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/oidcgate/oidcgate/core/internal/session"
 )
 
-// The names by which providers know a user, the first match wins. Each may also
-// be written with hyphens.
+// The names by which providers know a user, the first match wins; see [firstText].
 var (
 	usernameClaims  = []string{"preferred_username", "user_name", "uid", "username"}
 	firstNameClaims = []string{"first_name", "given_name"}
@@ -121,23 +119,11 @@ func readProfile(claims map[string]any, paths []string) userinfoBody {
 		profile.Email = &email
 	}
 	if profile.LastName == "" {
-		if words := strings.Fields(find([]string{"name"})); len(words) > 0 {
+		if words := words(find([]string{"name"})); len(words) > 0 {
 			profile.LastName = words[len(words)-1]
 		}
 	}
 	return profile
-}
-
-// firstText gives the first of the claims that is a text, in either spelling.
-func firstText(claims map[string]any, names []string) string {
-	for _, name := range names {
-		for _, spelling := range []string{name, strings.ReplaceAll(name, "_", "-")} {
-			if text, ok := claims[spelling].(string); ok && text != "" {
-				return text
-			}
-		}
-	}
-	return ""
 }
 
 // errOtherSubject is the cause when userinfo tells about somebody else.

@@ -116,7 +116,7 @@ func TestUserinfoKnowsTheNamesInUse(t *testing.T) {
 		})
 	}
 	t.Run("nowhere else", func(t *testing.T) {
-		fail(provider, oidctest.UserinfoPath, 200, `{"sub":"user-x","friend":{"username":"somebody else"},"username":7}`)
+		fail(provider, oidctest.UserinfoPath, 200, `{"sub":"user-x","friend":{"username":"somebody else"},"username":["7"]}`)
 		raw := provider.Sign(t, nil, provider.Claims("x", map[string]any{"preferred_username": nil, "manager": map[string]any{"username": "boss"}}))
 		requireError(t, a.get(browser(), userinfoRoute, "Authorization: Bearer "+raw), http.StatusNotFound, "not_found")
 	})

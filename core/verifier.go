@@ -46,7 +46,7 @@ type keySource interface {
 
 // providerVerifier checks the provider's tokens.
 func providerVerifier(config Config, keys keySource) *verifier {
-	v := &verifier{config: config, issuer: newIssuerName(config.Issuer), keys: keys, roles: flatRoles}
+	v := &verifier{config: config, issuer: newIssuerName(config.Issuer), keys: keys, roles: roleClaims(config.RoleClaims).in}
 	v.audience = v.meantForUs
 	return v
 }
