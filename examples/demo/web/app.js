@@ -14,22 +14,45 @@ function element(name, properties = {}, ...children) {
 }
 
 function notice(text, bad = false) {
-  $("notice").textContent = text;
-  $("notice").hidden = !text;
+  $("notice").replaceChildren(...breakable(text));
   $("notice").classList.toggle("bad", bad);
 }
 
-// onClick runs an action with its button disabled, and shows how it failed.
+// breakable makes text that a narrow page breaks behind the slashes and commas of
+// an address or of JSON, and not inside a number.
+function breakable(text) {
+  return text.split(/(?<=[/,?&])(?![/,?&])/).flatMap((part, i) => (i ? [element("wbr"), part] : [part]));
+}
+
+// The focus stays where it is. A button that is disabled or hidden would lose it
+// to the body, and the keyboard would start at the top of the page again. So a
+// button that can't be used now is aria-disabled, and ignores clicks.
+
+function enable(button, on) {
+  button.setAttribute("aria-disabled", String(!on));
+}
+
+// swap shows some elements and hides others. If one of those had the focus, next
+// gets it.
+function swap(shown, hidden, next) {
+  const held = document.activeElement;
+  for (const id of hidden) $(id).hidden = true;
+  for (const id of shown) $(id).hidden = false;
+  if (!held.checkVisibility()) $(next).focus();
+}
+
+// onClick runs an action, one at a time, and shows how it failed.
 function onClick(button, action) {
   button.addEventListener("click", async () => {
-    button.disabled = true;
+    if (button.getAttribute("aria-disabled") === "true" || button.getAttribute("aria-busy") === "true") return;
+    button.setAttribute("aria-busy", "true");
     notice("");
     try {
       await action();
     } catch (error) {
       notice(error.message, true);
     } finally {
-      button.disabled = false;
+      button.removeAttribute("aria-busy");
     }
   });
 }
@@ -49,29 +72,36 @@ function onChoose(choices, chosen) {
 
 let shownToken = "access_token";
 
-async function show() {
+const outside = ["signed-out", "token-none"];
+const inside = ["signed-in", "token", ...(broker ? ["session"] : [])];
+
+// show shows the tokens that there are now, and nothing that came by others.
+async function show(mayRefresh = true) {
+  clearAnswers();
   const tokens = oidc.tokens.get();
-  $("signed-out").hidden = $("token-none").hidden = Boolean(tokens);
-  $("signed-in").hidden = $("token").hidden = !tokens;
-  if (broker) $("session").hidden = !tokens;
-  if (!tokens) return;
+  if (!tokens) return swap(outside, inside, "sign-in");
+  swap(inside, outside, "refresh");
   showClaims();
   tick();
-  $("refresh").disabled = !tokens.refresh_token;
+  enable($("refresh"), tokens.refresh_token);
   try {
-    showProfile(await oidc.userinfo());
+    const person = await oidc.userinfo();
+    if (isCurrent(tokens)) showProfile(person);
   } catch (problem) {
+    if (!isCurrent(tokens)) return;
     // The token may be of an application or a provider that has been restarted.
-    if (problem.status !== 401 || tokens.refresh_token === "") return forget(problem);
+    if (!mayRefresh || problem.status !== 401 || !tokens.refresh_token) return forget(problem);
     try {
       await refresh();
-      showClaims();
-      tick();
-      showProfile(await oidc.userinfo());
     } catch (error) {
-      forget(error);
+      return forget(error);
     }
+    await show(false);
   }
+}
+
+function isCurrent(tokens) {
+  return tokens?.access_token === oidc.tokens.get()?.access_token;
 }
 
 function forget(problem) {
@@ -103,7 +133,7 @@ const dates = ["exp", "iat", "nbf", "auth_time"];
 function showFacts(list, facts) {
   list.replaceChildren(...Object.entries(facts).filter(([, value]) => value !== undefined).map(([name, value]) => {
     const text = typeof value === "object" ? JSON.stringify(value) : String(value);
-    const shown = element("dd", {}, text);
+    const shown = element("dd", {}, ...breakable(text));
     if (dates.includes(name)) shown.append(element("small", {}, new Date(value * 1000).toLocaleTimeString()));
     return element("div", {}, element("dt", {}, name), shown);
   }));
@@ -146,7 +176,7 @@ function showRefreshTokens({ refresh_token }) {
     current: end(refresh_token),
     before: used ? `${end(used.token)}, used ${Math.round((Date.now() - used.at) / 1000)} s ago` : undefined,
   });
-  $("reuse").disabled = !used;
+  enable($("reuse"), used);
 }
 
 // The countdowns, once a second.
@@ -176,9 +206,17 @@ function tokenToSend() {
 }
 
 async function call(button) {
+  const [tokens, choice] = [oidc.tokens.get(), sent];
   const { status, body } = await oidc.request(button.dataset.path, { token: tokenToSend() });
+  if (!isCurrent(tokens) || sent !== choice) return; // the answer is about what was before
   const message = body.message ?? body.detail ?? JSON.stringify(body);
-  button.parentElement.querySelector("output").replaceChildren(pill(status), element("span", {}, message));
+  button.parentElement.querySelector("output").replaceChildren(pill(status), element("span", {}, ...breakable(message)));
+}
+
+// clearAnswers forgets what came by tokens that are not the current ones.
+function clearAnswers() {
+  for (const answer of document.querySelectorAll("output")) answer.replaceChildren();
+  if (!waiting) $("device-state").textContent = "";
 }
 
 function pill(status) {
@@ -191,9 +229,10 @@ oidc.observe(({ method, path, status, body }) => {
   const text = JSON.stringify(body, (name, value) => (/token$|_code$/.test(name) && name !== "user_code" ? shorten(value) : value), 2);
   $("log-empty").hidden = true;
   $("log").prepend(element("li", {}, element("details", {},
-    element("summary", {}, pill(status), element("code", {}, `${method} ${path}`)),
+    element("summary", {}, pill(status), element("code", {}, ...breakable(`${method} ${path}`))),
     element("pre", { tabIndex: 0 }, text))));
-  while ($("log").children.length > 30) $("log").lastElementChild.remove();
+  const last = $("log").children[30];
+  if (last && !last.contains(document.activeElement)) last.remove();
 });
 
 function shorten(value) {
@@ -212,18 +251,18 @@ async function device() {
     if (!["http:", "https:"].includes(link.protocol)) throw new Error("The provider's address is none for a browser.");
     $("user-code").textContent = started.user_code;
     $("verification").href = link.href;
-    $("device").hidden = $("device-stop").hidden = false;
-    $("device-start").hidden = true;
     $("device-state").textContent = "Waiting for you …";
+    swap(["device", "device-stop"], ["device-start"], "verification");
     await oidc.pollDevice(started, waiting.signal);
     used = null; // of another session
-    $("device-state").textContent = "Approved. The page has the device’s tokens now.";
+    showProfile({}); // of another user, maybe
     await show();
+    $("device-state").textContent = "Approved. The page has the device’s tokens now.";
   } catch (error) {
-    $("device-state").textContent = waiting.signal.aborted ? "" : error.message;
+    $("device-state").textContent = waiting.signal.aborted ? "Stopped." : error.message;
   } finally {
-    $("device").hidden = $("device-stop").hidden = true;
-    $("device-start").hidden = false;
+    waiting = null;
+    swap(["device-start"], ["device", "device-stop"], "device-start");
   }
 }
 
@@ -251,16 +290,25 @@ if (broker) {
     showClaims();
   });
 }
-onChoose({ "with-mine": "mine", "with-none": "none", "with-bad": "bad" }, (choice) => { sent = choice; });
+onChoose({ "with-mine": "mine", "with-none": "none", "with-bad": "bad" }, (choice) => {
+  sent = choice;
+  clearAnswers();
+});
 
 // Coming back by the browser's back button, the page may be as it was left.
-window.addEventListener("pageshow", (event) => { if (event.persisted) show(); });
+window.addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  notice("");
+  show();
+});
 
 if (!window.isSecureContext || location.origin !== origin) {
   notice(`This page works at ${origin} only: providers and browsers tell addresses apart.`, true);
 }
+for (const code of document.querySelectorAll("code")) code.replaceChildren(...breakable(code.textContent));
+$("client").hidden = false;
 try {
-  await oidc.finishLogin();
+  if (await oidc.finish() === "logout") notice("You are signed out.");
 } catch (error) {
   notice(error.message, true);
 }

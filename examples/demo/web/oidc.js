@@ -82,15 +82,27 @@ export async function login(scope) {
   }));
 }
 
-// finishLogin redeems the code with which the provider has sent the browser
-// back. Without one it does nothing and gives false.
-export async function finishLogin() {
+// finish ends what login or logout has begun, once the provider has sent the
+// browser back. It gives "login" or "logout", or null when there was neither.
+export async function finish() {
   const answer = new URLSearchParams(location.search);
-  if (!answer.has("state")) return false;
+  if (!answer.has("state")) return null;
   // Neither the history nor a reload may see the code again.
   history.replaceState(null, "", location.pathname);
-  const begun = JSON.parse(sessionStorage.getItem("login"));
-  sessionStorage.removeItem("login");
+  if (answer.get("state") === take("logout")) return "logout";
+  await redeem(answer, take("login"));
+  return "login";
+}
+
+// take gives what this tab has remembered, once.
+function take(name) {
+  const value = JSON.parse(sessionStorage.getItem(name));
+  sessionStorage.removeItem(name);
+  return value;
+}
+
+// redeem gets tokens for the code in the provider's answer.
+async function redeem(answer, begun) {
   if (!begun || answer.get("state") !== begun.state) {
     throw new Error("This is the answer to a login that did not begin in this tab. Sign in again.");
   }
@@ -106,7 +118,6 @@ export async function finishLogin() {
       redirect_uri: redirectURI, code_verifier: begun.verifier,
     },
   }));
-  return true;
 }
 
 export function userinfo() {
@@ -123,15 +134,18 @@ export async function refresh(refresh_token = tokens.get().refresh_token) {
 
 // logout forgets the tokens here and leads to the provider, to be signed out
 // there as well. On the way a broker ends the session that the refresh token is
-// of: it goes in a form, since URLs end up in logs.
+// of: it goes in a form, since URLs end up in logs. The state comes back when it is
+// done (OpenID Connect RP-Initiated Logout 1.0, section 3).
 export function logout() {
   const { refresh_token } = tokens.get();
+  const state = random();
   tokens.clear();
+  sessionStorage.setItem("logout", JSON.stringify(state));
   const form = document.createElement("form");
   form.method = "post";
   form.action = `${api}/auth/v2/logout`;
-  for (const [name, value] of Object.entries({ refresh_token, post_logout_redirect_uri: redirectURI })) {
-    form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
+  for (const [name, value] of Object.entries({ refresh_token, post_logout_redirect_uri: redirectURI, state })) {
+    if (value) form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
   }
   document.body.append(form);
   form.submit();
