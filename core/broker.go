@@ -41,9 +41,15 @@ type Broker struct {
 	// process that may forget everybody when it ends. A store that outlives the
 	// process needs Config.Secrets.
 	Store Store
-	// Audiences are the aud of minted tokens; a guard takes a token that has one
-	// of them. nil: PublicURL.
-	Audiences []string
+	// Audience is the name of this application in the aud of access tokens (RFC
+	// 9068 2.2): guards take tokens that have it, and no others. "": PublicURL.
+	Audience string
+	// PeerAudiences are the names of other applications that tokens are for as well,
+	// such as peers that trust this broker. A client gets a token for fewer with
+	// resource (RFC 8707); one that was narrowed to a peer's name is rejected here.
+	// Whoever receives a token that is not narrowed can use it at all the others:
+	// see docs/federation.md. nil: none.
+	PeerAudiences []string
 	// Algorithm signs the tokens: RS256, ES256, PS256 or EdDSA (RFC 7518 3.1,
 	// RFC 8037 3.1). "": RS256, which every verifier knows. ES256 and EdDSA are
 	// some 25 times faster to sign with.
@@ -84,8 +90,11 @@ type Broker struct {
 	// [Identity]. Its context ends after Config.Timeout, and it must return then.
 	// It must be safe for concurrent use. nil: tokens say what the provider said.
 	Identify func(context.Context, *Identity) error
+}
 
-	ownAudience bool // Audiences was nil
+// audiences are the names that an access token has in aud, unless it is narrowed.
+func (b *Broker) audiences() []string {
+	return append([]string{b.Audience}, b.PeerAudiences...)
 }
 
 // withDefaults gives a copy with every default filled in.
@@ -99,9 +108,8 @@ func (b *Broker) withDefaults(publicURL string) *Broker {
 	setDefault(&c.SessionLifetime, DefaultSessionLifetime)
 	setDefault(&c.SessionIdle, DefaultSessionIdle)
 	setDefault(&c.RefreshGrace, DefaultRefreshGrace)
-	if c.Audiences = slices.Clone(c.Audiences); c.Audiences == nil {
-		c.Audiences, c.ownAudience = []string{publicURL}, true
-	}
+	setDefault(&c.Audience, publicURL)
+	c.PeerAudiences = slices.Clone(c.PeerAudiences)
 	if c.Store == nil {
 		c.Store = NewMemoryStore()
 	}
@@ -124,17 +132,24 @@ func (b *Broker) check(c Config) []error {
 	if b.PythonPeers && b.Algorithm != "RS256" {
 		wrong("Broker.Algorithm %q is none that Broker.PythonPeers can verify: use RS256", b.Algorithm)
 	}
-	if b.PythonPeers && b.ownAudience {
-		wrong("Broker.Audiences is missing: name the one audience that Broker.PythonPeers and this application have in common (broker_audience there)")
+	if b.PythonPeers && b.Audience == c.PublicURL {
+		wrong("Broker.Audience is missing: name the one audience that Broker.PythonPeers and this application have in common (broker_audience there)")
 	}
-	if b.PythonPeers && c.Routes.JWKS != peerKeys {
-		wrong("Routes.JWKS %q is not where Broker.PythonPeers look for keys: leave it empty", c.Routes.JWKS)
+	if b.PythonPeers && c.Routes.JWKS == Off {
+		wrong("Routes.JWKS is off: Broker.PythonPeers verify tokens by the keys that are published there")
 	}
 	if c.PublicURL != "" && c.PublicURL == c.Issuer {
 		wrong("PublicURL is the provider's issuer: it is where this application's own routes are mounted")
 	}
-	if c.PublicURL != "" && slices.Contains(b.Audiences, "") || len(b.Audiences) == 0 {
-		wrong("Broker.Audiences is empty or holds an empty value: leave it nil for PublicURL")
+	for i, audience := range b.PeerAudiences {
+		switch {
+		case audience == "":
+			wrong("Broker.PeerAudiences holds an empty value: name an application, or leave the list nil")
+		case audience == b.Audience:
+			wrong("Broker.PeerAudiences holds %q, which is Broker.Audience (PublicURL by default): name other applications there", audience)
+		case slices.Contains(b.PeerAudiences[:i], audience):
+			wrong("Broker.PeerAudiences holds %q twice", audience)
+		}
 	}
 	for name, d := range map[string]time.Duration{"TokenLifetime": b.TokenLifetime, "SessionLifetime": b.SessionLifetime, "SessionIdle": b.SessionIdle} {
 		if d < time.Second {
@@ -205,7 +220,7 @@ func newBroker(a *Auth, secrets [][]byte) (*broker, error) {
 // verifier checks the broker's own tokens.
 func (b *broker) verifier() *verifier {
 	return &verifier{
-		config: b.config, issuer: newIssuerName(b.config.PublicURL), keys: publicKeys{b.keys}, audience: meantFor(b.Audiences),
+		config: b.config, issuer: newIssuerName(b.config.PublicURL), keys: publicKeys{b.keys}, audience: meantFor([]string{b.Audience}),
 		// Where else a provider may have its roles, Identify may have put anything.
 		roles: roleClaims{"roles"}.in,
 	}

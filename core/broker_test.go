@@ -174,7 +174,7 @@ func TestMintedTokenIsGolden(t *testing.T) {
 				a.resigned(body, known, known)
 			},
 			func(b *core.Broker) {
-				b.Audiences = []string{"orders", "stock"}
+				b.Audience, b.PeerAudiences = "orders", []string{"stock"}
 				b.Identify = func(_ context.Context, who *core.Identity) error {
 					who.Extra["department"] = map[string]any{"name": "IT", "floor": 3}
 					who.Extra["beta"] = true
@@ -251,15 +251,16 @@ func TestBrokerTokensVerifyFromTheIssuerURLAlone(t *testing.T) {
 func TestMintedTokensNameTheirAudiences(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	for name, row := range map[string]struct {
-		audiences []string
-		want      any // nil: the public URL
+		audience string
+		peers    []string
+		want     any // nil: the public URL
 	}{
-		"PublicURL by default": {nil, nil},
-		"one is a text":        {[]string{"orders"}, "orders"},
-		"several are a list":   {[]string{"orders", "stock"}, []any{"orders", "stock"}},
+		"PublicURL by default": {"", nil, nil},
+		"one is a text":        {"orders", nil, "orders"},
+		"several are a list":   {"orders", []string{"stock"}, []any{"orders", "stock"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := newApp(t, provider, brokered(func(b *core.Broker) { b.Audiences = row.audiences }))
+			a := newApp(t, provider, brokered(func(b *core.Broker) { b.Audience, b.PeerAudiences = row.audience, row.peers }))
 			raw := a.signIn("alice").AccessToken
 			if row.want == nil {
 				row.want = a.api
@@ -339,7 +340,7 @@ func TestTokensTellTheirSessionAndNotHowToRefreshIt(t *testing.T) {
 func TestGuardsOfABrokerTakeItsOwnTokensOnly(t *testing.T) {
 	store := newSpyStore()
 	provider := newProvider(t, oidctest.Options{})
-	audience := func(b *core.Broker) { b.Audiences = []string{"orders"} }
+	audience := func(b *core.Broker) { b.Audience = "orders" }
 	a := newApp(t, provider, stored(store), func(c *core.Config) { audience(c.Broker) })
 	last := a.overhear(nil)
 	own := a.signIn("alice").AccessToken
@@ -363,7 +364,7 @@ func TestGuardsOfABrokerTakeItsOwnTokensOnly(t *testing.T) {
 		"our refresh token":                         a.signIn("alice").RefreshToken,
 		"a broker's with other keys":                another(func(c *core.Config) { c.Broker.Store = core.NewMemoryStore() }),
 		"a broker's of another issuer":              another(func(c *core.Config) { c.PublicURL = "http://localhost/api" }),
-		"a broker's of another audience":            another(func(c *core.Config) { c.Broker.Audiences = []string{"stock"} }),
+		"a broker's of another audience":            another(func(c *core.Config) { c.Broker.Audience = "stock" }),
 		"with another subject":                      forged(header, strings.Replace(payload, "user-alice", "user-bob", 1)),
 		"without a signature":                       forged(`{"alg":"none","typ":"at+jwt"}`, payload),
 		"by HS256":                                  forged(strings.Replace(header, "ES256", "HS256", 1), payload),
@@ -507,8 +508,9 @@ func TestNewReportsEachMistakeOfABroker(t *testing.T) {
 		"algorithm in another case":    {algorithm("rs256"), "Config.Broker.Algorithm"},
 		"a grace of less than 2 s":     {inBroker(func(b *core.Broker) { b.RefreshGrace = 2*time.Second - 1 }), "Config.Broker.RefreshGrace"},
 		"a negative grace":             {inBroker(func(b *core.Broker) { b.RefreshGrace = -1 }), "Config.Broker.RefreshGrace"},
-		"an empty list of audiences":   {inBroker(func(b *core.Broker) { b.Audiences = []string{} }), "Config.Broker.Audiences"},
-		"an empty audience":            {inBroker(func(b *core.Broker) { b.Audiences = []string{"a", ""} }), "Config.Broker.Audiences"},
+		"an empty audience":            {peerAudiences("a", ""), "Config.Broker.PeerAudiences holds an empty value"},
+		"an audience twice":            {peerAudiences("a", "b", "a"), `Config.Broker.PeerAudiences holds "a" twice`},
+		"its own audience":             {peerAudiences("https://shop.example.org/api"), "which is Broker.Audience"},
 		"a negative token lifetime":    {inBroker(func(b *core.Broker) { b.TokenLifetime = -1 }), "Config.Broker.TokenLifetime"},
 		"a negative session lifetime":  {inBroker(func(b *core.Broker) { b.SessionLifetime = -1 }), "Config.Broker.SessionLifetime"},
 		"a negative idle time":         {inBroker(func(b *core.Broker) { b.SessionIdle = -1 }), "Config.Broker.SessionIdle"},
@@ -535,6 +537,10 @@ func inBroker(change func(*core.Broker)) func(*core.Config) {
 	return func(c *core.Config) { change(c.Broker) }
 }
 
+func peerAudiences(list ...string) func(*core.Config) {
+	return inBroker(func(b *core.Broker) { b.PeerAudiences = list })
+}
+
 func algorithm(name string) func(*core.Config) {
 	return inBroker(func(b *core.Broker) { b.Algorithm = name })
 }
@@ -544,7 +550,7 @@ func TestNewReportsAllMistakesOfABrokerAtOnce(t *testing.T) {
 	for _, field := range []string{"Issuer", "PublicURL", "Broker.Algorithm", "Broker.RefreshGrace", "Broker.SessionIdle", "Secrets"} {
 		require.ErrorContains(t, err, "Config."+field)
 	}
-	require.NotContains(t, err.Error(), "Audiences", "what follows from another mistake is not one more")
+	require.NotContains(t, err.Error(), "Audience", "what follows from another mistake is not one more")
 	require.NotContains(t, err.Error(), "is the provider's issuer")
 }
 
@@ -569,11 +575,11 @@ func TestTheZeroBrokerIsComplete(t *testing.T) {
 
 func TestABrokersConfigurationIsCopied(t *testing.T) {
 	audiences := []string{"orders"}
-	broker := &core.Broker{Algorithm: "ES256", Audiences: audiences}
+	broker := &core.Broker{Algorithm: "ES256", PeerAudiences: audiences}
 	a := newApp(t, newProvider(t, oidctest.Options{}), func(c *core.Config) { c.Broker = broker })
 	audiences[0], broker.TokenLifetime, broker.Exchange = "stock", time.Hour, true
 	claims := claimsOf(t, a.signIn("alice").AccessToken)
-	require.Equal(t, "orders", claims["aud"])
+	require.Equal(t, []any{a.api, "orders"}, claims["aud"])
 	require.EqualValues(t, 900, claims["exp"].(float64)-claims["iat"].(float64))
 	requireError(t, a.post(browser(), tokenRoute, "grant_type", exchangeType, "subject_token", "x"), http.StatusBadRequest, "unsupported_grant_type")
 }

@@ -108,7 +108,7 @@ type Config struct {
 
 	// Audiences are the values of which the aud of the provider's access tokens
 	// must hold one. With a Broker that concerns the tokens that are exchanged;
-	// guards there go by Broker.Audiences.
+	// guards there go by Broker.Audience.
 	// nil: tokens must be meant for ClientID, by aud or, where a provider
 	// leaves aud out, by azp or client_id.
 	Audiences []string

@@ -15,7 +15,7 @@ import (
 // refreshed.
 func (a *Auth) exchangeGrant(_ http.ResponseWriter, r *http.Request, p params) (tokenBody, string, error) {
 	b := a.broker
-	audiences, err := b.checkExchange(p)
+	wanted, err := b.readExchange(p)
 	if err != nil {
 		return tokenBody{}, "", err
 	}
@@ -37,15 +37,14 @@ func (a *Auth) exchangeGrant(_ http.ResponseWriter, r *http.Request, p params) (
 	if err := a.checkSubject(c); err != nil {
 		return tokenBody{}, "", err
 	}
-	scope, err := exchangeScope(p, subject)
-	if err != nil {
+	if err := wanted.within(subject.scopes()); err != nil {
 		return tokenBody{}, subject.Subject, err
 	}
 	keys, err := b.keys.get(r.Context())
 	if err != nil {
 		return tokenBody{}, subject.Subject, err
 	}
-	who, err := b.identify(r.Context(), evidence{subject: subject.Subject, access: subject, granted: scope, raw: raw}, func() error { return nil })
+	who, err := b.identify(r.Context(), evidence{subject: subject.Subject, access: subject, granted: strings.Join(wanted.scopesOf(subject.scopes()), " "), raw: raw}, func() error { return nil })
 	if err != nil {
 		return tokenBody{}, subject.Subject, err
 	}
@@ -53,7 +52,7 @@ func (a *Auth) exchangeGrant(_ http.ResponseWriter, r *http.Request, p params) (
 	if subject.Expires.Before(expires) {
 		expires = subject.Expires.Time
 	}
-	minted, err := b.mint(keys, minting{who: who, subject: subject.Subject, audiences: audiences, expires: expires})
+	minted, err := b.mint(keys, minting{who: who, subject: subject.Subject, wanted: wanted, expires: expires})
 	if err != nil {
 		return tokenBody{}, subject.Subject, err
 	}
@@ -84,56 +83,25 @@ func (a *Auth) checkSubject(c *candidate) error {
 	return nil
 }
 
-// checkExchange reads what kind of token is wanted, and for whom (RFC 8693 2.1).
-func (b *broker) checkExchange(p params) (audiences []string, err error) {
+// readExchange reads what kind of token is wanted, and for what (RFC 8693 2.1).
+func (b *broker) readExchange(p params) (wanted narrowing, err error) {
 	for _, name := range []string{"subject_token_type", "requested_token_type"} {
 		kind, err := p.ascii(maxOther, name)
 		if err != nil {
-			return nil, err
+			return narrowing{}, err
 		}
 		if kind != "" && kind != string(oidc.AccessTokenType) && kind != string(oidc.JWTTokenType) {
-			return nil, ErrInvalidRequest.because("The " + name + " must be " + string(oidc.AccessTokenType) + "; leave it out.")
+			return narrowing{}, ErrInvalidRequest.because("The " + name + " must be " + string(oidc.AccessTokenType) + "; leave it out.")
 		}
 	}
 	if p.has("actor_token") {
-		return nil, ErrInvalidRequest.because("An actor_token is not supported.")
+		return narrowing{}, ErrInvalidRequest.because("An actor_token is not supported.")
 	}
-	for _, name := range []string{"audience", "resource"} {
-		for _, wanted := range p.values[name] {
-			if wanted == "" {
-				continue // without a value it counts as not sent
-			}
-			if !slices.Contains(b.Audiences, wanted) {
-				return nil, ErrInvalidTarget.because("The " + name + " is not one that this service issues tokens for.")
-			}
-			if !slices.Contains(audiences, wanted) {
-				audiences = append(audiences, wanted)
-			}
-		}
+	if wanted.audiences, err = b.readAudiences(p, "audience", "resource"); err != nil {
+		return narrowing{}, err
 	}
-	if audiences == nil {
-		return b.Audiences, nil
-	}
-	return audiences, nil
-}
-
-// exchangeScope is the scope of the new token: as asked, but no more than the
-// subject token has.
-func exchangeScope(p params, subject *claims) (string, error) {
-	named, err := p.text("scope", maxRedirect)
-	if err != nil {
-		return "", err
-	}
-	wanted := words(named)
-	if len(wanted) == 0 {
-		return strings.Join(subject.scopes(), " "), nil
-	}
-	for _, scope := range wanted {
-		if !slices.Contains(subject.scopes(), scope) {
-			return "", ErrInvalidScope.because("The scope is wider than that of the subject_token.")
-		}
-	}
-	return strings.Join(wanted, " "), nil
+	wanted.scopes, err = readScopes(p)
+	return wanted, err
 }
 
 // subjectTokenError is tokenError for a token that came as a parameter

@@ -201,7 +201,7 @@ func TestTokenExchangeReadsWhatIsAskedFor(t *testing.T) {
 }
 
 func TestTokenExchangeNarrowsTheAudience(t *testing.T) {
-	a := newApp(t, newProvider(t, oidctest.Options{}), brokered(exchanging, func(b *core.Broker) { b.Audiences = []string{"orders", "stock"} }))
+	a := newApp(t, newProvider(t, oidctest.Options{}), brokered(exchanging, func(b *core.Broker) { b.Audience, b.PeerAudiences = "orders", []string{"stock"} }))
 	for name, row := range map[string]struct {
 		fields []string
 		want   any // nil: invalid_target

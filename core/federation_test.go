@@ -18,11 +18,11 @@ import (
 // fleet puts an application into broker mode, with the audience that all have in
 // common.
 func fleet(change ...func(*core.Broker)) func(*core.Config) {
-	return brokered(append(change, func(b *core.Broker) { b.Audiences = []string{"fleet"} })...)
+	return brokered(append(change, func(b *core.Broker) { b.Audience = "fleet" })...)
 }
 
 // inFleet is fleet for a replica.
-func inFleet(c *core.Config) { c.Broker.Audiences = []string{"fleet"} }
+func inFleet(c *core.Config) { c.Broker.Audience = "fleet" }
 
 // peerKeys is where brokers have their keys.
 const peerKeys = "/auth/v2/.well-known/jwks.json"

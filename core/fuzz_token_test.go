@@ -44,7 +44,7 @@ func fuzzGuards(f *testing.F) (passthrough, broker *Auth, key *jose.PrivateKey, 
 	if err != nil {
 		f.Fatal(err)
 	}
-	own, err = broker.broker.mint(keys, minting{subject: "alice", audiences: broker.broker.Audiences, expires: broker.now().Add(broker.broker.TokenLifetime)})
+	own, err = broker.broker.mint(keys, minting{subject: "alice", expires: broker.now().Add(broker.broker.TokenLifetime)})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -274,7 +274,11 @@ func (a *Auth) refreshGrant(_ http.ResponseWriter, r *http.Request, p params) (t
 		return tokenBody{}, "", ErrInvalidRequest.because("The parameter refresh_token is missing.")
 	}
 	if a.broker != nil {
-		return a.broker.refresh(r.Context(), token)
+		wanted, err := a.broker.readRefresh(p)
+		if err != nil {
+			return tokenBody{}, "", err
+		}
+		return a.broker.refresh(r.Context(), token, wanted)
 	}
 	answer, err := a.callToken(r.Context(), rp.RefreshTokenRequest{
 		GrantType: oidc.GrantTypeRefreshToken, RefreshToken: token,
@@ -339,7 +343,7 @@ func (a *Auth) accept(ctx context.Context, answer tokenAnswer, nonce func(string
 		subject = id.Subject
 	}
 	if a.broker != nil {
-		return a.broker.begin(ctx, answer, id)
+		return a.broker.begin(ctx, answer, id, narrowing{})
 	}
 	return a.tokenBody(answer), subject, nil
 }

@@ -31,7 +31,7 @@ type Issuer struct {
 	// that points to another host: <URL>/auth/v2/.well-known/jwks.json.
 	JWKSURL string
 	// Audiences are the values of which aud must hold one. nil: those that guards
-	// take otherwise, which are Broker.Audiences (PublicURL, when those are nil), or
+	// take otherwise, which is Broker.Audience (PublicURL, when that is empty), or
 	// without a Broker Config.Audiences (or ClientID).
 	Audiences []string
 	// Algorithms are those that may sign (RFC 7518 3.1, RFC 8037 3.1). nil: every

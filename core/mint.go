@@ -47,12 +47,15 @@ var brokerClaims = []string{
 
 // minting is what an access token is made of.
 type minting struct {
-	who       remembered
-	subject   string
-	audiences []string
-	session   string
-	expires   time.Time
+	who     remembered
+	subject string
+	wanted  narrowing
+	session string
+	expires time.Time
 }
+
+// scope is the scope of the token.
+func (m minting) scope() string { return strings.Join(m.wanted.scopesOf(m.who.Scopes), " ") }
 
 // mint makes an access token.
 func (b *broker) mint(key keyring, m minting) (string, error) {
@@ -75,20 +78,24 @@ func (b *broker) payload(m minting) ([]byte, error) {
 	if b.PythonPeers {
 		issued = issued.Add(-clockMargin)
 	}
+	audiences := m.wanted.audiences
+	if audiences == nil {
+		audiences = b.audiences()
+	}
 	c := mintedClaims{
-		Issuer: b.config.PublicURL, Subject: m.subject, Audience: m.audiences,
+		Issuer: b.config.PublicURL, Subject: m.subject, Audience: audiences,
 		Expires: m.expires.Unix(), IssuedAt: issued.Unix(), ID: id[:22],
 		Session: m.session, ClientID: b.config.ClientID, ProviderIssuer: b.config.Issuer,
 		AuthTime: who.AuthTime, ACR: who.ACR, AMR: who.AMR,
 		Username: who.Username, Name: who.Name, Email: who.Email,
-		Roles: who.Roles, Scope: strings.Join(who.Scopes, " "),
+		Roles: who.Roles, Scope: m.scope(),
 		Extra: who.Extra,
 	}
 	if b.SubjectIsUsername {
 		c.Subject = who.Username
 	}
-	if len(m.audiences) == 1 {
-		c.Audience = m.audiences[0] // what the most verifiers understand
+	if len(audiences) == 1 {
+		c.Audience = audiences[0] // what the most verifiers understand
 	}
 	if who.Email != "" {
 		c.EmailVerified = &who.EmailVerified

@@ -90,7 +90,7 @@ func minter(b *testing.B, algorithm string) func() string {
 			Roles: []string{"editor", "offline_access", "user"}, Scopes: []string{"openid", "profile", "email"},
 			AuthTime: time.Now().Unix(), ACR: "1", AMR: []string{"pwd", "otp"},
 		},
-		subject: "8f6c1f0a-6a3e-4a53-9d6f-2f1d0b7c9e11", audiences: auth.broker.Audiences,
+		subject: "8f6c1f0a-6a3e-4a53-9d6f-2f1d0b7c9e11",
 		session: "c2b7e9d43f184d0b9a605e7d8c1b2a90", expires: time.Now().Add(DefaultTokenLifetime),
 	}
 	return func() string {

@@ -35,7 +35,7 @@ func BenchmarkPeers(b *testing.B) {
 			defer server.Close()
 			auth, err := core.New(core.Config{
 				Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret, PublicURL: server.URL + "/api",
-				Broker: &core.Broker{Algorithm: "ES256", Audiences: []string{"fleet"}, TokenLifetime: time.Hour}, Secrets: []string{strings.Repeat("c2VjcmV0", 8)},
+				Broker: &core.Broker{Algorithm: "ES256", Audience: "fleet", TokenLifetime: time.Hour}, Secrets: []string{strings.Repeat("c2VjcmV0", 8)},
 				TrustedIssuers: peers, CacheSize: size,
 			})
 			require.NoError(b, err)

@@ -171,7 +171,7 @@ func TestOnlyRSAKeysArePublishedToPythonPeers(t *testing.T) {
 
 	python := newPythonPeer(t, "fleet")
 	after := before.replica(store, func(c *core.Config) {
-		c.Broker.Audiences = []string{"fleet"}
+		c.Broker.Audience = "fleet"
 		pythonPeers(c.Broker)
 	})
 	require.NotContains(t, after.get(browser(), "/auth/v2/.well-known/jwks.json").body, `"EC"`)
@@ -182,9 +182,9 @@ func TestOnlyRSAKeysArePublishedToPythonPeers(t *testing.T) {
 
 	_, err := core.New(core.Config{
 		Issuer: "https://id.example.org", ClientID: "app", PublicURL: "https://app.example.org/api",
-		Routes: core.Routes{JWKS: "/keys"}, Broker: &core.Broker{Algorithm: "ES256", PythonPeers: true},
+		Routes: core.Routes{JWKS: core.Off}, Broker: &core.Broker{Algorithm: "ES256", PythonPeers: true},
 	})
 	require.ErrorContains(t, err, `Config.Broker.Algorithm "ES256" is none that Broker.PythonPeers can verify`)
-	require.ErrorContains(t, err, `Config.Routes.JWKS "/keys" is not where Broker.PythonPeers look`)
-	require.ErrorContains(t, err, `Config.Broker.Audiences is missing: name the one audience`)
+	require.ErrorContains(t, err, `Config.Routes.JWKS is off: Broker.PythonPeers verify`)
+	require.ErrorContains(t, err, `Config.Broker.Audience is missing: name the one audience`)
 }

@@ -20,13 +20,26 @@ import (
 // else's refresh is done.
 const pollInterval = 50 * time.Millisecond
 
+// readRefresh reads what the next access token is wanted for (RFC 6749 6, RFC 8707 2).
+func (b *broker) readRefresh(p params) (wanted narrowing, err error) {
+	if wanted.audiences, err = b.readAudiences(p, "resource"); err != nil {
+		return narrowing{}, err
+	}
+	wanted.scopes, err = readScopes(p)
+	return wanted, err
+}
+
 // refresh exchanges one of our refresh tokens for the next. However many come
 // with the same token, one of them does it; a caller who goes away, or waits too
-// long, changes nothing for the others.
-func (b *broker) refresh(ctx context.Context, raw string) (tokenBody, string, error) {
+// long, changes nothing for the others. What is wanted narrows the access token that
+// this caller gets, and nothing else (RFC 6749 6).
+func (b *broker) refresh(ctx context.Context, raw string, wanted narrowing) (tokenBody, string, error) {
 	h, generation, ok := b.parseRefreshToken(raw)
 	if !ok {
 		return tokenBody{}, "", ErrInvalidGrant.because("The refresh token is not one of this service.")
+	}
+	if err := b.checkGranted(ctx, h, generation, wanted); err != nil {
+		return tokenBody{}, "", err
 	}
 	flight := b.flights.DoChan(raw, func() (any, error) {
 		var state session.State
@@ -44,11 +57,36 @@ func (b *broker) refresh(ctx context.Context, raw string) (tokenBody, string, er
 		if result.Err != nil {
 			return tokenBody{}, state.Subject, refreshError(result.Err)
 		}
-		body, err := b.body(ctx, h, state)
+		body, err := b.body(ctx, h, state, wanted)
 		return body, state.Subject, err
 	case <-ctx.Done():
 		return tokenBody{}, "", refreshError(ctx.Err())
 	}
+}
+
+// checkGranted refuses scopes that the session has not got, before its refresh token
+// is used up. A token that is worth nothing gets the answer that it always gets.
+func (b *broker) checkGranted(ctx context.Context, h handle, generation session.Generation, wanted narrowing) error {
+	if wanted.scopes == nil {
+		return nil
+	}
+	s := storedSession{b: b, id: h.sessionID()}
+	state, _, err := s.Load(ctx)
+	if errors.Is(err, session.ErrGone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	switch state.Judge(generation, b.holder, b.auth.now(), b.policy) {
+	case session.Due, session.Busy, session.Repeat:
+		who, err := recall(state)
+		if err != nil {
+			return err
+		}
+		return wanted.within(who.Scopes)
+	}
+	return nil
 }
 
 // refreshOnce is the refresh that all who come with one token wait for.
@@ -213,7 +251,7 @@ func (r *refreshAnswer) Judge(ctx context.Context, save func() error) (jsontext.
 		return nil, err
 	}
 	// A refresh that no token can be minted for must not use the client's up.
-	if _, err := b.payload(minting{who: who, subject: e.subject, audiences: b.Audiences, session: strings.Repeat("-", 22)}); err != nil {
+	if _, err := b.payload(minting{who: who, subject: e.subject, session: strings.Repeat("-", 22)}); err != nil {
 		return nil, err
 	}
 	content, err := json.Marshal(who, json.Deterministic(true))

@@ -76,7 +76,7 @@ func (b *broker) accessEnd(state session.State) time.Time {
 }
 
 // begin makes a session of a login, and its first tokens.
-func (b *broker) begin(ctx context.Context, answer tokenAnswer, id *claims) (body tokenBody, subject string, err error) {
+func (b *broker) begin(ctx context.Context, answer tokenAnswer, id *claims, wanted narrowing) (body tokenBody, subject string, err error) {
 	e := evidence{id: id, idToken: answer.IDToken, raw: answer.AccessToken, granted: answer.Scope}
 	if e.access, err = b.auth.verifier.readable(ctx, answer.AccessToken, id != nil); err != nil {
 		return tokenBody{}, "", err
@@ -108,7 +108,7 @@ func (b *broker) begin(ctx context.Context, answer tokenAnswer, id *claims) (bod
 		return tokenBody{}, e.subject, err
 	}
 	// Minted before it is saved: a session that no token can be made for is none.
-	if body, err = b.body(ctx, h, state); err != nil {
+	if body, err = b.body(ctx, h, state, wanted); err != nil {
 		return tokenBody{}, e.subject, err
 	}
 	s := &storedSession{b: b, id: h.sessionID(), keys: [2]string{e.subject, e.providerSession()}}
@@ -189,7 +189,7 @@ func recall(state session.State) (remembered, error) {
 
 // body is the answer for a session: a new access token, and the refresh token
 // of its current generation.
-func (b *broker) body(ctx context.Context, h handle, state session.State) (tokenBody, error) {
+func (b *broker) body(ctx context.Context, h handle, state session.State, wanted narrowing) (tokenBody, error) {
 	keys, err := b.keys.get(ctx)
 	if err != nil {
 		return tokenBody{}, err
@@ -199,13 +199,12 @@ func (b *broker) body(ctx context.Context, h handle, state session.State) (token
 		return tokenBody{}, err
 	}
 	expires := b.accessEnd(state)
-	raw, err := b.mint(keys, minting{
-		who: who, subject: state.Subject, audiences: b.Audiences, session: h.sessionID(), expires: expires,
-	})
+	m := minting{who: who, subject: state.Subject, wanted: wanted, session: h.sessionID(), expires: expires}
+	raw, err := b.mint(keys, m)
 	if err != nil {
 		return tokenBody{}, err
 	}
-	answer := tokenAnswer{AccessToken: raw, Scope: strings.Join(who.Scopes, " "), expires: expires}
+	answer := tokenAnswer{AccessToken: raw, Scope: m.scope(), expires: expires}
 	if state.RefreshToken != "" {
 		if answer.RefreshToken, err = b.refreshToken(h, state.Current); err != nil {
 			return tokenBody{}, err

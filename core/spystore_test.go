@@ -120,10 +120,10 @@ func stored(store core.Store) func(*core.Config) {
 }
 
 // refresh posts a refresh token.
-func (a *app) refresh(token string) answer {
+func (a *app) refresh(token string, fields ...string) answer {
 	a.t.Helper()
 	a.log.keep(token)
-	return a.post(a.server.Client(), "/auth/v2/token", "grant_type", "refresh_token", "refresh_token", token)
+	return a.post(a.server.Client(), "/auth/v2/token", append(fields, "grant_type", "refresh_token", "refresh_token", token)...)
 }
 
 // ends are the reasons of the sessions that were ended so far.

@@ -24,7 +24,7 @@ func TestAnotherLibraryVerifiesBrokerTokens(t *testing.T) {
 			issuer := server.URL + "/api"
 			auth, err := core.New(core.Config{
 				Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret, PublicURL: issuer,
-				Broker: &core.Broker{Algorithm: algorithm, Audiences: []string{"orders", "stock"}},
+				Broker: &core.Broker{Algorithm: algorithm, Audience: "orders", PeerAudiences: []string{"stock"}},
 			})
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, auth.Close()) })

@@ -22,8 +22,8 @@ import (
 )
 
 // fleet is the one audience that all tokens of a federation with brokers of
-// py-oidc-auth have. Where there are none, have Broker.Audiences name the applications
-// that tokens are for, and Issuer.Audiences yourself: docs/federation.md tells why.
+// py-oidc-auth have. Where there are none, leave Broker.Audience empty and name the
+// peers in Broker.PeerAudiences: docs/federation.md tells why.
 const fleet = "fleet"
 
 // institute is an organization with users, a provider that knows them, and an
@@ -108,7 +108,7 @@ func (i *institute) grow(ctx context.Context, peers []core.Issuer) error {
 		Issuer: i.provider.Issuer, ClientID: i.provider.ClientID, ClientSecret: i.provider.ClientSecret,
 		PublicURL:      i.url,
 		Secrets:        i.secrets,
-		Broker:         &core.Broker{Store: store, Audiences: []string{fleet}, PythonPeers: true, Exchange: true},
+		Broker:         &core.Broker{Store: store, Audience: fleet, PythonPeers: true, Exchange: true},
 		TrustedIssuers: peers,
 		Logger:         slog.New(slog.DiscardHandler), // nearly all that happens here is provoked
 	})

@@ -1,0 +1,139 @@
+package core_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/stretchr/testify/require"
+)
+
+// north and south are two brokers. South takes the tokens of north's users, and can do
+// with such a token whatever the token is good for.
+func northAndSouth(t *testing.T) (north, south *app) {
+	south = newApp(t, newProvider(t, oidctest.Options{}), brokered())
+	north = newApp(t, newProvider(t, oidctest.Options{}), brokered(exchanging, func(b *core.Broker) { b.PeerAudiences = []string{south.api, "east"} }))
+	south.trusts(core.Issuer{URL: north.api})
+	return north, south
+}
+
+// The attack: a user of north visits south, and south plays the user's token back.
+func TestATokenThatIsNarrowedToAPeerIsGoodThereAndNowhereElse(t *testing.T) {
+	north, south := northAndSouth(t)
+	first := north.signIn("alice")
+	refreshed := north.tokens(north.refresh(first.RefreshToken, "resource", south.api))
+	exchanged := north.tokens(north.exchange(north.subjectToken(nil), "audience", south.api))
+	for name, visiting := range map[string]string{"by a refresh": refreshed.AccessToken, "by an exchange": exchanged.AccessToken} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, south.api, claimsOf(t, visiting)["aud"])
+			require.NoError(t, south.verifies(visiting))
+			requireError(t, me(north.auth, visiting), http.StatusUnauthorized, "invalid_token")
+			requireError(t, north.get(browser(), userinfoRoute, bearer(visiting)), http.StatusUnauthorized, "invalid_token")
+			requireError(t, north.exchange(visiting), http.StatusBadRequest, "invalid_request")
+			require.Empty(t, north.hint(north.logoutWith(visiting)), "it signs nobody out")
+		})
+	}
+	next := north.tokens(north.refresh(refreshed.RefreshToken))
+	require.Equal(t, []any{north.api, south.api, "east"}, claimsOf(t, next.AccessToken)["aud"], "the session is not narrowed")
+	require.NoError(t, north.verifies(next.AccessToken))
+	require.NoError(t, south.verifies(next.AccessToken))
+}
+
+func TestAGuardTakesNoTokenThatIsForItsPeersAlone(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider, brokered(func(b *core.Broker) { b.Audience, b.PeerAudiences = "orders", []string{"stock", "billing"} }))
+	got := a.signIn("alice")
+	for resources, good := range map[string]bool{"orders": true, "stock": false, "stock billing": false, "stock orders": true} {
+		var fields []string
+		for resource := range strings.FieldsSeq(resources) {
+			fields = append(fields, "resource", resource)
+		}
+		got = a.tokens(a.refresh(got.RefreshToken, fields...))
+		require.Equal(t, good, a.verifies(got.AccessToken) == nil, resources)
+	}
+}
+
+func TestARefreshNarrowsTheAudience(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), brokered(func(b *core.Broker) { b.Audience, b.PeerAudiences = "orders", []string{"stock"} }))
+	got := a.signIn("alice")
+	for name, row := range map[string]struct {
+		fields []string
+		want   any // nil: invalid_target
+	}{
+		"none":                       {nil, []any{"orders", "stock"}},
+		"one":                        {[]string{"resource", "stock"}, "stock"},
+		"both":                       {[]string{"resource", "stock", "resource", "orders"}, []any{"stock", "orders"}},
+		"one twice":                  {[]string{"resource", "stock", "resource", "stock"}, "stock"},
+		"without a value":            {[]string{"resource", ""}, []any{"orders", "stock"}},
+		"another":                    {[]string{"resource", "billing"}, nil},
+		"one of ours and another":    {[]string{"resource", "orders", "resource", "billing"}, nil},
+		"ours with a space":          {[]string{"resource", "orders "}, nil},
+		"the issuer, which is none":  {[]string{"resource", a.api}, nil},
+		"audience, an exchange's":    {[]string{"audience", "stock"}, []any{"orders", "stock"}},
+		"the provider's, of course":  {[]string{"resource", a.provider.Issuer}, nil},
+		"a list in one, as no RFC's": {[]string{"resource", "orders stock"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer := a.refresh(got.RefreshToken, row.fields...)
+			if row.want == nil {
+				requireError(t, answer, http.StatusBadRequest, "invalid_target")
+				got = a.tokens(a.refresh(got.RefreshToken)) // it was not used up
+				return
+			}
+			got = a.tokens(answer)
+			require.Equal(t, row.want, claimsOf(t, got.AccessToken)["aud"])
+		})
+	}
+}
+
+// RFC 6749 6: less than was granted, and what is left out is all of it.
+func TestARefreshNarrowsTheScopeOfTheAccessTokenAlone(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{StrictRefresh: true}), brokered())
+	got := a.signIn("alice")
+	granted := got.Scope
+	require.Equal(t, "openid profile email", granted)
+	for name, row := range map[string]struct {
+		fields []string
+		want   string // or an error's code
+	}{
+		"nothing asked for":       {nil, granted},
+		"less":                    {[]string{"scope", "email"}, "email"},
+		"all, in another order":   {[]string{"scope", " email  openid profile"}, "email openid profile"},
+		"one twice":               {[]string{"scope", "email email"}, "email"},
+		"without a value":         {[]string{"scope", ""}, granted},
+		"spaces":                  {[]string{"scope", "  "}, granted},
+		"more":                    {[]string{"scope", granted + " admin"}, "invalid_scope"},
+		"another":                 {[]string{"scope", "admin"}, "invalid_scope"},
+		"in another case":         {[]string{"scope", "Email"}, "invalid_scope"},
+		"a space of another kind": {[]string{"scope", "openid\u00a0email"}, "invalid_scope"},
+		"no text":                 {[]string{"scope", "email\x00"}, "invalid_request"},
+		"too long":                {[]string{"scope", strings.Repeat("email ", 400)}, "invalid_request"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			requests := a.provider.Requests(oidctest.TokenPath)
+			answer := a.refresh(got.RefreshToken, row.fields...)
+			if strings.HasPrefix(row.want, "invalid") {
+				requireError(t, answer, http.StatusBadRequest, row.want)
+				require.Equal(t, requests, a.provider.Requests(oidctest.TokenPath), "nothing was used up")
+				return
+			}
+			got = a.tokens(answer)
+			require.Equal(t, row.want, got.Scope)
+			require.Equal(t, row.want, claimsOf(t, got.AccessToken)["scope"])
+		})
+	}
+	require.Equal(t, granted, a.tokens(a.refresh(got.RefreshToken)).Scope, "the session keeps its grant")
+}
+
+// However a client asks, a used-up token stays one.
+func TestAReplayThatAsksForTooMuchIsAReplay(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), brokered())
+	first := a.signIn("alice")
+	second := a.tokens(a.refresh(first.RefreshToken))
+	third := a.tokens(a.refresh(second.RefreshToken))
+	requireError(t, a.refresh(first.RefreshToken, "scope", "admin"), http.StatusBadRequest, "invalid_grant")
+	require.Equal(t, []string{core.ReasonReplayed}, a.log.ends())
+	requireError(t, a.refresh(third.RefreshToken, "scope", "admin"), http.StatusBadRequest, "invalid_grant")
+}
