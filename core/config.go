@@ -71,10 +71,13 @@ type Config struct {
 	// providers that refuse it.
 	OnlineDevices bool
 	// AuthParams are sent with every authorization request, for what a
-	// provider wants besides the standard (audience, access_type, prompt …).
-	// What a request itself asks for goes before them. audience and resource
-	// go with device logins too.
+	// provider wants besides the standard (audience, access_type, prompt …). No
+	// request can override them. audience and resource go with device logins too.
 	AuthParams url.Values
+	// LoginParams are a provider's own parameters that a link to the login route may
+	// set, such as kc_idp_hint (Keycloak) and hd (Google). nil: none; the standard
+	// ones (prompt, login_hint, max_age, ui_locales, acr_values) always may.
+	LoginParams []string
 
 	// PublicURL is the external URL of the place where the routes are
 	// mounted, https://app.example.org/api for instance: https, or http on
@@ -211,7 +214,7 @@ func (c Config) withDefaults() Config {
 	if c.RoleClaims == nil {
 		c.RoleClaims = []string{"realm_access.roles", "resource_access." + c.ClientID + ".roles", "roles", "groups"}
 	}
-	for _, list := range []*[]string{&c.Scopes, &c.AllowedScopes, &c.RedirectURIs, &c.PostLogoutURIs, &c.Secrets, &c.Audiences, &c.RoleClaims, &c.ProfilePaths} {
+	for _, list := range []*[]string{&c.Scopes, &c.AllowedScopes, &c.LoginParams, &c.RedirectURIs, &c.PostLogoutURIs, &c.Secrets, &c.Audiences, &c.RoleClaims, &c.ProfilePaths} {
 		*list = slices.Clone(*list)
 	}
 	c.Require = slices.Clone(c.Require)
@@ -292,6 +295,16 @@ func (c Config) check() error {
 	for name := range c.AuthParams {
 		if slices.Contains(ownParams, name) {
 			wrong("AuthParams", "may not set %q, which logins set and check for themselves", name)
+		}
+	}
+	for _, name := range c.LoginParams {
+		switch {
+		case !validParamName(name):
+			wrong("LoginParams", "holds %q, which is not the name of a parameter (RFC 6749 8.2)", name)
+		case slices.Contains(ownParams, name), slices.Contains(handedOn, name), name == "offline_access":
+			wrong("LoginParams", "may not list %q, which logins read for themselves", name)
+		case c.AuthParams.Has(name):
+			wrong("LoginParams", "lists %q, which Config.AuthParams sets and no request can override: take one of them away", name)
 		}
 	}
 	if c.PublicURL != "" {

@@ -63,6 +63,14 @@ func TestNewReportsEachMistake(t *testing.T) {
 		"audience empty":              {func(c *core.Config) { c.Audiences = []string{""} }, "Audiences"},
 		"any audience, and some":      {func(c *core.Config) { c.Audiences = []string{"a"}; c.InsecureAcceptAnyAudience = true }, "InsecureAcceptAnyAudience"},
 		"a constraint without a kind": {func(c *core.Config) { c.Require = []core.Constraint{{}} }, "Require"},
+		"port that does not exist":    {func(c *core.Config) { c.PublicURL = "https://shop.example.org:99999" }, "65535"},
+		"redirect to no port":         {func(c *core.Config) { c.RedirectURIs = []string{"https://shop.example.org:70000/"} }, "RedirectURIs"},
+		"login parameter of ours":     {func(c *core.Config) { c.LoginParams = []string{"redirect_uri"} }, "LoginParams"},
+		"login parameter, standard":   {func(c *core.Config) { c.LoginParams = []string{"prompt"} }, "LoginParams"},
+		"login parameter, offline":    {func(c *core.Config) { c.LoginParams = []string{"offline_access"} }, "LoginParams"},
+		"login parameter, malformed":  {func(c *core.Config) { c.LoginParams = []string{"kc idp"} }, "LoginParams"},
+		"login parameter, empty":      {func(c *core.Config) { c.LoginParams = []string{""} }, "LoginParams"},
+		"login parameter, configured": {func(c *core.Config) { c.LoginParams = []string{"hd"}; c.AuthParams = url.Values{"hd": {"x"}} }, "LoginParams"},
 		"timeout negative":            {func(c *core.Config) { c.Timeout = -1 }, "Timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -157,7 +165,7 @@ func TestConfigFromEnv(t *testing.T) {
 		"OIDC_CLIENT_AUTH": "client_secret_post", "OIDC_DISCOVERY_URL": "https://d", "OIDC_JWKS_URL": "https://k",
 		"OIDC_PUBLIC_URL": "https://shop.example.org", "OIDC_SCOPES": "profile, email\torders", "OIDC_ALLOWED_SCOPES": "a,b",
 		"OIDC_ONLINE_DEVICES": "true", "OIDC_AUTH_PARAMS": "audience=api&access_type=offline",
-		"OIDC_REDIRECT_URIS": "https://a/ https://b/", "OIDC_POST_LOGOUT_URIS": "https://c/", "OIDC_SECRETS": "one two",
+		"OIDC_LOGIN_PARAMS": "hd,kc_idp_hint", "OIDC_REDIRECT_URIS": "https://a/ https://b/", "OIDC_POST_LOGOUT_URIS": "https://c/", "OIDC_SECRETS": "one two",
 		"OIDC_AUDIENCES": "x,y", "OIDC_PROFILE_PATHS": "ident.person", "OIDC_LEEWAY": "-1s", "OIDC_TIMEOUT": "3s",
 	} {
 		t.Setenv(name, value)
@@ -169,6 +177,7 @@ func TestConfigFromEnv(t *testing.T) {
 		ClientAuth: core.ClientSecretPost, DiscoveryURL: "https://d", JWKSURL: "https://k", PublicURL: "https://shop.example.org",
 		Scopes: []string{"profile", "email", "orders"}, AllowedScopes: []string{"a", "b"}, OnlineDevices: true,
 		AuthParams:   url.Values{"audience": {"api"}, "access_type": {"offline"}},
+		LoginParams:  []string{"hd", "kc_idp_hint"},
 		RedirectURIs: []string{"https://a/", "https://b/"}, PostLogoutURIs: []string{"https://c/"},
 		Secrets: []string{"one", "two"}, Audiences: []string{"x", "y"}, ProfilePaths: []string{"ident.person"},
 		Leeway: -time.Second, Timeout: 3 * time.Second,

@@ -40,11 +40,14 @@ func (a *Auth) serveDevice(w http.ResponseWriter, r *http.Request) error {
 	if err := a.checkClient(r, p); err != nil {
 		return err
 	}
-	named, err := p.text("scope", maxRedirect)
+	named, err := p.words("scope", maxRedirect)
 	if err != nil {
 		return err
 	}
-	scopes, err := a.config.requestedScopes(named, !a.config.OnlineDevices)
+	// As the Python library does. Nobody has asked for it, so where it is not allowed
+	// it is left out rather than refused.
+	offline := !a.config.OnlineDevices && a.config.scopeAllowed("offline_access")
+	scopes, err := a.config.requestedScopes(named, offline)
 	if err != nil {
 		return err
 	}

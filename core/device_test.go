@@ -92,6 +92,7 @@ func TestDeviceAsksForScopes(t *testing.T) {
 	usual := newApp(t, provider)
 	online := newApp(t, provider, func(c *core.Config) { c.OnlineDevices = true })
 	bounded := newApp(t, provider, func(c *core.Config) { c.AllowedScopes = []string{"email"} })
+	offline := newApp(t, provider, func(c *core.Config) { c.AllowedScopes = []string{"email", "offline_access"} })
 	for _, row := range []struct {
 		app       *app
 		ask, want string
@@ -100,12 +101,18 @@ func TestDeviceAsksForScopes(t *testing.T) {
 		{usual, "email", "openid email offline_access"},
 		{online, "", "openid profile email"},
 		{online, "offline_access", "openid offline_access"},
-		{bounded, "email", "openid email offline_access"},
+		{bounded, "email", "openid email"}, // offline_access is not among AllowedScopes
+		{bounded, "", "openid profile email"},
+		{offline, "email", "openid email offline_access"},
+		{usual, "a\tb", "openid a b offline_access"},
 	} {
 		require.Equal(t, http.StatusOK, row.app.post(browser(), deviceRoute, "scope", row.ask).StatusCode)
 		require.Equal(t, row.want, asked)
 	}
-	requireError(t, bounded.post(browser(), deviceRoute, "scope", "admin"), http.StatusBadRequest, "invalid_scope")
+	for _, refused := range []string{"admin", "offline_access", "email\u00a0admin"} {
+		requireError(t, bounded.post(browser(), deviceRoute, "scope", refused), http.StatusBadRequest, "invalid_scope")
+	}
+	requireError(t, usual.post(browser(), deviceRoute, "scope", "a\x00b"), http.StatusBadRequest, "invalid_request")
 	requireError(t, usual.post(browser(), deviceRoute, "scope", strings.Repeat("a", 2049)), http.StatusBadRequest, "invalid_request")
 	requireError(t, usual.post(browser(), deviceRoute, "client_id", "other"), http.StatusUnauthorized, "invalid_client")
 	requireError(t, usual.postBody(browser(), deviceRoute, "{}", "application/json"), http.StatusUnsupportedMediaType, "invalid_request")

@@ -28,6 +28,7 @@ import (
 //	OIDC_ALLOWED_SCOPES    AllowedScopes
 //	OIDC_ONLINE_DEVICES    OnlineDevices: true or false
 //	OIDC_AUTH_PARAMS       AuthParams, as a query: audience=api&access_type=offline
+//	OIDC_LOGIN_PARAMS      LoginParams
 //	OIDC_REDIRECT_URIS     RedirectURIs
 //	OIDC_POST_LOGOUT_URIS  PostLogoutURIs
 //	OIDC_SECRETS           Secrets
@@ -72,7 +73,7 @@ func ConfigFromEnv() (Config, error) {
 		Issuer: text("OIDC_ISSUER"), ClientID: text("OIDC_CLIENT_ID"), ClientSecret: secret("OIDC_CLIENT_SECRET"),
 		ClientAuth:   ClientAuth(text("OIDC_CLIENT_AUTH")),
 		DiscoveryURL: text("OIDC_DISCOVERY_URL"), JWKSURL: text("OIDC_JWKS_URL"), PublicURL: text("OIDC_PUBLIC_URL"),
-		Scopes: list("OIDC_SCOPES"), AllowedScopes: list("OIDC_ALLOWED_SCOPES"),
+		Scopes: list("OIDC_SCOPES"), AllowedScopes: list("OIDC_ALLOWED_SCOPES"), LoginParams: list("OIDC_LOGIN_PARAMS"),
 		RedirectURIs: list("OIDC_REDIRECT_URIS"), PostLogoutURIs: list("OIDC_POST_LOGOUT_URIS"),
 		Secrets: splitList(secret("OIDC_SECRETS")), Audiences: list("OIDC_AUDIENCES"),
 		RoleClaims: list("OIDC_ROLE_CLAIMS"), ProfilePaths: list("OIDC_PROFILE_PATHS"),

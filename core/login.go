@@ -1,6 +1,7 @@
 package core
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -67,7 +68,7 @@ func (a *Auth) readLogin(r *http.Request) (loginRequest, error) {
 	if err := readChallenge(p, &login); err != nil {
 		return loginRequest{}, err
 	}
-	if err := readHandedOn(p, &login); err != nil {
+	if err := a.readHandedOn(p, &login); err != nil {
 		return loginRequest{}, err
 	}
 	return login, nil
@@ -101,7 +102,7 @@ func (a *Auth) readDestination(p params, login *loginRequest) error {
 }
 
 func (a *Auth) readScopes(p params, login *loginRequest) error {
-	named, err := p.text("scope", maxRedirect)
+	named, err := p.words("scope", maxRedirect)
 	if err != nil {
 		return err
 	}
@@ -153,10 +154,17 @@ func isBase64URL(s string) bool {
 	})
 }
 
-// readHandedOn collects what only the provider understands (OpenID Connect
-// Core 3.1.2.1).
-func readHandedOn(p params, login *loginRequest) error {
-	for _, name := range []string{"prompt", "max_age", "login_hint", "ui_locales", "acr_values"} {
+// handedOn are the standard parameters that only the provider understands (OpenID
+// Connect Core 3.1.2.1).
+var handedOn = []string{"prompt", "max_age", "login_hint", "ui_locales", "acr_values"}
+
+// prompts are the values of prompt; create is of Initiating User Registration via
+// OpenID Connect 1.0.
+var prompts = []string{"none", "login", "consent", "select_account", "create"}
+
+// readHandedOn collects those parameters, and those that Config.LoginParams lists.
+func (a *Auth) readHandedOn(p params, login *loginRequest) error {
+	for _, name := range slices.Concat(handedOn, a.config.LoginParams) {
 		value, err := p.text(name, maxOther)
 		if err != nil {
 			return err
@@ -174,12 +182,12 @@ func readHandedOn(p params, login *loginRequest) error {
 		login.maxAge = &age
 		login.handedOn.Set("max_age", strconv.Itoa(age))
 	}
-	prompts := words(login.handedOn.Get("prompt"))
-	for _, prompt := range prompts {
-		if !slices.Contains([]string{"none", "login", "consent", "select_account"}, prompt) {
-			return ErrInvalidRequest.because("The parameter prompt must be none, login, consent or select_account.")
+	asked := words(login.handedOn.Get("prompt"))
+	for _, prompt := range asked {
+		if !slices.Contains(prompts, prompt) {
+			return ErrInvalidRequest.because("The parameter prompt must be one of: " + strings.Join(prompts, ", ") + ".")
 		}
-		if prompt == "none" && len(prompts) > 1 {
+		if prompt == "none" && len(asked) > 1 {
 			return ErrInvalidRequest.because("The prompt none can't be combined with another.")
 		}
 	}
@@ -209,13 +217,11 @@ func (a *Auth) newState(login loginRequest) (loginState, error) {
 }
 
 // authorizationURL is where the browser goes: the authorization request of
-// RFC 6749 4.1.1 with PKCE and a nonce. The configured parameters come first, so
-// that the request's own can stand in their place.
+// RFC 6749 4.1.1 with PKCE and a nonce. What is configured takes the place of what
+// the request asks for: anybody can write a link to the login route.
 func (a *Auth) authorizationURL(m metadata, login loginRequest, state, nonce, challenge string) string {
-	extra := cloneValues(a.config.AuthParams)
-	for name, values := range login.handedOn {
-		extra[name] = values
-	}
+	extra := cloneValues(login.handedOn)
+	maps.Copy(extra, a.config.AuthParams)
 	client := oauth2.Config{
 		ClientID: a.config.ClientID, RedirectURL: login.redirectURI, Scopes: login.scopes,
 		Endpoint: oauth2.Endpoint{AuthURL: withParams(m.AuthorizationEndpoint, extra)},

@@ -63,11 +63,15 @@ func TestLoginScopes(t *testing.T) {
 		{free, []string{"offline_access", "false"}, "openid profile email"},
 		{free, []string{"scope", `a"b`}, ""},
 		{free, []string{"scope", "ä"}, ""},
+		{free, []string{"scope", "a\tb  c"}, "openid a b c"},
+		{free, []string{"scope", "a\u00a0b"}, ""}, // to a provider that is one scope, or two
+		{free, []string{"scope", "a\u2003b"}, ""},
 		{bounded, []string{"scope", "orders"}, "openid orders"},
 		{bounded, []string{"scope", "orders openid"}, "openid orders"},
 		{bounded, nil, "openid profile email"}, // what is configured is the application's own choice
 		{bounded, []string{"scope", "admin"}, ""},
 		{bounded, []string{"offline_access", "true"}, ""},
+		{bounded, []string{"scope", "orders\u00a0admin"}, ""},
 	} {
 		got := row.app.get(browser(), "/auth/v2/login?"+form(row.ask...).Encode())
 		if row.want == "" {
@@ -84,12 +88,9 @@ func TestLoginHandsOnWhatOnlyTheProviderUnderstands(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}), func(c *core.Config) {
 		c.AuthParams = url.Values{"audience": {"orders"}, "prompt": {"consent"}, "resource": {"a", "b"}}
 	})
-	q := a.begin(browser())
+	q := a.begin(browser(), "login_hint", "älice@example.org", "max_age", "060", "ui_locales", "de en", "acr_values", "gold", "unknown", "x")
 	require.Equal(t, []string{"a", "b"}, q["resource"])
 	require.Equal(t, "consent", q.Get("prompt"))
-
-	q = a.begin(browser(), "prompt", "login select_account", "login_hint", "älice@example.org", "max_age", "060", "ui_locales", "de en", "acr_values", "gold", "unknown", "x")
-	require.Equal(t, []string{"login select_account"}, q["prompt"])
 	require.Equal(t, "älice@example.org", q.Get("login_hint"))
 	require.Equal(t, "60", q.Get("max_age"))
 	require.Equal(t, "de en", q.Get("ui_locales"))
@@ -98,12 +99,52 @@ func TestLoginHandsOnWhatOnlyTheProviderUnderstands(t *testing.T) {
 	require.NotContains(t, q, "unknown")
 }
 
+func TestLoginHandsOnEveryPrompt(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}))
+	for _, prompt := range []string{"none", "login", "consent", "select_account", "create", "login select_account"} {
+		require.Equal(t, []string{prompt}, a.begin(browser(), "prompt", prompt)["prompt"])
+	}
+	require.NotContains(t, a.begin(browser()), "prompt")
+}
+
+// Anybody can write a link to the login route; it must not undo what the operator
+// asks of the provider.
+func TestALinkCannotOverrideAuthParams(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), func(c *core.Config) {
+		c.AuthParams = url.Values{"acr_values": {"gold"}, "prompt": {"login"}, "login_hint": {"x"}, "ui_locales": {"de"}, "audience": {"orders"}}
+		c.LoginParams = []string{"hd"}
+	})
+	q := a.begin(browser(), "acr_values", "bronze", "prompt", "none", "login_hint", "y", "ui_locales", "en", "audience", "admin")
+	for name, want := range map[string]string{"acr_values": "gold", "prompt": "login", "login_hint": "x", "ui_locales": "de", "audience": "orders"} {
+		require.Equal(t, []string{want}, q[name], name)
+	}
+}
+
+func TestALinkMaySetTheLoginParamsThatAreListed(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), func(c *core.Config) { c.LoginParams = []string{"kc_idp_hint", "hd"} })
+	q := a.begin(browser(), "kc_idp_hint", "google", "kc_action", "delete_account")
+	require.Equal(t, []string{"google"}, q["kc_idp_hint"])
+	require.NotContains(t, q, "hd")
+	require.NotContains(t, q, "kc_action")
+	for _, query := range []string{"hd=a%00b", "hd=%ff", "hd=a&hd=b", "hd=" + strings.Repeat("a", 2049)} {
+		requireError(t, a.get(browser(), "/auth/v2/login?"+query), http.StatusBadRequest, "invalid_request")
+	}
+}
+
 func TestLoginRefusesBadParameters(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}))
 	challenge := strings.Repeat("a", 43)
 	for name, query := range map[string]string{
 		"prompt unknown":                    "prompt=register",
 		"prompt none with another":          "prompt=none+login",
+		"prompt with another space":         "prompt=login%c2%a0consent",
+		"scope with a control":              "scope=a%00b",
+		"scope with a line break":           "scope=a%0d%0ab",
+		"redirect_uri with a control":       "redirect_uri=http://localhost/%00",
+		"acr_values with a control":         "acr_values=a%1fb",
+		"max_age with a sign":               "max_age=%2b60",
+		"max_age a fraction":                "max_age=60.5",
+		"max_age beyond 31 bits":            "max_age=2147483648",
 		"offline_access neither":            "offline_access=maybe",
 		"max_age negative":                  "max_age=-1",
 		"max_age huge":                      "max_age=99999999999999999999",
@@ -152,6 +193,10 @@ func TestLoginAllowsOnlyKnownRedirectURIs(t *testing.T) {
 		"http://localhost":                              true,
 		"http://127.0.0.1:1234/a?b=c":                   true,
 		"http://[::1]:65535/":                           true,
+		"http://localhost:99999/":                       false,
+		"http://127.0.0.1:65536/":                       false,
+		"https://localhost:0/":                          false,
+		"http://[::1]:4294967376/":                      false,
 		"https://localhost:8443/x":                      true,
 		"https://app.example.org/done":                  false,
 		"https://app.example.org/done?x=1&y=2":          false,

@@ -81,7 +81,10 @@ func newParams(values url.Values) (params, error) {
 // text gives the value of a parameter that a person may have written. A
 // parameter without a value counts as not sent (RFC 6749 3.1).
 func (p params) text(name string, limit int) (string, error) {
-	value := p.values.Get(name)
+	return checkText(name, p.values.Get(name), limit)
+}
+
+func checkText(name, value string, limit int) (string, error) {
 	switch {
 	case len(value) > limit:
 		return "", ErrInvalidRequest.because("The parameter " + name + " is too long.")
@@ -89,6 +92,17 @@ func (p params) text(name string, limit int) (string, error) {
 		return "", ErrInvalidRequest.because("The parameter " + name + " has characters that it can't have.")
 	}
 	return value, nil
+}
+
+// words gives the words of a parameter that is a list.
+func (p params) words(name string, limit int) ([]string, error) {
+	value, err := checkText(name, strings.ReplaceAll(p.values.Get(name), "\t", " "), limit)
+	return words(value), err
+}
+
+// validParamName holds a parameter's name against RFC 6749 8.2.
+func validParamName(name string) bool {
+	return name != "" && isBase64URL(strings.ReplaceAll(name, ".", ""))
 }
 
 // ascii gives the value of a parameter that machines made: printable ASCII, as

@@ -21,15 +21,14 @@ func validScopeToken(scope string) bool {
 // requestedScopes is what to ask the provider for: what the request names,
 // within AllowedScopes, or else what is configured; openid first, each once, in
 // the order in which they were named, offline_access last.
-func (c Config) requestedScopes(named string, offline bool) ([]string, error) {
+func (c Config) requestedScopes(named []string, offline bool) ([]string, error) {
 	scopes := []string{"openid"}
 	add := func(scope string) {
 		if !slices.Contains(scopes, scope) {
 			scopes = append(scopes, scope)
 		}
 	}
-	fields := words(named)
-	for _, scope := range fields {
+	for _, scope := range named {
 		if !validScopeToken(scope) {
 			return nil, ErrInvalidScope.because("The scope is not a list of scope names separated by spaces.")
 		}
@@ -38,7 +37,7 @@ func (c Config) requestedScopes(named string, offline bool) ([]string, error) {
 		}
 		add(scope)
 	}
-	if len(fields) == 0 {
+	if len(named) == 0 {
 		for _, scope := range c.Scopes {
 			add(scope)
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -74,8 +75,16 @@ func absolute(raw string) (*url.URL, error) {
 		return nil, errors.New("has a user name in it: remove that")
 	case strings.Contains(raw, "#"):
 		return nil, errors.New("has a fragment")
+	case !validPort(u.Port()):
+		return nil, errors.New("has a port that does not exist: ports are 1 to 65535")
 	}
 	return u, nil
+}
+
+// validPort accepts the port of a URL, and that it has none.
+func validPort(port string) bool {
+	number, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && number > 0
 }
 
 // origin is the scheme, host and port of a URL in one spelling (RFC 6454 4).
