@@ -2,20 +2,17 @@ package core
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"strconv"
 	"strings"
 	"time"
 )
 
 // tokenAnswer is what is used of a token response of the provider.
 type tokenAnswer struct {
-	AccessToken    string `json:"access_token"`
-	TokenType      string `json:"token_type"`
-	RefreshToken   string `json:"refresh_token"`
-	IDToken        string `json:"id_token"`
-	Scope          string `json:"scope"`
+	AccessToken    string
+	RefreshToken   string
+	IDToken        string
+	Scope          string
 	expires        time.Time
 	refreshExpires time.Time // zero: unknown
 }
@@ -61,53 +58,50 @@ func (a *Auth) callToken(ctx context.Context, request any, sent ...string) (toke
 // doesn't say; clients refresh it early rather than late.
 const unknownExpiry = 180 * time.Second
 
-// parseTokenAnswer reads a token response (RFC 6749 5.1).
+// parseTokenAnswer reads a token response (RFC 6749 5.1), in the forms in which
+// providers have it.
 func parseTokenAnswer(body []byte, now time.Time) (tokenAnswer, error) {
 	nonsense := func(why string) error {
 		return ErrProvider.because("The provider gave a token answer that can't be used.").from(errors.New(why))
 	}
-	var answer tokenAnswer
-	var fields map[string]json.RawMessage
-	// The errors of a JSON decoder can quote the input, and are not passed on.
-	if json.Unmarshal(body, &answer) != nil || json.Unmarshal(body, &fields) != nil {
-		return tokenAnswer{}, nonsense("it is not a JSON object of the registered types")
-	}
+	fields, ok := parseForeign(body)
+	kind := fields.text("token_type")
 	switch {
-	case answer.AccessToken == "":
+	case !ok:
+		return tokenAnswer{}, nonsense("it is not a JSON object")
+	case fields.text("access_token") == "":
 		return tokenAnswer{}, nonsense("it has no access_token")
-	case answer.TokenType != "" && !strings.EqualFold(answer.TokenType, "Bearer"):
-		return tokenAnswer{}, nonsense("its token_type is not Bearer")
+	case kind != "" && !strings.EqualFold(kind, "Bearer"):
+		return tokenAnswer{}, nonsense("its token_type is not Bearer: let the provider bind this client's tokens to no key (DPoP)")
 	}
-	answer.expires = expiry(fields, "", now)
+	answer := tokenAnswer{
+		AccessToken: fields.text("access_token"), RefreshToken: fields.text("refresh_token"), IDToken: fields.text("id_token"),
+		Scope:   strings.Join(fields.list("scope"), " "), // a list at Twitch
+		expires: expiry(fields, now, ""), refreshExpires: expiry(fields, now, "refresh_", "refresh_token_", "x_refresh_token_"),
+	}
 	if answer.expires.IsZero() {
 		answer.expires = now.Add(unknownExpiry)
 	}
-	answer.refreshExpires = expiry(fields, "refresh_", now)
 	return answer, nil
 }
 
-// expiry reads when a token ends, in any of the spellings that providers use:
-// seconds from now or a Unix time, as a number or a numeric string. 0 and
-// nothing mean unknown, the zero time.
-func expiry(fields map[string]json.RawMessage, prefix string, now time.Time) time.Time {
-	if seconds := seconds(fields[prefix+"expires_in"]); seconds > 0 {
-		return time.Unix(min(now.Unix()+seconds, latest), 0)
+// expiry reads when a token ends, in any of the spellings that providers use, with one
+// of the prefixes: seconds from now or a Unix time. 0 and nothing mean unknown, the
+// zero time.
+func expiry(fields foreign, now time.Time, prefixes ...string) time.Time {
+	for _, prefix := range prefixes {
+		if seconds := fields.seconds(prefix + "expires_in"); seconds > 0 {
+			return time.Unix(min(now.Unix()+seconds, latest), 0)
+		}
 	}
-	for _, name := range []string{"expires", "exp", "expires_at"} {
-		if seconds := seconds(fields[prefix+name]); seconds > 0 {
-			return time.Unix(seconds, 0)
+	for _, prefix := range prefixes {
+		for _, name := range []string{"expires", "exp", "expires_at", "expires_on"} {
+			if seconds := fields.seconds(prefix + name); seconds > 0 {
+				return time.Unix(seconds, 0)
+			}
 		}
 	}
 	return time.Time{}
-}
-
-// seconds reads a number of seconds, 0 for anything that is none.
-func seconds(raw json.RawMessage) int64 {
-	number, err := strconv.ParseFloat(strings.Trim(string(raw), `"`), 64)
-	if err != nil || !(number >= 0 && number <= latest) { // NaN is neither
-		return 0
-	}
-	return int64(number)
 }
 
 // unknownRefreshExpiry is how long a refresh token counts as good when the

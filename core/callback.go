@@ -98,11 +98,11 @@ func (a *Auth) refusedLogin(p params, state loginState) error {
 	if err != nil {
 		return err
 	}
-	err = a.provider.oauthError(code, p.values.Get("error_description"), []string{state.Verifier, state.Nonce, state.Binding, p.values.Get("state")})
+	err = oauthError(code, p.values.Get("error_description"), []string{state.Verifier, state.Nonce, state.Binding, p.values.Get("state")})
 	// Whatever else the provider calls it, it refused this login; only what the
 	// login asked for wrongly is the caller's to mend.
 	var e *Error
-	if errors.As(err, &e) && e.Status == http.StatusBadRequest && !slices.Contains([]string{"invalid_request", "invalid_scope"}, e.Code) {
+	if errors.As(err, &e) && e.Status == http.StatusBadRequest && !slices.Contains([]string{"invalid_request", "invalid_scope", "invalid_target"}, e.Code) {
 		e.Status = http.StatusForbidden
 	}
 	return err

@@ -1,7 +1,7 @@
 package core
 
 import (
-	"encoding/json"
+	"cmp"
 	"errors"
 	"net/http"
 	"strings"
@@ -72,29 +72,22 @@ func (a *Auth) serveDevice(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// parseDeviceAnswer reads a device authorization response (RFC 8628 3.2),
-// verification_url included, which Google has.
+// parseDeviceAnswer reads a device authorization response (RFC 8628 3.2), in the forms
+// in which providers have it.
 func parseDeviceAnswer(body []byte) (deviceBody, error) {
 	nonsense := ErrProvider.because("The provider gave a device answer that can't be used.")
-	var answer struct {
-		deviceBody
-		VerificationURL string          `json:"verification_url"`
-		ExpiresIn       json.RawMessage `json:"expires_in"`
-		Interval        json.RawMessage `json:"interval"`
+	fields, ok := parseForeign(body)
+	if !ok {
+		return deviceBody{}, nonsense.from(errors.New("it is not a JSON object"))
 	}
-	if json.Unmarshal(body, &answer) != nil {
-		return deviceBody{}, nonsense.from(errors.New("it is not a JSON object of the registered types"))
+	device := deviceBody{
+		DeviceCode: fields.text("device_code"), UserCode: fields.text("user_code"),
+		VerificationURI: cmp.Or(fields.text("verification_uri"), fields.text("verification_url")), // Google's
+		ExpiresIn:       fields.seconds("expires_in"),
+		Interval:        cmp.Or(fields.seconds("interval"), defaultInterval),
 	}
-	device := answer.deviceBody
-	if device.VerificationURI == "" {
-		device.VerificationURI = answer.VerificationURL
-	}
-	if device.VerificationURIComplete != nil && *device.VerificationURIComplete == "" {
-		device.VerificationURIComplete = nil
-	}
-	device.ExpiresIn = seconds(answer.ExpiresIn)
-	if device.Interval = seconds(answer.Interval); device.Interval == 0 {
-		device.Interval = defaultInterval
+	if complete := cmp.Or(fields.text("verification_uri_complete"), fields.text("verification_url_complete")); complete != "" {
+		device.VerificationURIComplete = &complete
 	}
 	var missing []string
 	for _, field := range []struct {

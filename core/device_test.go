@@ -154,7 +154,7 @@ func TestDeviceBodyIsGolden(t *testing.T) {
 		`{"device_code":"d","user_code":"u","verification_uri":"https://v"}`:                     "expires_in",
 		`{"device_code":"d","user_code":"u","verification_uri":"https://v","expires_in":"soon"}`: "expires_in",
 		`{"user_code":"u"}`:    "device_code and verification_uri and expires_in",
-		`{"device_code":true}`: "can't be used",
+		`{"device_code":true}`: "device_code",
 		`[]`:                   "can't be used",
 	} {
 		fail(provider, oidctest.DeviceAuthorizationPath, http.StatusOK, answer)

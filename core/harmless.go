@@ -25,15 +25,11 @@ func harmless(text string, sent []string, replacement string) string {
 	return text
 }
 
-// echoes reports whether the text contains a run of the value that is long
-// enough to be no accident, or all of a shorter value.
+// echoes reports whether the text contains a run of the value that is long enough to be
+// no accident.
 func echoes(text, value string) bool {
-	if value == "" {
-		return false
-	}
-	length := min(len(value), echoLength)
-	for i := 0; i+length <= len(text); i++ {
-		if strings.Contains(value, text[i:i+length]) {
+	for i := 0; i+echoLength <= len(text); i++ {
+		if strings.Contains(value, text[i:i+echoLength]) {
 			return true
 		}
 	}

@@ -194,28 +194,25 @@ func (p *provider) post(ctx context.Context, endpoint string, request any, sent 
 	if err != nil {
 		return nil, answerFailed(err)
 	}
-	if res.Status == http.StatusOK {
-		return res.Body, nil
-	}
-	var answer struct {
-		Code        string `json:"error"`
-		Description string `json:"error_description"`
-	}
-	isOAuth := json.Unmarshal(res.Body, &answer) == nil && answer.Code != ""
+	basic := strings.TrimPrefix(req.Header.Get("Authorization"), "Basic ")
+	return goodBody(endpoint, res, append(sent, p.config.ClientSecret, url.QueryEscape(p.config.ClientSecret), basic))
+}
+
+// goodBody gives the body of an answer that went well: any 2xx without an error member,
+// which some providers (GitHub, Slack) send with status 200. No error repeats what was
+// sent.
+func goodBody(location string, res httpx.Response, sent []string) ([]byte, error) {
+	fields, _ := parseForeign(res.Body)
+	code := fields.text("error")
 	// Auth0 tells a device to wait with 429.
-	polling := answer.Code == errPending.Code || answer.Code == errSlowDown.Code
-	if err := unavailable(res); err != nil && !(isOAuth && polling && res.Status == http.StatusTooManyRequests) {
+	waiting := code == errPending.Code || code == errSlowDown.Code
+	if err := unavailable(res); err != nil && !(waiting && res.Status == http.StatusTooManyRequests) {
 		return nil, err
 	}
-	if !isOAuth {
-		return nil, refused(endpoint, res)
+	if code != "" {
+		return nil, oauthError(code, fields.text("error_description"), sent)
 	}
-	if answer.Code == "invalid_client" || answer.Code == "unauthorized_client" {
-		p.config.Logger.Error("the provider does not accept this application: check Config.ClientID, ClientSecret and ClientAuth", "error", answer.Code)
-	}
-	basic := strings.TrimPrefix(req.Header.Get("Authorization"), "Basic ")
-	return nil, p.oauthError(answer.Code, answer.Description,
-		append(sent, p.config.ClientSecret, url.QueryEscape(p.config.ClientSecret), basic))
+	return res.Body, refused(location, res)
 }
 
 // revokeRequest is the revocation request of RFC 7009 2.1.
@@ -268,7 +265,7 @@ func unavailable(res httpx.Response) error {
 	if !slices.Contains(busy, res.Status) {
 		return nil
 	}
-	e := ErrUnavailable.because("The provider is overloaded or down at the moment.").from(fmt.Errorf("it answered %d", res.Status))
+	e := errBusy.from(fmt.Errorf("it answered %d", res.Status))
 	e.RetryAfter = retryAfter(res.Header)
 	return e
 }
@@ -278,14 +275,14 @@ func unavailable(res httpx.Response) error {
 func retryAfter(header http.Header) time.Duration {
 	seconds, err := strconv.Atoi(header.Get("Retry-After"))
 	if err != nil {
-		return 5 * time.Second
+		return defaultPatience
 	}
 	return time.Duration(min(max(seconds, 1), 60)) * time.Second
 }
 
-// refused is the error for an answer without an OAuth error in it, nil for 200.
+// refused is the error for an answer without an OAuth error in it, nil for any 2xx.
 func refused(location string, res httpx.Response) error {
-	if res.Status == http.StatusOK {
+	if res.Status/100 == 2 {
 		return nil
 	}
 	if err := unavailable(res); err != nil {
@@ -296,27 +293,4 @@ func refused(location string, res httpx.Response) error {
 		cause = fmt.Errorf("%s answered %d and points to another address; redirects are not followed, configure the final address", location, res.Status)
 	}
 	return ErrProvider.because("The provider gave an answer that can't be used.").from(cause)
-}
-
-// oauthError translates an OAuth error of the provider. Its text is passed on
-// only as far as it is harmless.
-func (p *provider) oauthError(code, description string, sent []string) error {
-	isEcho := slices.ContainsFunc(sent, func(value string) bool { return echoes(code, value) })
-	if code != quotable(code) || len(code) > 64 || isEcho {
-		return ErrProvider.because("The provider gave an error that can't be used.")
-	}
-	status := http.StatusBadRequest
-	switch code {
-	case "invalid_client", "unauthorized_client":
-		return ErrProvider.because("The provider does not accept this application.").from(errors.New(code))
-	case "server_error":
-		return ErrProvider.because("The provider failed.").from(errors.New(code))
-	case ErrUnavailable.Code:
-		e := ErrUnavailable.because("The provider is overloaded or down at the moment.")
-		e.RetryAfter = 5 * time.Second
-		return e
-	case ErrAccessDenied.Code, "login_required", "interaction_required", "consent_required", "account_selection_required":
-		status = http.StatusForbidden
-	}
-	return &Error{Status: status, Code: code, Description: harmless(description, sent, "The provider refused with "+code+".")}
 }

@@ -141,20 +141,22 @@ func (p *provider) userinfo(ctx context.Context, raw, subject string) (map[strin
 	if err != nil {
 		return nil, answerFailed(err)
 	}
-	switch res.Status {
-	case http.StatusUnauthorized:
-		return nil, ErrInvalidToken.because("The provider no longer accepts the token.")
-	case http.StatusForbidden:
+	body, err := goodBody(m.UserinfoEndpoint, res, []string{raw})
+	nonsense := ErrProvider.because("The provider gave a userinfo answer that can't be used.")
+	switch code := refusedWith(err); {
+	case res.Status == http.StatusUnauthorized, code == ErrInvalidToken.Code:
+		return nil, ErrInvalidToken.because("The provider no longer accepts the token.").from(err)
+	case res.Status == http.StatusForbidden, code == ErrInsufficientScope.Code:
 		e := ErrInsufficientScope.because("The provider does not let this token read the user's profile.")
 		e.Scope = "openid" // what OpenID Connect Core 5.3 asks for
-		return nil, e
-	}
-	if err := refused(m.UserinfoEndpoint, res); err != nil {
+		return nil, e.from(err)
+	case err != nil && statusOf(err) < http.StatusInternalServerError:
+		return nil, nonsense.from(err)
+	case err != nil:
 		return nil, err
 	}
-	nonsense := ErrProvider.because("The provider gave a userinfo answer that can't be used.")
 	var claims map[string]any
-	if json.Unmarshal(res.Body, &claims) != nil {
+	if json.Unmarshal(body, &claims) != nil {
 		return nil, nonsense.from(errors.New("it is not a JSON object; a signed or encrypted one is not supported"))
 	}
 	// Nonsense about nobody is not yet about somebody else.
