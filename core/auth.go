@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/core/internal/seal"
 )
 
@@ -66,7 +67,7 @@ func New(config Config) (*Auth, error) {
 			return nil, err
 		}
 		a.trust.own = a.broker.verifier()
-		a.broker.keepKeys(config.Issuer, config.JWKSURL, a.provider.keys)
+		a.broker.keepKeys(config.Issuer, config.JWKSURL, jose.MaxRSABits, a.provider.keys)
 	}
 	a.trust.further.Store(a.newIssuers(config.TrustedIssuers))
 	if config.Introspection {

@@ -35,7 +35,8 @@ type Issuer struct {
 	// without a Broker Config.Audiences (or ClientID).
 	Audiences []string
 	// Algorithms are those that may sign (RFC 7518 3.1, RFC 8037 3.1). nil: every
-	// asymmetric one: RS256 to RS512, PS256 to PS512, ES256 to ES512, EdDSA.
+	// asymmetric one: RS256 to RS512, PS256 to PS512, ES256 to ES512, EdDSA, which
+	// may also be named Ed25519 (RFC 9864 2.2).
 	Algorithms []string
 	// Require are constraints that every guard adds for tokens of this issuer. What
 	// only your own users may be given belongs here: an issuer writes what it likes
@@ -49,9 +50,12 @@ type Issuer struct {
 	Roles func(asserted []string) []string
 }
 
-// clone gives a copy that shares no list with i.
+// clone gives a copy that shares no list with i, and names algorithms as jose does.
 func (i Issuer) clone() Issuer {
 	i.Audiences, i.Algorithms, i.Require = slices.Clone(i.Audiences), slices.Clone(i.Algorithms), slices.Clone(i.Require)
+	for n, algorithm := range i.Algorithms {
+		i.Algorithms[n] = jose.Canonical(algorithm)
+	}
 	return i
 }
 
@@ -96,7 +100,7 @@ func (c Config) checkIssuers(issuers []Issuer) []error {
 			wrong("Audiences is empty or holds an empty value: leave it nil for those of the guards")
 		}
 		for _, algorithm := range issuer.Algorithms {
-			if !slices.Contains(jose.Algorithms, algorithm) {
+			if !slices.Contains(jose.Algorithms, jose.Canonical(algorithm)) {
 				wrong("Algorithms holds %q: use %s", algorithm, strings.Join(jose.Algorithms, ", "))
 			}
 		}

@@ -13,6 +13,10 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 )
 
+// maxIssuerRSABits bounds the RSA keys of further issuers. One of them must not be able
+// to make each request with a token of its own costly.
+const maxIssuerRSABits = 4096
+
 // furtherIssuer is a further issuer with its verifier and its keys.
 type furtherIssuer struct {
 	Issuer
@@ -37,7 +41,7 @@ func (a *Auth) newFurtherIssuer(issuer Issuer, own *verifier) *furtherIssuer {
 		now: a.config.Now, life: a.life, logger: a.config.Logger,
 	}
 	if a.broker != nil {
-		a.broker.keepKeys(issuer.URL, issuer.JWKSURL, f.document)
+		a.broker.keepKeys(issuer.URL, issuer.JWKSURL, maxIssuerRSABits, f.document)
 	}
 	f.verifier = &verifier{
 		config: a.config, issuer: newIssuerName(issuer.URL), keys: f.document, algorithms: issuer.Algorithms,
@@ -68,18 +72,18 @@ var errIssuerDown = ErrUnavailable.because("The issuer of the token can't be rea
 // says (OpenID Connect Discovery 4), or a peer's from where peers have them.
 func (a *Auth) loadIssuer(ctx context.Context, issuer Issuer) (jose.KeySet, time.Duration, error) {
 	if issuer.JWKSURL != "" {
-		return fetchKeys(ctx, a.provider.http, issuer.JWKSURL)
+		return fetchKeys(ctx, a.provider.http, issuer.JWKSURL, maxIssuerRSABits)
 	}
 	location, notFound := a.findKeys(ctx, issuer.URL)
 	switch {
 	case notFound == nil:
-		return fetchKeys(ctx, a.provider.http, location)
+		return fetchKeys(ctx, a.provider.http, location, maxIssuerRSABits)
 	case errors.Is(notFound, ErrUnavailable), a.broker == nil:
 		return nil, 0, notFound
 	}
 	// A broker of py-oidc-auth has no such document, and what is there may be of
 	// another program on the same host.
-	keys, fresh, err := fetchKeys(ctx, a.provider.http, strings.TrimSuffix(issuer.URL, "/")+peerKeys)
+	keys, fresh, err := fetchKeys(ctx, a.provider.http, strings.TrimSuffix(issuer.URL, "/")+peerKeys, maxIssuerRSABits)
 	switch {
 	case err == nil && errors.Is(notFound, errOtherIssuer):
 		a.config.Logger.Warn("a peer's keys are where its metadata is of another issuer: its tokens may have that one in iss", "issuer", issuer.URL, "reason", causeOf(notFound))

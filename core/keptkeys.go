@@ -22,7 +22,7 @@ type keptKeys struct {
 // are verified after a restart while the issuer is down. What is kept has been
 // checked, is sealed, and is read for an issuer that the configuration names, at the
 // place that it names, and for no other.
-func (b *broker) keepKeys(issuer, from string, keys *document[jose.KeySet]) {
+func (b *broker) keepKeys(issuer, from string, maxRSABits int, keys *document[jose.KeySet]) {
 	hash := sha256.Sum256([]byte(issuer))
 	id := base64.RawURLEncoding.EncodeToString(hash[:])
 	keep := func(ctx context.Context, set jose.KeySet, fetched time.Time) error {
@@ -59,7 +59,7 @@ func (b *broker) keepKeys(issuer, from string, keys *document[jose.KeySet]) {
 		if kept.From != from {
 			return nil, time.Time{}, ErrNotFound
 		}
-		set, err := jose.ParseKeySet(kept.Keys)
+		set, err := jose.ParseKeySet(kept.Keys, maxRSABits)
 		if errors.Is(err, jose.ErrNoKeys) { // it has withdrawn them all
 			err = ErrNotFound
 		}

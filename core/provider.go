@@ -125,7 +125,7 @@ func (p *provider) loadKeys(ctx context.Context) (jose.KeySet, time.Duration, er
 		}
 		location = m.KeysURL
 	}
-	return fetchKeys(ctx, p.http, location)
+	return fetchKeys(ctx, p.http, location, jose.MaxRSABits)
 }
 
 // maxKeySet is the largest key set that is read, in bytes: enough for a hundred keys
@@ -136,14 +136,14 @@ const maxKeySet = 256 << 10
 var errKeySetTooLarge = errors.New("it is larger than 256 KiB")
 
 // fetchKeys gets a key set, and tells how long it is fresh.
-func fetchKeys(ctx context.Context, client *httpx.Client, location string) (jose.KeySet, time.Duration, error) {
+func fetchKeys(ctx context.Context, client *httpx.Client, location string, maxRSABits int) (jose.KeySet, time.Duration, error) {
 	res, err := fetch(ctx, client, location)
 	if err != nil {
 		return nil, 0, err
 	}
 	var keys jose.KeySet
 	if err = errKeySetTooLarge; len(res.Body) <= maxKeySet {
-		keys, err = jose.ParseKeySet(res.Body)
+		keys, err = jose.ParseKeySet(res.Body, maxRSABits)
 	}
 	if errors.Is(err, jose.ErrNoKeys) {
 		err = fmt.Errorf("%w: %w", errNothing, err)

@@ -105,7 +105,7 @@ func (b *broker) publish(ring *keyring, keys []*jose.PrivateKey) error {
 	if err != nil {
 		return err
 	}
-	if ring.public, err = jose.ParseKeySet(all); err != nil {
+	if ring.public, err = jose.ParseKeySet(all, jose.MaxRSABits); err != nil {
 		return err
 	}
 	if b.PythonPeers {

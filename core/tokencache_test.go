@@ -146,7 +146,7 @@ func TestATokenIsForgottenWhenItEndsOrItsKeyIsWithdrawn(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	c := newTokenCache(1 << 20)
 	r := cacheable(t, 1, 500)
-	keys, err := jose.ParseKeySet([]byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`))
+	keys, err := jose.ParseKeySet([]byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`), jose.MaxRSABits)
 	require.NoError(t, err)
 	r.key = keys[0]
 	c.add(r, now)

@@ -34,7 +34,7 @@ type Token struct {
 // Header is what a verifier needs of a JOSE header. Keys that a token brings
 // along (jwk, jku, x5u, x5c) are not even read.
 type Header struct {
-	Algorithm string `json:"alg"`
+	Algorithm string `json:"alg"` // by its name in Algorithms; see Canonical
 	Type      string `json:"typ"`
 	KeyID     string `json:"kid"`
 
@@ -47,9 +47,10 @@ type Header struct {
 // refused in decode.
 var strict = base64.RawURLEncoding.Strict()
 
-// Cut takes a raw compact token apart. A token has one spelling only:
-// whitespace, padding, line breaks and non-canonical base64url are refused,
-// so that the same token can't be presented twice under two names.
+// Cut takes a raw compact token apart. What a token says has one spelling only:
+// whitespace, padding, line breaks and non-canonical base64url are refused. The text
+// of a token is still no name for it: from an ECDSA signature (r, s) anybody can make
+// a second one, (r, -s).
 func Cut(raw string) (Token, error) {
 	header, rest, ok := strings.Cut(raw, ".")
 	if !ok {
@@ -117,6 +118,7 @@ func readHeader(encoded string) (Header, error) {
 	if header.Critical != nil || header.Base64 != nil {
 		return Header{}, ErrCritical
 	}
+	header.Algorithm = Canonical(header.Algorithm)
 	if len(encoded) <= maxKnown {
 		place.Store(&knownHeader{strings.Clone(encoded), header})
 	}

@@ -30,7 +30,7 @@ func keySet(keys ...string) []byte { return []byte(`{"keys":[` + strings.Join(ke
 func TestVerifyTakesTheStandardsExample(t *testing.T) {
 	token, err := Cut(rfc7515ES256)
 	require.NoError(t, err)
-	keys, err := ParseKeySet(keySet(rfc7515Key + "}"))
+	keys, err := ParseKeySet(keySet(rfc7515Key+"}"), MaxRSABits)
 	require.NoError(t, err)
 	found := find(keys, "", "ES256")
 	require.Len(t, found, 1)
@@ -49,7 +49,7 @@ func TestFindChoosesByKidAndAlgorithm(t *testing.T) {
 		rfc7515Key+`,"kid":"other operations","key_ops":["deriveKey"]}`,
 		rfc7515Key+`,"kid":"alg of another type","alg":"RS256"}`,
 		`{"kty":"oct","k":"c2VjcmV0","kid":"a","alg":"HS256"}`,
-	))
+	), MaxRSABits)
 	require.NoError(t, err)
 	require.Len(t, keys, 3)
 	for _, row := range []struct {
@@ -81,7 +81,7 @@ func TestEachAlgorithmVerifiesWithItsOwnKeys(t *testing.T) {
 		require.NoError(t, err)
 		documents = append(documents, string(document)) // private ones: only their public half is used
 	}
-	keys, err := ParseKeySet(keySet(documents...))
+	keys, err := ParseKeySet(keySet(documents...), MaxRSABits)
 	require.NoError(t, err)
 	require.Len(t, keys, 5)
 	for _, algorithm := range Algorithms {
@@ -114,15 +114,19 @@ func TestParseKeySetLeavesOutMalformedKeys(t *testing.T) {
 		"a modulus of 1024 bits":           `{"kty":"RSA","e":"AQAB","n":"` + modulus(1024) + `"}`,
 		"a modulus of 2040 bits":           `{"kty":"RSA","e":"AQAB","n":"` + modulus(2040) + `"}`,
 		"a modulus of 100,000 bits":        `{"kty":"RSA","e":"AQAB","n":"` + modulus(100000) + `"}`,
+		"an exponent of 1":                 `{"kty":"RSA","e":"AQ","n":"` + modulus(2048) + `"}`,
+		"an even exponent":                 `{"kty":"RSA","e":"AQAA","n":"` + modulus(2048) + `"}`,
+		"an exponent of 65539":             `{"kty":"RSA","e":"AQAD","n":"` + modulus(2048) + `"}`,
+		"an exponent near 2^31":            `{"kty":"RSA","e":"f____w","n":"` + modulus(2048) + `"}`,
 		"a curve nobody uses":              `{"kty":"EC","crv":"secp256k1","x":"AQ","y":"AQ"}`,
 		"a key to agree on keys":           `{"kty":"OKP","crv":"X25519","x":"` + strict.EncodeToString(make([]byte, 32)) + `"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := ParseKeySet(keySet(key))
+			_, err := ParseKeySet(keySet(key), MaxRSABits)
 			require.ErrorIs(t, err, ErrNoKeys)
 		})
 	}
-	keys, err := ParseKeySet(keySet(`{"kty":"RSA","e":"AQAB","n":"`+modulus(2048)+`"}`, `{"kty":"RSA","kid":"x","alg":"RS512","e":"AQAB","n":"`+modulus(2048)+`"}`))
+	keys, err := ParseKeySet(keySet(`{"kty":"RSA","e":"AQAB","n":"`+modulus(2048)+`"}`, `{"kty":"RSA","kid":"x","alg":"RS512","e":"AQAB","n":"`+modulus(2048)+`"}`), MaxRSABits)
 	require.NoError(t, err)
 	require.Len(t, keys, 2)
 	require.Len(t, find(keys, "x", "RS512"), 2)
@@ -158,12 +162,12 @@ func FuzzKeySet(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, document []byte) {
-		keys, err := ParseKeySet(document)
+		keys, err := ParseKeySet(document, MaxRSABits)
 		if err != nil {
 			return
 		}
-		if !json.Valid(document) && len(keys) == 0 {
-			t.Fatal("a set without keys is an error")
+		if !json.Valid(document) || len(keys) == 0 {
+			t.Fatal("a text behind the set, or a set without keys, is an error")
 		}
 		for _, algorithm := range append([]string{"none", "HS256"}, Algorithms...) {
 			for _, key := range find(keys, "", algorithm) {
@@ -200,7 +204,7 @@ func TestWhatAPrivateKeySignsItsPublishedHalfVerifies(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, Header{Algorithm: algorithm, Type: "at+jwt", KeyID: key.ID}, token.Header)
 			require.Equal(t, `{"sub":"x"}`, string(token.Payload))
-			keys, err := ParseKeySet(keySet(string(public)))
+			keys, err := ParseKeySet(keySet(string(public)), MaxRSABits)
 			require.NoError(t, err)
 			found := find(keys, key.ID, algorithm)
 			require.Len(t, found, 1)

@@ -6,22 +6,28 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
+	_ "crypto/sha256" // of PS256
+	_ "crypto/sha512" // of PS384 and PS512
 	"errors"
 	"iter"
 	"slices"
 	"sync/atomic"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jwk"
 	"github.com/lestrrat-go/jwx/v2/jws"
 )
 
-// Bounds of an RSA modulus: what RFC 7518 3.3 asks for, and what can still be
-// computed with in the time that a request has.
+// Bounds of an RSA key. The modulus has at least the bits that RFC 7518 3.3 asks
+// for, and no more than a request has time for. Time grows with the exponent, too;
+// 65537 is the largest in use (FIPS 186-5 allows more, and nobody makes them).
 const (
-	MinRSABits = 2048
-	MaxRSABits = 8192
+	MinRSABits     = 2048
+	MaxRSABits     = 8192
+	minRSAExponent = 3
+	maxRSAExponent = 65537
 )
 
 // ErrSignature is what Verify answers for a signature that doesn't hold.
@@ -44,6 +50,15 @@ var Algorithms = []string{
 	"PS256", "PS384", "PS512",
 	"ES256", "ES384", "ES512",
 	"EdDSA",
+}
+
+// Canonical gives the name by which Algorithms has an algorithm: Ed25519 (RFC 9864
+// 2.2) is EdDSA, since Ed25519 is the only curve of it that is verified here.
+func Canonical(algorithm string) string {
+	if algorithm == "Ed25519" {
+		return "EdDSA"
+	}
+	return algorithm
 }
 
 // Key is a public key that verifies signatures. It is safe for concurrent use.
@@ -122,8 +137,13 @@ func (k *Key) equal(other *Key) bool {
 
 // ParseKeySet reads a JWK Set. Keys that can't verify are left out: shared
 // secrets, keys for encryption, unknown types and curves, malformed keys, RSA
-// keys out of bounds. A set with none left, or more than MaxKeys, is an error.
-func ParseKeySet(document []byte) (KeySet, error) {
+// keys out of bounds, of which maxRSABits is one (at most MaxRSABits). A set with
+// none left, or more than MaxKeys, is an error, and so is text behind the JSON, which
+// another reader might take for the set.
+func ParseKeySet(document []byte, maxRSABits int) (KeySet, error) {
+	if !jsontext.Value(document).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
+		return nil, errors.New("the document is not one JSON value")
+	}
 	set, err := jwk.Parse(document, jwk.WithIgnoreParseError(true))
 	if err != nil {
 		return nil, err
@@ -131,7 +151,7 @@ func ParseKeySet(document []byte) (KeySet, error) {
 	var keys KeySet
 	for i := range set.Len() {
 		jwKey, _ := set.Key(i)
-		if key, ok := usable(jwKey); ok && !slices.ContainsFunc(keys, key.equal) {
+		if key, ok := usable(jwKey, maxRSABits); ok && !slices.ContainsFunc(keys, key.equal) {
 			keys = append(keys, key)
 		}
 		if len(keys) > MaxKeys {
@@ -145,7 +165,7 @@ func ParseKeySet(document []byte) (KeySet, error) {
 }
 
 // usable turns a JWK into a Key if it can verify signatures.
-func usable(jwKey jwk.Key) (*Key, bool) {
+func usable(jwKey jwk.Key, maxRSABits int) (*Key, bool) {
 	if use := jwKey.KeyUsage(); use != "" && use != string(jwk.ForSignature) {
 		return nil, false
 	}
@@ -161,8 +181,8 @@ func usable(jwKey jwk.Key) (*Key, bool) {
 		return nil, false
 	}
 	key := &Key{ID: jwKey.KeyID()}
-	key.algorithms, key.public = fitting(raw)
-	if named := jwKey.Algorithm().String(); named != "" {
+	key.algorithms, key.public = fitting(raw, maxRSABits)
+	if named := Canonical(jwKey.Algorithm().String()); named != "" {
 		if !slices.Contains(key.algorithms, named) {
 			return nil, false
 		}
@@ -173,10 +193,13 @@ func usable(jwKey jwk.Key) (*Key, bool) {
 
 // fitting names the algorithms that a raw public key can be used with; the
 // key's type decides, and for elliptic curves the curve does (RFC 7518 3.4).
-func fitting(raw any) (algorithms []string, public publicKey) {
+func fitting(raw any, maxRSABits int) (algorithms []string, public publicKey) {
 	switch key := raw.(type) {
 	case *rsa.PublicKey:
-		if bits := key.N.BitLen(); bits < MinRSABits || bits > MaxRSABits {
+		if bits := key.N.BitLen(); bits < MinRSABits || bits > maxRSABits {
+			return nil, nil
+		}
+		if key.E < minRSAExponent || key.E > maxRSAExponent || key.E%2 == 0 {
 			return nil, nil
 		}
 		return Algorithms[:6], key
@@ -231,11 +254,32 @@ func (s KeySet) Names(h Header) bool {
 // Verify checks the token's signature with the key. The caller has chosen the
 // key by For, so that algorithm and key fit.
 func (k *Key) Verify(t Token) error {
+	if hash, ok := pssHashes[t.Header.Algorithm]; ok {
+		return k.verifyPSS(hash, t)
+	}
 	verifier, err := jws.NewVerifier(jwa.SignatureAlgorithm(t.Header.Algorithm))
 	if err != nil {
 		return err
 	}
 	if err := verifier.Verify(t.Signed, t.Signature, k.public); err != nil {
+		return ErrSignature
+	}
+	return nil
+}
+
+var pssHashes = map[string]crypto.Hash{"PS256": crypto.SHA256, "PS384": crypto.SHA384, "PS512": crypto.SHA512}
+
+// verifyPSS checks an RSASSA-PSS signature, with a salt as long as its hash (RFC 7518
+// 3.5). jwx takes a salt of any length.
+func (k *Key) verifyPSS(hash crypto.Hash, t Token) error {
+	public, ok := k.public.(*rsa.PublicKey)
+	if !ok {
+		return ErrSignature
+	}
+	digest := hash.New()
+	digest.Write(t.Signed)
+	options := rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
+	if err := rsa.VerifyPSS(public, hash, digest.Sum(nil), t.Signature, &options); err != nil {
 		return ErrSignature
 	}
 	return nil
