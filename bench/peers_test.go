@@ -106,6 +106,6 @@ func TestStrangersCauseAtMostOneFetch(t *testing.T) {
 		require.Equal(t, name, all[i].name)
 		require.LessOrEqual(t, all[i].unknown, int64(1), name)
 		require.LessOrEqual(t, all[i].atOnce, int64(1), name)
-		require.Zero(t, all[i].badlySigned, name)
+		require.LessOrEqual(t, all[i].badlySigned, int64(1), name)
 	}
 }

@@ -178,18 +178,20 @@ func (x *target) requireRefused(t *testing.T, raw string) {
 }
 
 // requireRefused holds what every bad token has in common: it is 401
-// invalid_token, Verify says the same, nobody is asked about it, and none of it
-// is in an error or in the log.
+// invalid_token, Verify says the same, nobody is asked about it, but for the keys once
+// per cool-down, and none of it is in an error or in the log.
 func requireRefused(t *testing.T, a *app, guard *core.Guard, raw string) {
 	t.Helper()
-	asked := a.provider.Requests("")
+	asked, keys := a.provider.Requests(""), a.provider.Requests(oidctest.KeysPath)
 	got := serve(guard, bearer(raw))
 	requireError(t, got, http.StatusUnauthorized, "invalid_token")
 	challenge := got.Header.Get("WWW-Authenticate")
 	require.True(t, strings.HasPrefix(challenge, `Bearer error="invalid_token", error_description="`), challenge)
 	_, err := a.auth.Verify(t.Context(), raw)
 	require.ErrorIs(t, err, core.ErrInvalidToken)
-	require.Equal(t, asked, a.provider.Requests(""), "nobody is asked about a bad token")
+	fetched := a.provider.Requests(oidctest.KeysPath) - keys
+	require.LessOrEqual(t, fetched, 1, "both were within one cool-down")
+	require.Equal(t, asked, a.provider.Requests("")-fetched, "nobody is asked about a bad token")
 	for part := range strings.FieldsFuncSeq(raw, func(r rune) bool { return r == '.' || r == '\n' }) {
 		if len(part) > 8 {
 			require.NotContains(t, got.body+challenge+err.Error(), part)

@@ -220,7 +220,8 @@ func newBroker(a *Auth, secrets [][]byte) (*broker, error) {
 // verifier checks the broker's own tokens.
 func (b *broker) verifier() *verifier {
 	return &verifier{
-		config: b.config, issuer: newIssuerName(b.config.PublicURL), keys: publicKeys{b.keys}, audience: meantFor([]string{b.Audience}),
+		config: b.config, issuer: newIssuerName(b.config.PublicURL), keys: publicKeys{b.keys}, thumbprints: true,
+		audience: meantFor([]string{b.Audience}),
 		// Where else a provider may have its roles, Identify may have put anything.
 		roles: roleClaims{"roles"}.in,
 	}

@@ -112,6 +112,12 @@ func (d *document[T]) get(ctx context.Context) (T, error) {
 func (d *document[T]) renew(ctx context.Context, must bool) (T, error) {
 	d.mu.Lock()
 	f := d.flight
+	if must && f != nil { // it may have begun before what is missed was there
+		d.mu.Unlock()
+		_, _ = d.wait(ctx, f, nil)
+		d.mu.Lock()
+		f = d.flight
+	}
 	if f == nil {
 		now := d.now()
 		wait := d.backOff(now)

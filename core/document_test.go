@@ -57,6 +57,35 @@ func TestFetchesFollowOneAnother(t *testing.T) {
 	})
 }
 
+// A fetch that is under way may have begun before what is missed was there.
+func TestWhoMustHaveANewerDocumentIsNotAnsweredByAnEarlierFetch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, source := slog.New(slog.DiscardHandler), 1
+		life := newLife(logger)
+		defer life.end()
+		d := &document[int]{name: "test", down: errDown, now: time.Now, life: life, logger: logger,
+			load: func(context.Context) (int, time.Duration, error) {
+				answer := source
+				time.Sleep(time.Second)
+				return answer, time.Hour, nil
+			}}
+		go d.get(t.Context())
+		time.Sleep(time.Millisecond)
+		source = 2
+		for range 3 {
+			go func() {
+				got, err := d.renew(t.Context(), true)
+				require.NoError(t, err)
+				require.Equal(t, 2, got)
+			}()
+		}
+		got, err := d.renew(t.Context(), false)
+		require.NoError(t, err)
+		require.Equal(t, 1, got, "a stranger does not make it fetch once more")
+		time.Sleep(time.Minute)
+	})
+}
+
 // testDocument counts its editions, and fails when it is told to.
 type testDocument struct {
 	*document[int]

@@ -13,8 +13,9 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 )
 
-// tokenName is what a token is remembered by. A token has one spelling only (see
-// jose.Cut), and nobody finds another with the same hash.
+// tokenName is what a token is remembered by: its text. Nobody finds another text with
+// the same hash. A token signed with ECDSA has a second text that is as good, with -s in
+// the place of s, and is remembered twice then.
 type tokenName [sha256.Size]byte
 
 // nameOf hashes a token where it is: a copy of it would be most of what is left to

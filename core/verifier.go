@@ -28,13 +28,16 @@ type check func(*candidate) error
 // issuer's key, issuer and times for all tokens, and then what makes an access
 // token or an ID token.
 type verifier struct {
-	config     Config
-	issuer     issuerName
-	keys       keySource
-	algorithms []string // nil: all that there are
-	audience   check    // of access tokens
-	roles      func(claims map[string]any) []string
-	require    []Constraint // that guards add
+	config Config
+	issuer issuerName
+	keys   keySource
+	// thumbprints says that keys are named by what they are (RFC 7638), as ours are, so
+	// that none is replaced under its name.
+	thumbprints bool
+	algorithms  []string // nil: all that there are
+	audience    check    // of access tokens
+	roles       func(claims map[string]any) []string
+	require     []Constraint // that guards add
 }
 
 // keySource gives an issuer's keys; see [document].
@@ -111,7 +114,8 @@ func (v *verifier) readable(ctx context.Context, raw string, besideIDToken bool)
 	return nil, nil
 }
 
-// knows reports whether a token can be verified without a fetch.
+// knows reports whether a token can be verified without a fetch, as far as the name
+// of its key tells.
 func (v *verifier) knows(ctx context.Context, raw string) bool {
 	token, err := jose.Cut(raw)
 	if err != nil {
@@ -196,23 +200,27 @@ const (
 // tokens that nobody has signed.
 const maxTries = 8
 
-// signature finds the key and checks the signature. A kid that is not known
-// may be worth a fetch; a signature that does not match never is. Strangers can
-// use up the fetches that are allowed for unknown kids, and must not by that
-// keep us from a key which the provider itself has just used.
+// signature finds the key and checks the signature. Where none of the keys is the
+// right one, there may be another by now: under a new kid, under the same one, or
+// under none. That is worth a fetch. Strangers can use up the fetches that are
+// allowed for them, and must not by that keep us from a key which the provider
+// itself has just used.
 func (v *verifier) signature(ctx context.Context, c *candidate, from sender) error {
 	keys, err := v.keys.get(ctx)
 	if err != nil {
 		return err
 	}
-	// A key without a kid may be any token's, and hide that the one of this kid is new.
-	if c.key, err = signedBy(keys, c.jws); err == nil || keys.Names(c.jws.Header) {
+	if c.key, err = signedBy(keys, c.jws); err == nil || v.thumbprints && keys.Names(c.jws.Header) {
 		return err
 	}
-	if keys, err = v.keys.renew(ctx, from == fromProvider); err != nil {
+	next, failed := v.keys.renew(ctx, from == fromProvider)
+	switch {
+	case failed != nil:
+		return failed
+	case slices.Equal(next, keys): // a key that stays is the same one
 		return err
 	}
-	c.key, err = signedBy(keys, c.jws)
+	c.key, err = signedBy(next, c.jws)
 	return err
 }
 

@@ -42,10 +42,11 @@
 //
 // Providers fail, and applications have to be tested for that. [Provider.Down]
 // cuts every connection, [Provider.Delay] makes answers late,
-// [Provider.RotateKeys] replaces the signing key, [Provider.EndSessions] makes
-// refresh tokens useless, and [Provider.Answer] changes the answers of a single
-// endpoint in any way. [Provider.Sign] makes tokens as an attacker would want
-// them. [Provider.Requests] tells how often the application has asked.
+// [Provider.RotateKeys] and [Provider.ReplaceKey] replace the signing key,
+// [Provider.EndSessions] makes refresh tokens useless, and [Provider.Answer] changes
+// the answers of a single endpoint in any way. [Provider.Sign] makes tokens as an
+// attacker would want them. [Provider.Requests] tells how often the application has
+// asked.
 //
 // # Not for production
 //

@@ -1,6 +1,7 @@
 package oidctest
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -48,6 +49,7 @@ type keyring struct {
 
 	mu      sync.Mutex
 	current *signingKey
+	keyID   string // of the next key; "": one of its own
 	taken   []crypto.Signer
 	derived int // how many follow from Options.Secret
 }
@@ -64,7 +66,7 @@ func (k *keyring) signer() (*signingKey, error) {
 			return nil, fmt.Errorf("oidctest: no signing key: %w", err)
 		}
 		k.derived++
-		k.current = &signingKey{id: fmt.Sprintf("derived-key-%d", k.derived), algorithm: k.options.SigningAlgorithm, private: key}
+		k.current = &signingKey{id: k.nextID(fmt.Sprintf("derived-key-%d", k.derived)), algorithm: k.options.SigningAlgorithm, private: key}
 		return k.current, nil
 	}
 	key, err := takeKey(k.options.SigningAlgorithm)
@@ -74,13 +76,27 @@ func (k *keyring) signer() (*signingKey, error) {
 	// A key that was rotated out stays with the provider until it closes:
 	// taken back, it could not be told from a key that never was.
 	k.taken = append(k.taken, key)
-	k.current = &signingKey{id: "key-" + rand.Text()[:10], algorithm: k.options.SigningAlgorithm, private: key}
+	k.current = &signingKey{id: k.nextID("key-" + rand.Text()[:10]), algorithm: k.options.SigningAlgorithm, private: key}
 	return k.current, nil
 }
 
-func (k *keyring) rotate() {
+// nextID is the kid of a key that is new: own, unless it is to be another or none. The
+// caller holds the lock.
+func (k *keyring) nextID(own string) string {
+	if k.options.NoKeyIDs {
+		return ""
+	}
+	return cmp.Or(k.keyID, own)
+}
+
+// rotate has the next token signed with another key, whose kid is that of the last
+// if that is to stay.
+func (k *keyring) rotate(sameID bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.keyID = ""; sameID && k.current != nil {
+		k.keyID = k.current.id
+	}
 	k.current = nil
 }
 

@@ -109,6 +109,10 @@ type Options struct {
 	// means, or "ES256".
 	SigningAlgorithm string
 
+	// NoKeyIDs leaves the name of the key (kid) out of tokens and of the published
+	// keys, as a provider may that has one key at a time (RFC 7517 4.5).
+	NoKeyIDs bool
+
 	// DeviceInterval is what a device must wait between two polls (RFC 8628).
 	// Zero means 5 seconds. A poll that comes sooner after the last is answered
 	// with slow_down, which does not lengthen the interval. Since whole seconds

@@ -33,7 +33,8 @@ func (p *Provider) AccessToken(tb testing.TB, user string, scopes ...string) str
 	return answer.AccessToken
 }
 
-// KeyID is the kid of the key that tokens are signed with at the moment.
+// KeyID is the kid of the key that tokens are signed with at the moment, "" with
+// [Options.NoKeyIDs].
 func (p *Provider) KeyID(tb testing.TB) string {
 	tb.Helper()
 	key, err := p.storage.keys.signer()
@@ -85,7 +86,11 @@ func (p *Provider) Sign(tb testing.TB, header, claims map[string]any) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	head := override(map[string]any{"alg": key.algorithm, "kid": key.id, "typ": "JWT"}, header)
+	head := map[string]any{"alg": key.algorithm, "typ": "JWT"}
+	if key.id != "" {
+		head["kid"] = key.id
+	}
+	head = override(head, header)
 	algorithm, _ := head["alg"].(string)
 	var parts []string
 	for _, part := range []map[string]any{head, claims} {

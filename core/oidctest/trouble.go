@@ -84,7 +84,11 @@ func (p *Provider) Requests(path string) int {
 // RotateKeys has the provider sign with a new key from now on. The old one is no
 // longer published, so whoever fetches the keys anew cannot verify what it has
 // signed: access tokens from before are no good at the provider either.
-func (p *Provider) RotateKeys() { p.storage.keys.rotate() }
+func (p *Provider) RotateKeys() { p.storage.keys.rotate(false) }
+
+// ReplaceKey is [Provider.RotateKeys] by a provider that gives the new key the name
+// (kid) of the old one.
+func (p *Provider) ReplaceKey() { p.storage.keys.rotate(true) }
 
 // arrive counts a request and lets the trouble happen to it. It does not return
 // if the connection is cut.

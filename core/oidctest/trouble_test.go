@@ -112,6 +112,30 @@ func TestRotateKeysReplacesThePublishedKey(t *testing.T) {
 	}
 }
 
+func TestReplaceKeyKeepsTheNameOfTheKey(t *testing.T) {
+	t.Parallel()
+	for _, options := range []oidctest.Options{
+		{}, {SigningAlgorithm: "ES256"}, {NoKeyIDs: true},
+		{SigningAlgorithm: "ES256", Issuer: "http://127.0.0.1:1", Secret: "for this test"},
+	} {
+		p := oidctest.New(t, options)
+		old, kid := p.AccessToken(t, "alice"), p.KeyID(t)
+		p.ReplaceKey()
+		assert.Equal(t, kid, p.KeyID(t))
+		assert.Equal(t, options.NoKeyIDs, kid == "")
+		_, named := header(t, p.AccessToken(t, "alice"))["kid"]
+		assert.Equal(t, options.NoKeyIDs, !named)
+		if options.Issuer == "" { // it can be asked
+			assert.False(t, signed(t, p, old))
+			assert.True(t, signed(t, p, p.AccessToken(t, "alice")))
+			_, named = fetch(t, p.Issuer+oidctest.KeysPath)["keys"].([]any)[0].(map[string]any)["kid"]
+			assert.Equal(t, options.NoKeyIDs, !named)
+		}
+		p.RotateKeys()
+		assert.Equal(t, options.NoKeyIDs, kid == p.KeyID(t))
+	}
+}
+
 // resigned is a token with another kid and its old signature.
 func resigned(t *testing.T, token, kid string) string {
 	t.Helper()
