@@ -16,10 +16,10 @@ MODULES := $(patsubst $(CURDIR)/%,%,$(shell go list -m -f '{{.Dir}}'))
 # What a guard allocates is counted without the race detector, which allocates too.
 ADAPTERS := $(patsubst %/cost_test.go,%,$(wildcard */cost_test.go))
 
-.PHONY: help demo test lint links tidy fuzz soak cover bench
+.PHONY: help demo test lint links tidy e2e fuzz soak cover bench
 
 help: ## show what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## a provider and an application, to click through
 	go run ./examples/demo
@@ -40,6 +40,9 @@ links:
 
 tidy: ## fails when a go.mod or go.sum is not tidy, or a module needs go.work to build
 	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && GOWORK=off go mod tidy -diff && GOWORK=off go build -o /dev/null ./...); done
+
+e2e: ## real providers and foreign clients, with Java, Maven, Node and Python; E2E="-only keycloak" for some, E2E=-list
+	@go run ./e2e $(E2E)
 
 fuzz: ## each fuzz target for FUZZTIME
 	@set -e; for m in $(MODULES); do (cd $$m; \

@@ -1,0 +1,129 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Person is somebody who fills in a provider's forms.
+type Person struct {
+	Name, Password string
+	Code           string // what a device shows
+	Refuses        bool   // presses the button that says no, where there is one
+}
+
+// Browser keeps cookies, follows redirects and fills in forms. It runs no scripts.
+type Browser struct {
+	client http.Client
+	stops  []string
+}
+
+// NewBrowser gives one in which nobody is signed in. It does not follow a redirect to
+// one of stops, whatever its query: nobody has to listen there.
+func NewBrowser(stops ...string) *Browser {
+	jar, _ := cookiejar.New(nil) // fails only for options that are not used
+	b := &Browser{stops: stops}
+	b.client = http.Client{
+		Jar:       loopbackJar{jar},
+		Transport: &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(request *http.Request, via []*http.Request) error {
+			if len(via) > 15 {
+				return errors.New("too many redirects")
+			}
+			if b.stopsAt(request.URL) {
+				return http.ErrUseLastResponse
+			}
+			return nil
+		},
+	}
+	return b
+}
+
+func (b *Browser) stopsAt(u *url.URL) bool {
+	return slices.Contains(b.stops, u.Scheme+"://"+u.Host+u.Path)
+}
+
+// loopbackJar treats loopback as secure, as browsers do.
+type loopbackJar struct{ http.CookieJar }
+
+func (j loopbackJar) SetCookies(u *url.URL, cookies []*http.Cookie) {
+	j.CookieJar.SetCookies(overTLS(u), cookies)
+}
+
+func (j loopbackJar) Cookies(u *url.URL) []*http.Cookie { return j.CookieJar.Cookies(overTLS(u)) }
+
+func overTLS(u *url.URL) *url.URL {
+	secure := *u
+	secure.Scheme = "https"
+	return &secure
+}
+
+// Open opens an address.
+func (b *Browser) Open(ctx context.Context, address string) Answer {
+	return Send(ctx, &b.client, address, "", nil)
+}
+
+// SignIn opens an address and fills in each form that follows, until there is none, or
+// the browser stops. The answer is the last one.
+func (b *Browser) SignIn(ctx context.Context, address string, who Person) Answer {
+	answer := b.Open(ctx, address)
+	asked := 0 // for the password
+	for answer.Err == nil {
+		form := findForm(answer)
+		if form == nil || answer.Header.Get("Location") != "" {
+			return answer
+		}
+		if form.password {
+			if asked++; asked > 1 {
+				return Answer{Err: fmt.Errorf("%s asks for the password again", answer.URL)}
+			}
+		}
+		answer = b.submit(ctx, form, who)
+	}
+	return answer
+}
+
+// Back opens a login, signs in, and gives the address of the stop to which the browser
+// is sent.
+func (b *Browser) Back(ctx context.Context, login string, who Person) (*url.URL, error) {
+	answer := b.SignIn(ctx, login, who)
+	if answer.Err != nil {
+		return nil, answer.Err
+	}
+	back, err := answer.URL.Parse(answer.Header.Get("Location"))
+	if err != nil || !b.stopsAt(back) {
+		return nil, fmt.Errorf("the login ended at %s with %d %s, not at the client", answer.URL, answer.Status, shortened(answer.Text))
+	}
+	return back, nil
+}
+
+// AsksForPassword opens an address, and tells whether it ends at a form for a password.
+func (b *Browser) AsksForPassword(ctx context.Context, address string) (bool, error) {
+	answer := b.Open(ctx, address)
+	if answer.Err != nil {
+		return false, answer.Err
+	}
+	form := findForm(answer)
+	return form != nil && form.password, nil
+}
+
+func (b *Browser) submit(ctx context.Context, f *form, who Person) Answer {
+	values := f.values(who)
+	if f.method == http.MethodPost {
+		return Send(ctx, &b.client, f.action.String(), "", values)
+	}
+	target := *f.action
+	target.RawQuery = values.Encode()
+	return b.Open(ctx, target.String())
+}
+
+func shortened(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	return text[:min(len(text), 300)]
+}

@@ -1,0 +1,22 @@
+// Package providers starts OpenID providers of other makers, each at a fixed version and
+// as a process of its own.
+package providers
+
+import (
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/e2e/internal/harness"
+)
+
+// Redirect URIs that every provider takes, besides the callbacks that it is told of.
+// Nobody listens there: a browser stops before them.
+const (
+	Page   = "https://page.example/after-login"   // a page of the application's, which it lists
+	Native = "http://127.0.0.1:49152/after-login" // a program on the user's machine
+)
+
+// Provider is one that runs.
+type Provider struct {
+	Process *harness.Process
+	Config  core.Config // what an application needs to know of it
+	User    harness.Person
+}
