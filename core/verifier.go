@@ -68,10 +68,13 @@ type idTokenExpectation struct {
 	nonce func(nonce string) (maxAge *int, ok bool)
 }
 
-// Failures of an ID token that are not the provider's fault.
+// Failures of an ID token that have an answer of their own.
 var (
 	errNonce  = errors.New("the nonce is another login's")
 	errMaxAge = errors.New("the user signed in longer ago than max_age allows")
+	// errNoAuthTime: the provider must tell it when max_age was asked for (OpenID Connect
+	// Core 2).
+	errNoAuthTime = errors.New("the ID token has no auth_time, although the login asked for max_age: have the provider put it in, or don't send max_age")
 )
 
 // idToken verifies an ID token by OpenID Connect Core 3.1.3.7.
@@ -383,8 +386,11 @@ func (v *verifier) age(c *candidate) error {
 	if c.maxAge == nil {
 		return nil
 	}
+	if c.claims.AuthTime.IsZero() {
+		return errNoAuthTime
+	}
 	oldest := c.now.Add(-time.Duration(*c.maxAge)*time.Second - v.config.Leeway)
-	if c.claims.AuthTime.IsZero() || c.claims.AuthTime.Before(oldest) {
+	if c.claims.AuthTime.Before(oldest) {
 		return errMaxAge
 	}
 	return nil
