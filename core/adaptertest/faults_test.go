@@ -191,6 +191,16 @@ var faults = []fault{
 		r.Header.Set("Cookie", first)
 	})},
 	{"a browser signs in by the callback", "cookies are lost", drops("Set-Cookie")},
+	{"a page signs in by the state and its cookie", "a form comes without cookies", sends(func(r *http.Request) {
+		if r.Method == http.MethodPost {
+			r.Header.Del("Cookie")
+		}
+	})},
+	{"a page signs in by the state and its cookie", "a form is answered without cookies", answers(func(r *http.Request, got *httptest.ResponseRecorder) {
+		if r.Method == http.MethodPost {
+			got.Header().Del("Set-Cookie")
+		}
+	})},
 	{"a program signs in by the state", "redirects lead nowhere", drops("Location")},
 	{"a program signs in by the state", "a hyphen becomes an underscore", edits(func(_ *http.Request, body string) string {
 		return strings.ReplaceAll(body, "refresh-token=", "refresh_token_=")

@@ -101,6 +101,7 @@ var rules = []struct {
 	{"routes of the application stand beside", ownRoutes},
 
 	{"a browser signs in by the callback", browserSignsIn},
+	{"a page signs in by the state and its cookie", pageSignsIn},
 	{"a program signs in by the state", programSignsIn},
 	{"a client does PKCE itself", clientSignsIn},
 	{"a device signs in", deviceSignsIn},

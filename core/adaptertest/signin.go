@@ -34,6 +34,8 @@ const (
 
 	// native is a redirect URI on which nothing listens: a program's own.
 	native = "http://127.0.0.1:9/done"
+	// page is one of a page's, which no test goes to.
+	page = "https://www.example.org/done"
 )
 
 // run is a subtest of a rule.
@@ -158,6 +160,29 @@ func (a *app) cookie(got answer) *http.Cookie {
 		a.Fatalf("the cookie is %q (%v)", got.header.Get("Set-Cookie"), err)
 	}
 	return cookie
+}
+
+// pageSignsIn: the token route, too, takes the cookie of a login and clears it.
+func pageSignsIn(s suite) {
+	for mode, configure := range modes {
+		s.run(mode, func(s suite) {
+			a := s.start(options{configure: func(c *core.Config) {
+				configure(c)
+				c.RedirectURIs = []string{page}
+			}})
+			client := a.browser()
+			code, state := a.authorize(client, "alice", "redirect_uri", page)
+			redeem := post(tokenRoute, "code", code, "redirect_uri", page, "state", state)
+			a.isError(redeem, a.as(a.browser(), redeem), http.StatusBadRequest, "invalid_grant")
+			got := a.as(client, redeem)
+			if tokens := a.tokens(got); a.subject(tokens.AccessToken) != "user-alice" {
+				a.Fatal("the page's tokens are another user's")
+			}
+			if cleared := a.cookie(got); cleared.Value != "" || cleared.MaxAge != -1 {
+				a.Fatalf("the page's cookie is %v", cleared)
+			}
+		})
+	}
 }
 
 func programSignsIn(s suite) {

@@ -123,8 +123,8 @@ func (c *check) another(ctx context.Context, change func(*core.Config)) (*check,
 func (c *check) start(ctx context.Context) error {
 	config := core.Config{
 		Issuer: c.provider.Issuer, ClientID: c.provider.ClientID, ClientSecret: c.provider.ClientSecret,
-		Secrets: c.secrets,
-		Logger:  slog.New(slog.DiscardHandler), // most steps provoke what an operator should know
+		Secrets: c.secrets, RedirectURIs: []string{pageURI},
+		Logger: slog.New(slog.DiscardHandler), // most steps provoke what an operator should know
 	}
 	if !c.passthrough {
 		config.Broker = newBroker()

@@ -17,6 +17,8 @@ var loginSteps = []step{
 	{"discovery", (*check).discovery},
 	{"login with another login's verifier is refused", (*check).loginWrongVerifier},
 	{"login with our sealed state, as the Python client does it", (*check).loginSealedState},
+	{"login of a page, by its state and its cookie", (*check).loginPage},
+	{"login of a page by a link of somebody else's is refused", (*check).loginPageLink},
 	{"login through the callback, with its cookie", (*check).loginCallback},
 	{"login through the callback, without its cookie, is refused", (*check).loginCallbackNoCookie},
 	{"login to a foreign redirect URI is refused", (*check).loginForeignRedirect},
@@ -75,6 +77,63 @@ func (c *check) loginSealedState(ctx context.Context) error {
 		func() error { return c.get(ctx, "/me", a.Text("access_token")).Is(http.StatusOK, "") },
 		func() error { return c.post(ctx, "/auth/v2/token", form).Is(http.StatusBadRequest, "invalid_grant") }, // once only
 	)
+}
+
+// loginPage: a page of the application's sends back the state of its URL, and the
+// browser the cookie that the login has set.
+func (c *check) loginPage(ctx context.Context) error {
+	b := probe.NewBrowser()
+	back, err := b.SignIn(ctx, c.pageLogin(), probe.Alice)
+	if err != nil {
+		return err
+	}
+	if err := c.restarted(ctx); err != nil {
+		return err
+	}
+	a := b.Send(ctx, c.app.publicURL+"/auth/v2/token", pageForm(back.Query().Get("code"), back.Query().Get("state")))
+	return probe.InOrder(
+		a.IsTokens,
+		func() error { return c.get(ctx, "/me", a.Text("access_token")).Is(http.StatusOK, "") },
+	)
+}
+
+// loginPageLink: the page can't know whose code is in its URL. Bob sends Alice a
+// link with his, and with the verifier of it or the state of his login.
+func (c *check) loginPageLink(ctx context.Context) error {
+	verifier := oauth2.GenerateVerifier()
+	client := c.client()
+	client.RedirectURL = pageURI
+	own, err := probe.NewBrowser().SignIn(ctx, client.AuthCodeURL("my state", oauth2.S256ChallengeOption(verifier)), probe.Bob)
+	if err != nil {
+		return err
+	}
+	ours, err := probe.NewBrowser().SignIn(ctx, c.pageLogin(), probe.Bob)
+	if err != nil {
+		return err
+	}
+	alice := probe.NewBrowser()
+	if _, err := alice.Open(ctx, c.pageLogin()); err != nil { // she has a login of her own under way
+		return err
+	}
+	send := func(code, state string) func() error {
+		return func() error {
+			return alice.Send(ctx, c.app.publicURL+"/auth/v2/token", pageForm(code, state)).Is(http.StatusBadRequest, "invalid_grant")
+		}
+	}
+	return probe.InOrder(
+		send(own.Query().Get("code"), verifier),
+		send(ours.Query().Get("code"), ours.Query().Get("state")),
+	)
+}
+
+// pageLogin is where a page of the application's sends a browser to sign in.
+func (c *check) pageLogin() string {
+	return c.app.publicURL + "/auth/v2/login?" + url.Values{"redirect_uri": {pageURI}}.Encode()
+}
+
+// pageForm is what such a page sends of what its URL then has.
+func pageForm(code, state string) url.Values {
+	return url.Values{"code": {code}, "redirect_uri": {pageURI}, "state": {state}}
 }
 
 func (c *check) loginCallback(ctx context.Context) error {

@@ -14,6 +14,9 @@ import (
 // has to listen there: the check's browser stops before it.
 const afterLogin = "http://127.0.0.1/after-login"
 
+// pageURI is the redirect URI of a page of the application's.
+const pageURI = "https://shop.example/after-login"
+
 // client is golang.org/x/oauth2 as any program would configure it, with the
 // application's routes for endpoints.
 func (c *check) client() *oauth2.Config {

@@ -82,6 +82,11 @@ func (b *Browser) Call(ctx context.Context, address string) Answer {
 	return read(b.http.Do(request))
 }
 
+// Send sends a form, as a page's script does, and reads the answer.
+func (b *Browser) Send(ctx context.Context, address string, form url.Values) Answer {
+	return Post(ctx, &b.http, address, "", form)
+}
+
 // Open opens an address and gives the answer without its body.
 func (b *Browser) Open(ctx context.Context, address string) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
