@@ -25,7 +25,8 @@ const (
 	EventLogout EventKind = "logout"
 	// EventExchange: a token of the provider was exchanged for one of ours.
 	EventExchange EventKind = "exchange"
-	// EventEnd: a refresh ended a session before its time; Event.Reason says why.
+	// EventEnd: a refresh, or a logout with a refresh token that was used up, ended a
+	// session before its time; Event.Reason says why.
 	EventEnd EventKind = "end"
 )
 
@@ -37,7 +38,8 @@ const (
 	// ReasonForeign: a genuine refresh token came that the store does not know,
 	// as happens when the store was restored to an earlier state.
 	ReasonForeign = string(session.ReasonForeign)
-	// ReasonRefused: the provider has ended its side of the session.
+	// ReasonRefused: the provider has ended its side of the session, or has refused to
+	// refresh it for a minute or more.
 	ReasonRefused = string(session.ReasonRefused)
 	// ReasonUnknown: an answer of the provider to an earlier refresh was lost,
 	// because the process died, the connection broke or the store failed for too

@@ -1,18 +1,21 @@
 package core
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+
+	"github.com/oidcgate/oidcgate/core/internal/session"
 )
 
 // maxHint is the longest ID token that goes into a logout URL, in bytes: longer
 // URLs are refused by many a server, and the hint is not worth the logout.
 const maxHint = 4 << 10
 
-// serveLogout ends the broker's session, if the request says which, and sends
+// serveLogout ends the session of whoever asks, if the request says which, and sends
 // the browser to the provider to be signed out there (OpenID Connect RP-Initiated
 // Logout 1.0, 2), and from there to where the request wants.
 func (a *Auth) serveLogout(w http.ResponseWriter, r *http.Request) error {
@@ -20,50 +23,84 @@ func (a *Auth) serveLogout(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	target, err := p.text("post_logout_redirect_uri", maxRedirect)
+	asked, err := a.readLogout(p)
 	if err != nil {
 		return err
 	}
-	if target != "" && !a.config.postLogoutAllowed(target) {
-		return ErrInvalidRequest.because("The post_logout_redirect_uri is not one that this service allows.")
-	}
-	state, err := p.ascii(maxState, "state")
-	if err != nil {
-		return err
-	}
-	hint := ""
+	var ours string // the ID token of a session that has ended
 	if a.broker != nil {
-		if hint, err = a.broker.logout(r, p); err != nil {
-			return err
-		}
+		ours, err = a.broker.logout(r, asked.refreshToken)
+	} else {
+		a.provider.revoke(context.WithoutCancel(r.Context()), asked.refreshToken)
+		a.emit(r.Context(), Event{Kind: EventLogout})
+	}
+	if err != nil {
+		return err
 	}
 	m, err := a.provider.metadata.get(r.Context())
 	if err != nil {
 		return err
 	}
-	if a.broker == nil {
-		a.observe(r.Context(), Event{Kind: EventLogout}, nil)
-	}
 	params := url.Values{}
-	if state != "" {
-		params.Set("state", state)
+	if asked.state != "" {
+		params.Set("state", asked.state)
 	}
 	switch {
 	case m.EndSessionEndpoint != "":
 		params.Set("client_id", a.config.ClientID)
-		if target != "" {
-			params.Set("post_logout_redirect_uri", target)
+		if asked.target != "" {
+			params.Set("post_logout_redirect_uri", asked.target)
 		}
-		if hint != "" && len(hint) <= maxHint {
+		if hint := a.firstHint(r.Context(), asked.hint, ours); hint != "" {
 			params.Set("id_token_hint", hint)
 		}
 		redirect(w, withParams(m.EndSessionEndpoint, params))
-	case target != "":
-		redirect(w, withParams(target, params))
+	case asked.target != "":
+		redirect(w, withParams(asked.target, params))
 	default:
 		redirect(w, "/")
 	}
 	return nil
+}
+
+// logoutRequest is what a logout may bring.
+type logoutRequest struct {
+	target, state, hint, refreshToken string
+}
+
+func (a *Auth) readLogout(p params) (asked logoutRequest, err error) {
+	if asked.target, err = p.text("post_logout_redirect_uri", maxRedirect); err != nil {
+		return logoutRequest{}, err
+	}
+	if asked.target != "" && !a.config.postLogoutAllowed(asked.target) {
+		return logoutRequest{}, ErrInvalidRequest.because("The post_logout_redirect_uri is not one that this service allows.")
+	}
+	if asked.state, err = p.ascii(maxState, "state"); err != nil {
+		return logoutRequest{}, err
+	}
+	if asked.hint, err = p.ascii(maxToken, "id_token_hint"); err != nil {
+		return logoutRequest{}, err
+	}
+	asked.refreshToken, err = p.ascii(maxToken, "refresh_token", "refresh-token")
+	return asked, err
+}
+
+// firstHint gives the first of the ID tokens that the provider will take for a hint.
+// With one that it can't verify it shows an error page, and the user is not signed out.
+func (a *Auth) firstHint(ctx context.Context, hints ...string) string {
+	for _, hint := range hints {
+		if hint != "" && a.verifier.issuedHere(ctx, hint) {
+			return hint
+		}
+	}
+	return ""
+}
+
+// issuedHere reports whether an ID token was issued to this application by its provider,
+// and the provider still publishes the key that has signed it. It may have expired.
+func (v *verifier) issuedHere(ctx context.Context, raw string) bool {
+	_, err := v.verify(ctx, raw, stranger, maxHint, v.ofIssuer, v.issuedForUs)
+	return err == nil
 }
 
 // logoutParams reads the query and, of a POST, the form as one. A token in a
@@ -90,41 +127,77 @@ func logoutParams(w http.ResponseWriter, r *http.Request) (params, error) {
 	return newParams(both)
 }
 
-// logout ends the sessions of the tokens that a request brings: an access token
-// of ours, expired or not, and a refresh token, used or not. A token that is none
-// of ours keeps nobody from being signed out. It gives the ID token of a session
-// that has ended, for the provider to know whom to sign out.
-func (b *broker) logout(r *http.Request, p params) (hint string, err error) {
-	refreshToken, err := p.ascii(maxToken, "refresh_token", "refresh-token")
+// logout ends the sessions of the tokens that a request brings: an access token of ours
+// that is still valid, and a refresh token. A token that is none of ours keeps nobody
+// from being signed out, and one that is not valid any more proves nothing. It gives the
+// ID token of a session that has ended, for the provider to know whom to sign out.
+func (b *broker) logout(r *http.Request, refreshToken string) (idToken string, err error) {
+	ctx := r.Context()
+	id, err := b.sessionOf(r)
 	if err != nil {
 		return "", err
 	}
-	var ids []string
-	if h, _, ok := b.parseRefreshToken(refreshToken); ok {
-		ids = append(ids, h.sessionID())
+	ended, err := b.signOut(ctx, id, session.End)
+	if err != nil {
+		return "", err
 	}
-	if raw, err := bearer(r.Header["Authorization"]); err == nil {
-		c, err := b.auth.trust.own.ownToken(r.Context(), raw)
-		if errors.Is(err, ErrUnavailable) {
-			return "", err
-		}
-		if err == nil {
-			ids = append(ids, c.text("sid"))
-		}
-	}
-	slices.Sort(ids)
-	for _, id := range slices.Compact(ids) {
-		state, err := b.end(r.Context(), id)
+	if h, generation, ok := b.parseRefreshToken(refreshToken); ok {
+		other, err := b.signOut(ctx, h.sessionID(), func(ctx context.Context, s session.Records) (session.State, error) {
+			return session.Logout(ctx, s, generation, b.auth.now(), b.policy)
+		})
 		if err != nil {
 			return "", err
 		}
-		if who, err := recall(state); err == nil && who.IDToken != "" {
-			hint = who.IDToken
+		if other.Subject != "" {
+			ended = other
 		}
-		b.auth.emit(r.Context(), Event{Kind: EventLogout, Subject: state.Subject, Session: id})
 	}
-	if len(ids) == 0 {
-		b.auth.emit(r.Context(), Event{Kind: EventLogout})
+	if ended.Subject == "" {
+		b.auth.emit(ctx, Event{Kind: EventLogout})
+		return "", nil
 	}
-	return hint, nil
+	who, err := recall(ended)
+	return who.IDToken, err
+}
+
+// sessionOf gives the session of the access token that a request brings, "" for none.
+func (b *broker) sessionOf(r *http.Request) (string, error) {
+	raw, err := bearer(r.Header["Authorization"])
+	if err != nil {
+		return "", nil
+	}
+	c, err := newCandidate(raw, maxToken, b.auth.now())
+	if err == nil {
+		err = b.auth.trust.own.accessToken(r.Context(), c)
+	}
+	switch {
+	case errors.Is(err, ErrUnavailable):
+		return "", err
+	case err != nil:
+		return "", nil
+	}
+	return c.claims.text("sid"), nil // none after a token exchange
+}
+
+// signOut ends a session in one of the ways of internal/session, and gives it as it was:
+// the zero State when nobody was signed out. Its refresh token goes back to the provider
+// afterwards; the session is over even if that fails.
+func (b *broker) signOut(ctx context.Context, id string, end func(context.Context, session.Records) (session.State, error)) (session.State, error) {
+	if id == "" {
+		return session.State{}, nil
+	}
+	state, err := end(ctx, &storedSession{b: b, id: id})
+	var replay *session.Ended
+	switch {
+	case errors.As(err, &replay):
+		b.observeEnd(ctx, id, replay)
+	case errors.Is(err, session.ErrGone), errors.Is(err, session.ErrReplayed):
+	case err != nil:
+		return session.State{}, err
+	default:
+		b.auth.provider.revoke(context.WithoutCancel(ctx), state.RefreshToken)
+		b.auth.emit(ctx, Event{Kind: EventLogout, Subject: state.Subject, Session: id})
+		return state, nil
+	}
+	return session.State{}, nil
 }

@@ -4,12 +4,15 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/oidcgate/oidcgate/core/internal/httpx"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/core/internal/session"
 	"github.com/zitadel/oidc/v3/pkg/client/rp"
@@ -101,17 +104,22 @@ func (b *broker) refreshOnce(ctx context.Context, h handle, generation session.G
 	switch {
 	case errors.As(err, &ended):
 		state = ended.Last
-		b.auth.emit(ctx, Event{Kind: EventEnd, Subject: state.Subject, Session: w.id, Reason: string(ended.Reason)})
+		b.observeEnd(ctx, w.id, ended)
 	case errors.Is(err, session.ErrGone):
 		// Most likely somebody has logged out meanwhile, and gave back what was then
 		// the last.
 		b.auth.provider.revoke(context.WithoutCancel(ctx), w.received)
-	case errors.As(err, &unsure), err != nil && w.received != "" && !w.saved:
+	case errors.As(err, &unsure) && !w.unsure, err != nil && w.received != "" && !w.saved:
 		// It may be long until that shows, and no caller need be there to be told.
 		b.auth.config.Logger.Warn("the provider may have used up the refresh token of a session, and another one is not saved: if it takes none twice, the next refresh ends the session",
 			"session", w.id, "error", err)
 	}
 	return state, err
+}
+
+// observeEnd tells that a session has ended before its time.
+func (b *broker) observeEnd(ctx context.Context, id string, ended *session.Ended) {
+	b.auth.emit(ctx, Event{Kind: EventEnd, Subject: ended.Last.Subject, Session: id, Reason: string(ended.Reason)})
 }
 
 // refreshError is what a caller is told when a refresh failed.
@@ -148,6 +156,7 @@ type refreshWorld struct {
 	storedSession
 	received string // the refresh token that the provider gave
 	saved    bool   // whether the store has it
+	unsure   bool   // it was known before that the provider may have used up the token
 }
 
 func (w *refreshWorld) Save(ctx context.Context, s session.State, version int64) (int64, error) {
@@ -181,8 +190,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Ask implements session.World. What the provider says clearly is one thing;
-// after any other failure nobody knows whether it has used the token up.
+// Ask implements session.World.
 func (w *refreshWorld) Ask(ctx context.Context, state session.State) (session.Answer, error) {
 	a := w.b.auth
 	// The lease counts on it that all of this takes no longer than one call.
@@ -195,16 +203,47 @@ func (w *refreshWorld) Ask(ctx context.Context, state session.State) (session.An
 	answer, err := a.askToken(ctx, endpoint, rp.RefreshTokenRequest{
 		GrantType: oidc.GrantTypeRefreshToken, RefreshToken: state.RefreshToken,
 	}, state.RefreshToken)
-	switch {
-	case err == nil:
-		w.received = answer.RefreshToken
-		return &refreshAnswer{b: w.b, state: state, answer: answer}, nil
-	case errors.Is(err, ErrInvalidGrant):
-		return nil, &session.Ended{Reason: session.ReasonRefused, Cause: err}
-	case statusOf(err) < http.StatusInternalServerError:
-		return nil, err
+	if err != nil {
+		w.unsure = state.Unsure
+		return nil, whatRefusalMeans(err)
 	}
-	return nil, &session.Unsure{Cause: err}
+	w.received = answer.RefreshToken
+	return &refreshAnswer{b: w.b, state: state, answer: answer}, nil
+}
+
+// overCodes are the codes by which a provider says that a session is over, and busyCodes
+// those by which it says nothing about any.
+var (
+	overCodes = append([]string{ErrInvalidGrant.Code, ErrInvalidToken.Code}, deniedCodes...)
+	busyCodes = []string{ErrUnavailable.Code, "server_error", errSlowDown.Code}
+)
+
+// whatRefusalMeans tells what a refresh that the provider did not do means for the
+// session. A provider that rejects this application must not sign everybody out.
+func whatRefusalMeans(err error) error {
+	switch code := refusedWith(err); {
+	case code == "" && errors.Is(err, httpx.ErrNotSent):
+		return err
+	case code == "":
+		return &session.Unsure{Cause: err}
+	case slices.Contains(busyCodes, code):
+		return errBusy.soon().from(err)
+	case code == ErrInvalidScope.Code:
+		return ErrProvider.because("The provider does not grant this session's scopes any more.").
+			from(fmt.Errorf("%w; allow this client the scopes of Config.Scopes at the provider, offline_access included", err))
+	case errors.Is(err, ErrProvider):
+		return err
+	case slices.Contains(overCodes, code):
+		return &session.Ended{Reason: session.ReasonRefused, Cause: err}
+	}
+	return &session.Unclear{Cause: errUnclear.from(err)}
+}
+
+// errUnclear is the error for a provider that refuses a refresh by a word that is not
+// about sessions.
+var errUnclear = &Error{
+	Status: http.StatusServiceUnavailable, Code: ErrUnavailable.Code, RetryAfter: 10 * time.Second,
+	Description: "The provider refuses to refresh the session, and does not say whether it is over. Try again.",
 }
 
 // refreshAnswer is the provider's answer to a refresh.

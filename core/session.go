@@ -216,20 +216,3 @@ func (b *broker) body(ctx context.Context, h handle, state session.State, wanted
 	}
 	return b.auth.tokenBody(answer), nil
 }
-
-// end ends a session, and gives it as it was: the zero State when it had ended
-// before. Its refresh token goes back to the provider afterwards; the session is
-// over even if that fails.
-func (b *broker) end(ctx context.Context, id string) (session.State, error) {
-	if id == "" {
-		return session.State{}, nil // of a token exchange
-	}
-	state, err := session.End(ctx, &storedSession{b: b, id: id})
-	if errors.Is(err, session.ErrGone) {
-		return session.State{}, nil
-	}
-	if err == nil {
-		b.auth.provider.revoke(context.WithoutCancel(ctx), state.RefreshToken)
-	}
-	return state, err
-}

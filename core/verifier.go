@@ -68,29 +68,16 @@ type idTokenExpectation struct {
 	nonce func(nonce string) (maxAge *int, ok bool)
 }
 
-// Failures of an ID token that have an answer of their own.
+// Failures of an ID token that are not the provider's fault.
 var (
 	errNonce  = errors.New("the nonce is another login's")
 	errMaxAge = errors.New("the user signed in longer ago than max_age allows")
-	// errNoAuthTime: the provider must tell it when max_age was asked for (OpenID Connect
-	// Core 2).
-	errNoAuthTime = errors.New("the ID token has no auth_time, although the login asked for max_age: have the provider put it in, or don't send max_age")
 )
 
 // idToken verifies an ID token by OpenID Connect Core 3.1.3.7.
 func (v *verifier) idToken(ctx context.Context, raw string, expected idTokenExpectation) (*claims, error) {
 	c, err := v.verify(ctx, raw, fromProvider, maxBody,
 		v.ofIssuer, v.times, v.issuedForUs, expected.checkNonce, expected.checkHash, v.age)
-	if err != nil {
-		return nil, err
-	}
-	return c.claims, nil
-}
-
-// ownToken verifies a token of ours by everything but its times: who has it may
-// end its session, expired or not.
-func (v *verifier) ownToken(ctx context.Context, raw string) (*claims, error) {
-	c, err := v.verify(ctx, raw, stranger, maxToken, v.ofIssuer, headerType, noOtherToken, aboutSomebody, v.audience)
 	if err != nil {
 		return nil, err
 	}
@@ -386,11 +373,8 @@ func (v *verifier) age(c *candidate) error {
 	if c.maxAge == nil {
 		return nil
 	}
-	if c.claims.AuthTime.IsZero() {
-		return errNoAuthTime
-	}
 	oldest := c.now.Add(-time.Duration(*c.maxAge)*time.Second - v.config.Leeway)
-	if c.claims.AuthTime.Before(oldest) {
+	if c.claims.AuthTime.IsZero() || c.claims.AuthTime.Before(oldest) {
 		return errMaxAge
 	}
 	return nil

@@ -22,7 +22,8 @@ type seen struct {
 	subjectChanged bool
 	revoked        bool // for a replay
 	lapsed         bool
-	ended          int // the step in which somebody was told that the session has ended
+	outlasted      bool // the provider has refused for a minute
+	ended          int  // the step in which somebody was told that the session has ended
 	reached        map[string]int
 }
 
@@ -84,6 +85,7 @@ func (f *flight) saved(a *attempt, before, state State) {
 	if g, ok := s.successors[state.Current.Number]; ok && g != state.Current {
 		s.broken("generation %d has two successors", state.Current.Number-1)
 	}
+	f.savedRefusal(before, state)
 	if s.successors[state.Current.Number] = state.Current; before.Current != state.Current {
 		s.troubled = false
 		s.reach("refreshed")
@@ -96,6 +98,24 @@ func (f *flight) saved(a *attempt, before, state State) {
 	}
 	if p := s.provider; p.strict && !p.reused && state.RefreshToken != providerToken(p.current) {
 		s.broken("the provider's last token is %s, and %s was saved", providerToken(p.current), state.RefreshToken)
+	}
+}
+
+// savedRefusal: since when the provider refuses is written down when it is heard for the
+// first time, and taken away by a good answer, and by nothing else.
+func (f *flight) savedRefusal(before, state State) {
+	s := f.sim
+	switch {
+	case before.Refused.Equal(state.Refused):
+	case state.Refused.IsZero():
+		s.reach("refused, and then not")
+		if f.heard != saidYes {
+			s.broken("the provider has said nothing good, and its refusal was forgotten")
+		}
+	case !before.Refused.IsZero():
+		s.broken("the refusal at %v was moved to %v", before.Refused, state.Refused)
+	case f.heard != saidUnclear:
+		s.broken("a refusal was saved that nobody has heard")
 	}
 }
 
@@ -112,7 +132,14 @@ func (f *flight) deleting() {
 }
 
 func (f *flight) deleted() {
-	if s := f.sim; !s.rightlyOver() {
+	s := f.sim
+	if since := s.record.state.Refused; f.heard == saidUnclear && !since.IsZero() {
+		s.outlasted = f.heardAt.Sub(since) >= patience
+		if !s.provider.ended && !s.provider.reused {
+			s.reach("ended by a glitch that lasted")
+		}
+	}
+	if !s.rightlyOver() {
 		s.broken("the record was deleted without a reason")
 	}
 }
@@ -160,7 +187,7 @@ func (f *flight) checkpointed() {
 // rightlyOver is whether something happened after which a session may be over.
 func (s *sim) rightlyOver() bool {
 	s.noteLapse(s.record.state)
-	return s.loggedOut || s.provider.ended || s.provider.reused || s.subjectChanged || s.revoked || s.lapsed
+	return s.loggedOut || s.provider.ended || s.provider.reused || s.subjectChanged || s.revoked || s.lapsed || s.outlasted
 }
 
 // landed checks the outcome of a flight, and tells it to all who wait for it.
@@ -183,7 +210,7 @@ func (f *flight) landed(state State, err error) {
 		s.over()
 		s.reach(string(ended.Reason))
 		right := map[Reason]bool{
-			ReasonRefused:  s.provider.ended,
+			ReasonRefused:  s.provider.ended || s.outlasted,
 			ReasonUnknown:  s.troubled && ended.Last.Unsure,
 			ReasonSubject:  s.subjectChanged,
 			ReasonReplayed: s.revoked,

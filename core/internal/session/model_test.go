@@ -58,6 +58,7 @@ type provider struct {
 	strict  bool
 	current int
 	ended   bool // of its own will
+	vague   bool // it doesn't say that a session has ended, but only refuses
 	reused  bool // it was shown a used token
 }
 
@@ -106,7 +107,7 @@ type sim struct {
 // troubles are how often something goes wrong, in percent of the occasions.
 type troubles struct {
 	storeFails, storeLoses, storeLags         int // before it is done; after; before it is done in the end
-	unavailable, unsure, answerLost           int // the provider: plainly; before it acted; after
+	unavailable, unsure, answerLost, unclear  int // the provider: plainly; before it acted; after; by a strange word
 	judgeFails, subjectChanges, responseLost  int
 	crash, stall, storeDown, provEnds, logout int
 	reseal, thief                             int

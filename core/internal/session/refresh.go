@@ -29,8 +29,10 @@ type World interface {
 	// Next makes a generation with this number.
 	Next(number int64) (Generation, error)
 	// Ask has the provider refresh the state's token. It fails with an [Ended]
-	// when the provider says that the session is over, and with an [Unsure]
-	// when the token may have been used up.
+	// when the provider says that the session is over, with an [Unclear] when it
+	// refuses and doesn't say whether that is about the session, and with an
+	// [Unsure] when the token may have been used up. After any other error the
+	// session is as it was.
 	Ask(ctx context.Context, s State) (Answer, error)
 	// Pause waits a moment, or until ctx ends.
 	Pause(ctx context.Context) error
@@ -96,6 +98,13 @@ type Unsure struct{ Cause error }
 func (e *Unsure) Error() string { return e.Cause.Error() }
 func (e *Unsure) Unwrap() error { return e.Cause }
 
+// Unclear is the error of a provider that refuses a refresh, and does not say whether the
+// session is over. It is when that is said again a minute later or more.
+type Unclear struct{ Cause error }
+
+func (u *Unclear) Error() string { return u.Cause.Error() }
+func (u *Unclear) Unwrap() error { return u.Cause }
+
 // Refresh exchanges a token for the next one, with one question to the
 // provider however many ask for it. The state that it gives has the caller's
 // successor for its current generation. ctx limits the waiting for others; a
@@ -148,10 +157,7 @@ func Refresh(ctx context.Context, w World, token Generation, p Policy) (State, e
 			if verdict == Replayed && p.TolerateReplay {
 				return State{}, ErrReplayed
 			}
-			ending = &Ended{Reason: ReasonReplayed, Last: s}
-			if verdict == Foreign {
-				ending.Reason = ReasonForeign
-			}
+			ending = verdict.ended(s)
 			if err = w.Delete(ctx, version); err == nil {
 				return State{}, ending
 			}
@@ -163,6 +169,14 @@ func Refresh(ctx context.Context, w World, token Generation, p Policy) (State, e
 			return State{}, err
 		}
 	}
+}
+
+// ended is the end of a session of which a token came that is Replayed or Foreign.
+func (v Verdict) ended(last State) *Ended {
+	if v == Foreign {
+		return &Ended{Reason: ReasonForeign, Last: last}
+	}
+	return &Ended{Reason: ReasonReplayed, Last: last}
 }
 
 // renew is the refresh itself: lease, question, next generation. It fails with
@@ -221,6 +235,13 @@ type renewal struct {
 // lease given back.
 func (r *renewal) fail(ctx context.Context, cause error) error {
 	var ended *Ended
+	var unclear *Unclear
+	if errors.As(cause, &unclear) {
+		var over bool
+		if r.state, over = r.state.refused(r.w.Now()); over {
+			cause = &Ended{Reason: ReasonRefused, Cause: unclear.Cause}
+		}
+	}
 	if !errors.As(cause, &ended) {
 		var unsure *Unsure
 		// The lease ends by itself when it can't be given back.
@@ -280,13 +301,43 @@ func (r *renewal) insist(ctx context.Context, change func() error) error {
 }
 
 // End ends a session and gives its last state. It is ErrGone when there is none.
-// A store whose answer got lost is asked once more, to know what became of it.
 func End(ctx context.Context, r Records) (State, error) {
+	return end(ctx, r, func(State) error { return nil })
+}
+
+// Logout is End for whoever has a refresh token that is still good at that time. One that
+// was used up ends the session as well, with an [Ended], since it is a replay, or is
+// refused with ErrReplayed where the policy says so. Whoever brings one learns nothing
+// of the session.
+func Logout(ctx context.Context, r Records, token Generation, now time.Time, p Policy) (State, error) {
+	verdict := Over
+	s, err := end(ctx, r, func(s State) error {
+		verdict = s.Judge(token, "", now, p)
+		switch {
+		case verdict == Over:
+			return ErrGone
+		case verdict == Replayed && p.TolerateReplay:
+			return ErrReplayed
+		}
+		return nil
+	})
+	if err == nil && (verdict == Replayed || verdict == Foreign) {
+		return State{}, verdict.ended(s)
+	}
+	return s, err
+}
+
+// end ends a session, unless check has something against that. A store whose answer got
+// lost is asked once more, to know what became of it.
+func end(ctx context.Context, r Records, check func(State) error) (State, error) {
 	var deleted *State // maybe
 	for {
 		s, version, err := r.Load(ctx)
 		if errors.Is(err, ErrGone) && deleted != nil {
 			return *deleted, nil
+		}
+		if err == nil {
+			err = check(s)
 		}
 		if err != nil {
 			return State{}, err

@@ -154,7 +154,7 @@ func newSim(seed uint64) *sim {
 	s.troubles = troubles{
 		any:        s.troubles.any,
 		storeFails: at(10), storeLoses: at(10), storeLags: at(7),
-		unavailable: at(10), unsure: at(7), answerLost: at(7),
+		unavailable: at(10), unsure: at(7), answerLost: at(7), unclear: at(15),
 		judgeFails: at(10), subjectChanges: at(1), responseLost: at(30),
 		crash: at(15), storeDown: at(10), provEnds: at(3), logout: at(3), thief: at(10),
 		reseal: 20,
@@ -166,7 +166,7 @@ func newSim(seed uint64) *sim {
 	if at(1) == 1 {
 		s.storeMax = timeLimit
 	}
-	s.provider.strict = s.chance(70)
+	s.provider.strict, s.provider.vague = s.chance(70), s.chance(30)
 	s.policy = Policy{
 		Lifetime: 24 * time.Hour, Idle: time.Hour, Grace: []time.Duration{2, 10, 45}[s.rng.IntN(3)] * time.Second,
 		Lease: 2*timeLimit + 5*time.Second, TolerateReplay: s.chance(30),
@@ -251,6 +251,12 @@ func (s *sim) presentAtTheEnd() {
 	s.logf("all is well again")
 	s.request(before, true)
 	s.settle()
+	if !s.record.state.Refused.IsZero() && !s.record.gone && (s.provider.ended || s.provider.reused) {
+		s.reach("refused for a minute")
+		s.now += patience + 5*time.Second
+		s.request(before, true)
+		s.settle()
+	}
 	if s.client.token == before && !s.client.lost {
 		s.broken("all is well again, and token %d does not work", before.Number)
 	}
@@ -295,7 +301,7 @@ func TestInAnyOrderOfStepsAndFailuresNoHonestClientLosesItsSessionAndNoRevokedOn
 	// A simulation in which nothing happens proves nothing.
 	for _, what := range []string{
 		"refreshed", "takeover", "token reused after a loss", "gone", "replay", "replay refused", "error", "crash", "stall", "logout",
-		string(ReasonRefused), string(ReasonUnknown), string(ReasonSubject), string(ReasonReplayed),
+		"refused for a minute", "refused, and then not", "ended by a glitch that lasted", string(ReasonRefused), string(ReasonUnknown), string(ReasonSubject), string(ReasonReplayed),
 	} {
 		require.GreaterOrEqual(t, reached[what], 20, "%s: of %v in %v", what, slices.Sorted(maps.Keys(reached)), reached)
 	}

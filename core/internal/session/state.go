@@ -42,6 +42,9 @@ type State struct {
 	// Unsure says that an answer of the provider may have been lost, and with it
 	// the refresh token in the place of ours.
 	Unsure bool `json:"unsure,omitzero"`
+	// Refused is since when the provider has refused every refresh without saying
+	// whether the session is over; zero: its last answer was another.
+	Refused time.Time `json:"refused,omitzero"`
 
 	Tokens
 	Subject string         `json:"subject"` // the provider's; it never changes
@@ -74,6 +77,11 @@ type Policy struct {
 	// TolerateReplay refuses a replayed token without ending its session.
 	TolerateReplay bool
 }
+
+// patience is how long a provider's refusals may be a glitch. A session for which they
+// go on for longer is over: some providers, and proxies before them, have another word
+// than the registered ones for a refresh token that is dead.
+const patience = time.Minute
 
 // End is when a session ends unless it is refreshed before.
 func (s State) End(p Policy) time.Time {
@@ -136,8 +144,17 @@ func (s State) received(tokens Tokens) State {
 	if tokens.RefreshToken != "" {
 		s.RefreshToken, s.RefreshExpires = tokens.RefreshToken, tokens.RefreshExpires
 	}
-	s.Unsure = false
+	s.Unsure, s.Refused = false, time.Time{}
 	return s
+}
+
+// refused is the state after a refusal that may or may not be about the session, and
+// whether it has to count as one that is.
+func (s State) refused(now time.Time) (State, bool) {
+	if s.Refused.IsZero() {
+		s.Refused = now
+	}
+	return s, now.Sub(s.Refused) >= patience
 }
 
 // renewed is the state with the next generation.

@@ -124,9 +124,9 @@ func TestReleasingChangesNothingButTheLeaseAndTheDoubt(t *testing.T) {
 
 func TestWhatTheProvidersAnswerLeavesOutGoesOnBeingGood(t *testing.T) {
 	s := session3().leased("self", epoch, policy)
-	s.Unsure = true
+	s.Unsure, s.Refused = true, epoch
 	sure := s
-	sure.Unsure = false
+	sure.Unsure, sure.Refused = false, time.Time{}
 	later := epoch.Add(2 * time.Hour)
 	for name, row := range map[string]struct{ answer, want Tokens }{
 		"nothing":         {Tokens{}, s.Tokens},
@@ -153,13 +153,13 @@ func TestTheNextGenerationTakesThePlaceOfTheCurrentOne(t *testing.T) {
 // Every release must read what another wrote.
 func TestAStateIsStoredUnderTheseNames(t *testing.T) {
 	s := session3().leased("self", epoch, policy)
-	s.Unsure = true
+	s.Unsure, s.Refused = true, epoch.Add(time.Second)
 	stored, err := json.Marshal(s)
 	require.NoError(t, err)
 	require.Equal(t, `{"created":"2026-01-02T03:04:05.000000006Z","used":"2026-01-02T03:04:05.000000006Z",`+
 		`"current":{"number":3,"secret":"AQIDBA==","salt":"AwUAAAAAAAAAAAAAAAAAAA=="},`+
 		`"previous":{"number":2,"secret":"AQIDBA==","salt":"AgUAAAAAAAAAAAAAAAAAAA=="},`+
-		`"lease":{"holder":"self","until":"2026-01-02T03:04:30.000000006Z"},"unsure":true,`+
+		`"lease":{"holder":"self","until":"2026-01-02T03:04:30.000000006Z"},"unsure":true,"refused":"2026-01-02T03:04:06.000000006Z",`+
 		`"refresh_token":"R1","refresh_expires":"2026-01-02T04:04:05.000000006Z",`+
 		`"subject":"s","content":{"a":1}}`, string(stored))
 	var loaded State

@@ -21,8 +21,20 @@ type flight struct {
 	loaded   bool
 	lease    Lease  // that it wrote last
 	received string // from the provider, since then
+	heard    verdict
+	heardAt  time.Time
 	logout   bool
 }
+
+// verdict is what the provider has said to a flight last.
+type verdict int
+
+const (
+	_ verdict = iota
+	saidYes
+	saidNo      // the session is over
+	saidUnclear // no, and not why
+)
 
 func (f *flight) Load(ctx context.Context) (State, int64, error) {
 	var state State
@@ -95,6 +107,9 @@ func (f *flight) Ask(_ context.Context, state State) (Answer, error) {
 		f.sleep(s.latency(timeLimit))
 		s.trouble()
 		return nil, &Unsure{Cause: errProvider}
+	case s.chance(s.troubles.unclear):
+		f.sleep(s.latency(timeLimit))
+		return nil, f.refused(true)
 	}
 	lost := s.chance(s.troubles.answerLost)
 	var tokens Tokens
@@ -109,10 +124,20 @@ func (f *flight) Ask(_ context.Context, state State) (Answer, error) {
 		s.trouble()
 		return nil, &Unsure{Cause: errProvider}
 	case !good:
-		return nil, &Ended{Reason: ReasonRefused, Cause: errProvider}
+		return nil, f.refused(s.provider.vague)
 	}
-	f.received = tokens.RefreshToken
+	f.received, f.heard = tokens.RefreshToken, saidYes
 	return &answer{f, tokens}, nil
+}
+
+// refused is the error of a provider that says no.
+func (f *flight) refused(vague bool) error {
+	if vague {
+		f.heard, f.heardAt = saidUnclear, f.Now()
+		return &Unclear{Cause: errProvider}
+	}
+	f.heard = saidNo
+	return &Ended{Reason: ReasonRefused, Cause: errProvider}
 }
 
 type answer struct {
