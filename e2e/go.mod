@@ -3,6 +3,7 @@ module github.com/oidcgate/oidcgate/e2e
 go 1.26.0
 
 require (
+	github.com/coreos/go-oidc/v3 v3.21.0
 	github.com/go-chi/chi/v5 v5.5.0
 	github.com/gofiber/fiber/v3 v3.1.0
 	github.com/oidcgate/oidcgate/chiauth v0.1.0

@@ -24,6 +24,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/oidcgate/oidcgate/e2e/internal/clients"
 	"github.com/oidcgate/oidcgate/e2e/internal/contract"
 	"github.com/oidcgate/oidcgate/e2e/internal/harness"
 	"github.com/oidcgate/oidcgate/e2e/internal/providers"
@@ -31,7 +32,7 @@ import (
 
 // suites are all there are, in the order in which they run.
 func suites() []harness.Suite {
-	return slices.Concat(contract.Suites())
+	return slices.Concat(contract.Suites(), clients.Suites())
 }
 
 func main() {

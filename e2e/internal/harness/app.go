@@ -36,6 +36,7 @@ var routes = []route{
 	{path: "/hello", optional: true},
 	{path: "/me"},
 	{path: "/mail", needs: []core.Constraint{core.Scope("email")}},
+	{path: "/contact", needs: []core.Constraint{core.Scope("profile", "email")}},
 	{path: "/admin", needs: []core.Constraint{core.Role("admin")}},
 	{path: "/other", needs: []core.Constraint{core.Claim("resource_access.other.roles", "admin")}},
 }
@@ -152,6 +153,9 @@ func serveChi(auth *core.Auth, listener net.Listener) func() {
 	}
 	root := chi.NewRouter()
 	root.Mount("/api", api)
+	for _, e := range auth.RootEndpoints() {
+		root.Method(http.MethodGet, e.Path, e.Handler)
+	}
 	return serveHTTP(root, listener)
 }
 
@@ -164,6 +168,9 @@ func serveStd(auth *core.Auth, listener net.Listener) func() {
 			guard = stdauth.Optional
 		}
 		mux.Handle("GET /api"+r.path, guard(auth, r.needs...)(http.HandlerFunc(whoami)))
+	}
+	for _, e := range auth.RootEndpoints() {
+		mux.Handle("GET "+e.Path, e.Handler)
 	}
 	return serveHTTP(mux, listener)
 }
@@ -184,6 +191,9 @@ func serveFiber(auth *core.Auth, listener net.Listener) func() {
 			guard = fiberauth.Optional
 		}
 		api.Get(r.path, guard(auth, r.needs...), fiberauth.Handler(http.HandlerFunc(whoami)))
+	}
+	for _, e := range auth.RootEndpoints() {
+		app.Get(e.Path, fiberauth.Handler(e.Handler))
 	}
 	go app.Listener(listener, fiber.ListenConfig{DisableStartupMessage: true})
 	return func() {

@@ -106,7 +106,7 @@ func (f field) filled(who Person) string {
 // refuses tells whether a button says no.
 func (f field) refuses() bool {
 	said := strings.ToLower(f.name + " " + f.value)
-	for _, no := range []string{"cancel", "abort", "den"} {
+	for _, no := range []string{"cancel", "abort", "den", "refus"} {
 		if strings.Contains(said, no) {
 			return true
 		}

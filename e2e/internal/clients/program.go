@@ -1,0 +1,55 @@
+package clients
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"time"
+)
+
+// programTimeout is what all steps of a program may take.
+const programTimeout = 3 * time.Minute
+
+// command makes a program that is told the target.
+func (s *suite) command(ctx context.Context, args []string) *exec.Cmd {
+	told, _ := json.Marshal(s.target) // texts and numbers
+	command := exec.CommandContext(ctx, args[0], args[1:]...)
+	command.Env = append(os.Environ(), "E2E_TARGET="+string(told))
+	return command
+}
+
+// run runs a program, and reports the steps that it writes: {"name": …} for one that
+// passed, {"name": …, "error": …} for one that failed.
+func (s *suite) run(ctx context.Context, name string, args []string) error {
+	ctx, cancel := context.WithTimeout(ctx, programTimeout)
+	defer cancel()
+	command := s.command(ctx, args)
+	var errorOutput bytes.Buffer
+	command.Stderr = &errorOutput
+	output, err := command.Output()
+	if err != nil {
+		err = fmt.Errorf("%s: %w\n%s", name, err, &errorOutput)
+	}
+	for steps := json.NewDecoder(bytes.NewReader(output)); ; {
+		var step struct{ Name, Error string }
+		if end := steps.Decode(&step); end == io.EOF {
+			return err
+		} else if end != nil {
+			return errors.Join(err, fmt.Errorf("%s writes what is no step: %w", name, end))
+		}
+		s.Step(ctx, name+" "+step.Name, func(context.Context) error { return failure(step.Error) })
+	}
+}
+
+// failure is an error with a text, nil for "".
+func failure(text string) error {
+	if text == "" {
+		return nil
+	}
+	return errors.New(text)
+}

@@ -1,0 +1,125 @@
+// oauth4webapi, which checks every answer by the letter of its RFC, as a client and
+// as a resource server.
+import assert from 'node:assert/strict'
+import * as oauth from 'oauth4webapi'
+import { at, decide, redirectURI, refused, scopes, target, signIn, step } from './steps.mjs'
+
+const { broker } = target
+
+const http = { [oauth.allowInsecureRequests]: true } // the suite is on loopback
+const client = { client_id: target.client_id }
+const anyone = oauth.None()
+
+// configure is for an application whose routes are below api, and its provider.
+async function configure(api, provider, algorithm) {
+  const issuer = new URL(broker ? api : provider)
+  const found = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, { ...http, algorithm }))
+  return {
+    ...found,
+    issuer: provider, // it is the provider that answers a login
+    authorization_endpoint: `${api}/auth/v2/login`,
+    token_endpoint: `${api}/auth/v2/token`,
+    device_authorization_endpoint: `${api}/auth/v2/device`,
+    userinfo_endpoint: `${api}/auth/v2/userinfo`,
+  }
+}
+
+let server // where the client logs in
+let tokens // of the user
+
+for (const algorithm of broker ? ['oauth2', 'oidc'] : ['oidc']) {
+  await step(`finds the issuer by ${algorithm} discovery and is configured`, async () => {
+    server = await configure(target.api, target.provider, algorithm)
+  })
+}
+
+async function login(scope = 'openid profile email') {
+  const verifier = oauth.generateRandomCodeVerifier()
+  const state = oauth.generateRandomState()
+  const nonce = broker ? undefined : oauth.generateRandomNonce()
+  const url = new URL(server.authorization_endpoint)
+  url.search = new URLSearchParams({
+    client_id: client.client_id,
+    redirect_uri: redirectURI,
+    response_type: 'code',
+    scope,
+    code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
+    code_challenge_method: 'S256',
+    state,
+    ...(nonce && { nonce }),
+  })
+  const answer = oauth.validateAuthResponse(server, client, await signIn(url.href), state)
+  const response = await oauth.authorizationCodeGrantRequest(server, client, anyone, answer, redirectURI, verifier, http)
+  if (broker) return oauth.processAuthorizationCodeResponse(server, client, response)
+  const got = await oauth.processAuthorizationCodeResponse(server, client, response, { expectedNonce: nonce, requireIdToken: true })
+  await oauth.validateApplicationLevelSignature(server, response, http)
+  return got
+}
+
+await step('signs in by code, and checks the ID token where there is one', async () => {
+  tokens = await login()
+  assert.equal(oauth.getValidatedIdTokenClaims(tokens)?.sub, broker ? undefined : target.user.sub)
+})
+
+async function refresh(token, scope) {
+  const response = await oauth.refreshTokenGrantRequest(server, client, anyone, token, {
+    ...http, additionalParameters: scope ? { scope } : {},
+  })
+  return oauth.processRefreshTokenResponse(server, client, response)
+}
+
+await step('refreshes, and for fewer scopes too', async () => {
+  tokens = await refresh(tokens.refresh_token)
+  const fewer = await refresh(tokens.refresh_token, 'openid')
+  assert.equal(scopes(fewer), 'openid')
+  tokens = await refresh(fewer.refresh_token ?? tokens.refresh_token)
+  assert.equal(scopes(tokens), 'email openid profile')
+})
+
+await step('reads the error of a refresh', async () => {
+  const error = await refused(() => refresh('made up'))
+  assert.deepEqual([error.constructor, error.status, error.error], [oauth.ResponseBodyError, 400, 'invalid_grant'])
+})
+
+const info = async (token) => oauth.processUserInfoResponse(server, client, target.user.sub,
+  await oauth.userInfoRequest(server, client, token, http))
+
+await step('reads userinfo', async () => {
+  assert.equal((await info(tokens.access_token)).preferred_username, target.user.preferred_username)
+})
+
+await step("reads userinfo's challenge", async () => {
+  const error = await refused(() => info('made.up.token'))
+  assert.ok(error instanceof oauth.WWWAuthenticateChallengeError, error)
+  assert.equal(error.cause[0].parameters.error, 'invalid_token')
+})
+
+const poll = async (device) => oauth.processDeviceCodeResponse(server, client,
+  await oauth.deviceCodeGrantRequest(server, client, anyone, device.device_code, http))
+
+await step('logs a device in: pending, approved, used up', async () => {
+  const device = await oauth.processDeviceAuthorizationResponse(server, client,
+    await oauth.deviceAuthorizationRequest(server, client, anyone, { scope: 'openid profile email' }, http))
+  assert.equal((await refused(() => poll(device))).error, 'authorization_pending')
+  await decide(device, 'approve')
+  const got = await poll(device)
+  assert.equal((await info(got.access_token)).preferred_username, target.user.preferred_username)
+  assert.equal((await refused(() => poll(device))).error, 'invalid_grant')
+})
+
+// arrives is a resource server that knows the broker's issuer URL alone.
+async function arrives(request, issuer, audience) {
+  const found = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, http))
+  return oauth.validateJwtAccessToken(found, request, audience, http)
+}
+
+if (broker) {
+  await step('a resource server verifies access tokens as RFC 9068 says', async () => {
+    const issuer = new URL(target.api)
+    const request = new Request(at('/me'), { headers: { authorization: `Bearer ${tokens.access_token}` } })
+    const claims = await arrives(request, issuer, target.audience)
+    assert.equal(claims.sub, target.user.sub)
+    const error = await refused(() => arrives(request, issuer, 'somebody else'))
+    assert.match(error.message, /"aud"/)
+  })
+}

@@ -1,0 +1,60 @@
+// What the clients in this folder share: what they are told, a person who signs in, and
+// the report of a step.
+import assert from 'node:assert/strict'
+
+// target is the application, and who signs in there.
+export const target = JSON.parse(process.env.E2E_TARGET)
+export const at = (path) => target.api + path
+
+// redirectURI is the client's own. Nobody listens there: the person's browser stops
+// before it.
+export const redirectURI = 'http://127.0.0.1:49153/after-login'
+
+// step reports how one step went, as a line of JSON.
+export async function step(name, run) {
+  let error
+  try {
+    await run()
+  } catch (e) {
+    error = explain(e)
+  }
+  console.log(JSON.stringify({ name, error }))
+}
+
+// explain keeps to the errors' own words: what they carry beside them may be an
+// answer with its tokens.
+function explain(error) {
+  const words = []
+  for (let e = error; e instanceof Error; e = e.cause) {
+    words.push([e.name, e.message, e.error, e.error_description].filter(Boolean).join(' '))
+  }
+  return (words.join(', because of ') || String(error)).replaceAll(/\s+/g, ' ')
+}
+
+// signIn has a person sign in at a login URL, and gives the URL of the answer.
+export async function signIn(url) {
+  return new URL(await person('sign-in', { url }))
+}
+
+// decide has a person approve or refuse a device.
+export async function decide(device, decision) {
+  await person('device', { uri: device.verification_uri, code: device.user_code, decision })
+}
+
+async function person(does, query) {
+  const answer = await fetch(`${target.person}/${does}?${new URLSearchParams(query)}`)
+  const text = await answer.text()
+  assert.equal(answer.status, 200, text)
+  return text
+}
+
+// refused runs what must fail, and gives the error.
+export async function refused(run) {
+  const nothing = Symbol()
+  const error = await Promise.resolve(run()).then(() => nothing, (error) => error)
+  assert.notEqual(error, nothing, 'nothing was refused')
+  return error
+}
+
+// scopes are those of a token answer, in order.
+export const scopes = (tokens) => tokens.scope.split(' ').sort().join(' ')
