@@ -60,7 +60,7 @@ func New(config Config) (*Auth, error) {
 	a.states = seal.New("login state"+login, secrets)
 	a.nonces = seal.New("login nonce"+login, secrets)
 	a.provider = newProvider(config, a.life)
-	a.verifier = providerVerifier(config, a.provider.keys)
+	a.verifier = a.provider.verifier
 	a.trust = &trust{own: a.verifier, cache: newTokenCache(config.CacheSize), now: config.Now}
 	if config.Broker != nil {
 		if a.broker, err = newBroker(a, secrets); err != nil {

@@ -52,6 +52,7 @@ type provider struct {
 	http     *httpx.Client
 	metadata *document[metadata]
 	keys     *document[jose.KeySet]
+	verifier *verifier // of what it has signed
 }
 
 func newProvider(config Config, life *life) *provider {
@@ -64,6 +65,7 @@ func newProvider(config Config, life *life) *provider {
 		name: "key set", down: errDown, load: p.loadKeys, replace: jose.KeySet.Replace,
 		now: config.Now, life: life, logger: config.Logger,
 	}
+	p.verifier = providerVerifier(config, p.keys)
 	return p
 }
 

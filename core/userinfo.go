@@ -3,9 +3,12 @@ package core
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/go-json-experiment/json"
+	"github.com/oidcgate/oidcgate/core/internal/httpx"
 	"github.com/oidcgate/oidcgate/core/internal/session"
 )
 
@@ -155,9 +158,12 @@ func (p *provider) userinfo(ctx context.Context, raw, subject string) (map[strin
 	case err != nil:
 		return nil, err
 	}
-	var claims map[string]any
-	if json.Unmarshal(body, &claims) != nil {
-		return nil, nonsense.from(errors.New("it is not a JSON object; a signed or encrypted one is not supported"))
+	claims, err := p.readUserinfo(ctx, body)
+	var unavailable *Error
+	if errors.As(err, &unavailable) { // the keys can't be had
+		return nil, unavailable
+	} else if err != nil {
+		return nil, nonsense.from(err)
 	}
 	// Nonsense about nobody is not yet about somebody else.
 	if about, _ := claims["sub"].(string); about == "" {
@@ -166,4 +172,28 @@ func (p *provider) userinfo(ctx context.Context, raw, subject string) (map[strin
 		return nil, nonsense.from(errOtherSubject)
 	}
 	return claims, nil
+}
+
+// readUserinfo reads a userinfo answer: a JSON object, or a JWT whose claims these are
+// (OpenID Connect Core 5.3.2). A provider that is set up to sign does so whatever is
+// asked for.
+func (p *provider) readUserinfo(ctx context.Context, body []byte) (map[string]any, error) {
+	text := strings.TrimSpace(string(body))
+	switch {
+	case strings.HasPrefix(text, "{"):
+		var claims map[string]any
+		if json.Unmarshal(body, &claims) != nil {
+			return nil, errors.New("it is not a JSON object")
+		}
+		return claims, nil
+	case strings.Count(text, ".") == 4:
+		return nil, errors.New("it is encrypted, which is not supported: switch that off for this client at the provider")
+	case strings.Count(text, ".") == 2:
+		c, err := p.verifier.verify(ctx, text, fromProvider, httpx.MaxBody, p.verifier.ofIssuer, p.verifier.timely, p.verifier.forClient)
+		if err != nil {
+			return nil, fmt.Errorf("it is signed, and: %w", err)
+		}
+		return c.claims.all(), nil
+	}
+	return nil, errors.New("it is neither a JSON object nor a JWT")
 }

@@ -323,6 +323,15 @@ func meantFor(audiences []string) check {
 	}
 }
 
+// forClient makes sure that something the provider has signed for one client, and that
+// is no access token, is for us.
+func (v *verifier) forClient(c *candidate) error {
+	if !slices.Contains(c.claims.Audience, v.config.ClientID) {
+		return otherAudience(c.claims)
+	}
+	return nil
+}
+
 // issuedForUs checks who an ID token is for (OpenID Connect Core 3.1.3.7, 3 to
 // 5) and about.
 func (v *verifier) issuedForUs(c *candidate) error {
