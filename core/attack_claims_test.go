@@ -235,23 +235,6 @@ func TestClaimsOfATokenAreReadStrictly(t *testing.T) {
 	}
 }
 
-// A token that stands for no user may be a machine's. Without anything that
-// makes it an access token it may as well be another thing that providers sign
-// for a client, and send through browsers.
-func TestATokenWithoutASubjectMustSayThatItIsAnAccessToken(t *testing.T) {
-	x := newTarget(t, "EdDSA")
-	for _, sub := range []any{nil, json.RawMessage("null"), ""} {
-		for _, claims := range []map[string]any{{"scope": "a"}, {"scope": nil, "scp": []string{"a"}}, {"scope": nil, "typ": "Bearer"}} {
-			claims["sub"] = sub
-			require.Empty(t, x.requireAccepted(t, x.token(t, x.header(), x.claims(claims))).Subject())
-		}
-		for _, claims := range []map[string]any{{"scope": nil}, {"scope": ""}, {"scope": []string{}}, {"scope": nil, "typ": "JWT"}, {"scope": nil, "token_introspection": map[string]any{"scope": "a"}}} {
-			claims["sub"] = sub
-			x.requireRefused(t, x.token(t, x.header(), x.claims(claims)))
-		}
-	}
-}
-
 // At its edges the leeway is what the contract says, to the nanosecond.
 func TestTimesHoldToTheNanosecond(t *testing.T) {
 	for _, leeway := range []time.Duration{30 * time.Second, 5 * time.Second, -1} {

@@ -221,7 +221,7 @@ func newBroker(a *Auth, secrets [][]byte) (*broker, error) {
 func (b *broker) verifier() *verifier {
 	return &verifier{
 		config: b.config, issuer: newIssuerName(b.config.PublicURL), keys: publicKeys{b.keys}, thumbprints: true,
-		audience: meantFor([]string{b.Audience}),
+		audience: audience{names: []string{b.Audience}},
 		// Where else a provider may have its roles, Identify may have put anything.
 		roles: roleClaims{"roles"}.in,
 	}

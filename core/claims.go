@@ -25,6 +25,7 @@ type claims struct {
 	AuthTime  numericDate // auth_time
 
 	Type            string    // typ
+	Use             string    // token_use, of some providers
 	AuthorizedParty string    // azp
 	ClientID        string    // client_id
 	Scope           scopeList // scope
@@ -131,6 +132,8 @@ func (c *claims) readMember(name []byte, decoder *jsontext.Decoder) (err error) 
 		err = c.AuthTime.readAny(decoder)
 	case "typ":
 		c.Type, err = readText(decoder)
+	case "token_use":
+		c.Use, err = readText(decoder)
 	case "azp":
 		c.AuthorizedParty, err = readText(decoder)
 	case "client_id":

@@ -112,8 +112,8 @@ type Config struct {
 	// Audiences are the values of which the aud of the provider's access tokens
 	// must hold one. With a Broker that concerns the tokens that are exchanged;
 	// guards there go by Broker.Audience.
-	// nil: tokens must be meant for ClientID, by aud or, where a provider
-	// leaves aud out, by azp or client_id.
+	// nil: ClientID must be in aud, or be azp or client_id, and the token must say that
+	// it is an access token, since ID tokens are meant for ClientID as well.
 	Audiences []string
 	// InsecureAcceptAnyAudience takes tokens that the provider issued for
 	// anybody else's application as well: whoever runs one of those can then
@@ -144,7 +144,8 @@ type Config struct {
 	// asking it about each (RFC 7662); its answer counts for a minute, and never
 	// longer than the token is good, a refusal for ten seconds; with a negative
 	// CacheSize it is asked at each request. Of a provider that has no
-	// introspection_endpoint such tokens are answered 503. Without a Broker only.
+	// introspection_endpoint such tokens are answered 503. A valid JWT of the provider's
+	// that leaves out sub or aud is asked about, too. Without a Broker only.
 	Introspection bool
 	// CacheSize is how many bytes of memory verified tokens may take, so that
 	// another request with the same token costs next to nothing. One of 1 KiB

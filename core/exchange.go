@@ -3,7 +3,6 @@ package core
 import (
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -34,9 +33,6 @@ func (a *Auth) exchangeGrant(_ http.ResponseWriter, r *http.Request, p params) (
 		return tokenBody{}, "", subjectTokenError(err)
 	}
 	subject := c.claims
-	if err := a.checkSubject(c); err != nil {
-		return tokenBody{}, "", err
-	}
 	if err := wanted.within(subject.scopes()); err != nil {
 		return tokenBody{}, subject.Subject, err
 	}
@@ -59,28 +55,6 @@ func (a *Auth) exchangeGrant(_ http.ResponseWriter, r *http.Request, p params) (
 	body := a.tokenBody(tokenAnswer{AccessToken: minted, Scope: strings.Join(who.Scopes, " "), expires: expires.Truncate(time.Second)})
 	body.IssuedTokenType = string(oidc.AccessTokenType)
 	return body, subject.Subject, nil
-}
-
-// checkSubject refuses good tokens that must not become one of ours.
-func (a *Auth) checkSubject(c *candidate) error {
-	subject, refuse := c.claims, ErrInvalidRequest.because
-	if usableSubject(subject.Subject) != nil {
-		return refuse("The subject_token has no subject: it stands for no user.")
-	}
-	if subject.Confirmation {
-		return refuse("The subject_token is bound to a key of its sender, and ours would not be.")
-	}
-	// ID tokens go through browsers and logs, and are meant for our client id as
-	// well. Where that is all we go by, something must say that this is none.
-	isAccessToken := strings.HasSuffix(strings.ToLower(c.jws.Header.Type), "at+jwt") ||
-		subject.Type == "Bearer" || len(subject.scopes()) > 0
-	named := slices.ContainsFunc(subject.Audience, func(audience string) bool {
-		return audience != a.config.ClientID && slices.Contains(a.config.Audiences, audience)
-	})
-	if !named && !isAccessToken {
-		return refuse("The subject_token might be an ID token: it has neither a scope nor the type of an access token.")
-	}
-	return nil
 }
 
 // readExchange reads what kind of token is wanted, and for what (RFC 8693 2.1).

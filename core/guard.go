@@ -145,9 +145,9 @@ func tokenError(err error) error {
 	var e *Error
 	if !errors.As(err, &e) {
 		refused := ErrInvalidToken.because(sentence(err))
-		var s strange
-		if errors.As(err, &s) {
-			refused = refused.from(errors.New(s.detail))
+		var elsewhere misdirected
+		if errors.As(err, &elsewhere) {
+			refused = refused.from(errors.New(elsewhere.detail))
 		}
 		return refused
 	}

@@ -35,3 +35,18 @@ func echoes(text, value string) bool {
 	}
 	return false
 }
+
+// excerpt is a stranger's text as a log repeats it: quoted, not too long, and in
+// characters that no log has to escape, which would make them several times as long.
+func excerpt(text string) string {
+	shown := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || r == '"' || r == '\\' {
+			return '?'
+		}
+		return r
+	}, text[:min(len(text), maxForeignText)])
+	if len(text) > maxForeignText {
+		shown += "..."
+	}
+	return `"` + shown + `"`
+}

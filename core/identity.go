@@ -273,10 +273,16 @@ func identityError(cause error) error {
 // for providers that don't keep it.
 const maxSubject = 1 << 10
 
-// usableSubject keeps out what a store can't look a session up by.
+// usableSubject keeps out what stands for no user, or what a store can't look a session
+// up by.
 func usableSubject(subject string) error {
-	if subject == "" || len(subject) > maxSubject || strings.ContainsFunc(subject, unicode.IsControl) {
-		return ErrProvider.because("The provider gave a subject that can't be used.")
+	switch {
+	case subject == "":
+		return errors.New("is missing")
+	case len(subject) > maxSubject:
+		return errors.New("is too long")
+	case strings.ContainsFunc(subject, unicode.IsControl):
+		return errors.New("has a control character")
 	}
 	return nil
 }

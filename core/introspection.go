@@ -109,7 +109,6 @@ func (i *introspection) judge(body []byte) (*claims, error) {
 	var state struct {
 		Active bool   `json:"active"`
 		Type   string `json:"token_type"`
-		Use    string `json:"token_use"` // of some providers
 	}
 	if err := json.Unmarshal(body, &state); err != nil {
 		return nil, errIntrospection.from(errors.New("the answer is not a JSON object that says whether the token is active"))
@@ -122,12 +121,7 @@ func (i *introspection) judge(body []byte) (*claims, error) {
 	default:
 		return nil, errors.New("the provider says that the token is no bearer token")
 	}
-	switch strings.ToLower(state.Use) {
-	case "", "access", "access_token":
-	default:
-		return nil, errors.New("the provider says that the token is not an access token")
-	}
-	c := &candidate{now: i.auth.now()}
+	c := &candidate{now: i.auth.now(), declared: state.Type != ""}
 	var err error
 	if c.claims, err = parseClaims(body); err != nil {
 		return nil, errIntrospection.from(err)
@@ -136,18 +130,14 @@ func (i *introspection) judge(body []byte) (*claims, error) {
 	if c.claims.Issuer != "" && !own.issuer.names(c.claims) {
 		return nil, otherIssuer(c.claims)
 	}
-	for _, check := range []check{own.timely, noOtherToken, own.audience} {
-		if err := check(c); err != nil {
-			return nil, err
-		}
+	if err := c.passes(own.timely, own.isAccessToken); err != nil {
+		return nil, err
 	}
 	return c.claims, nil
 }
 
-// isToken68 reports whether a text can be a bearer token (RFC 6750 2.1).
-func isToken68(raw string) bool {
-	rest := strings.TrimRight(raw, "=")
-	return rest != "" && !strings.ContainsFunc(rest, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._~+/", r)
-	})
+// canBeToken reports whether a text can be an access token (RFC 6749 A.12), as it is sent
+// in a header.
+func canBeToken(raw string) bool {
+	return !strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r > '~' })
 }

@@ -76,21 +76,25 @@ func TestAnIntrospectionAnswerIsHeldAgainstTheSameRulesAsAToken(t *testing.T) {
 	a := newApp(t, provider, introspecting, func(c *core.Config) { c.CacheSize = -1 })
 	now := a.clock.Now().Unix()
 	for body, refused := range map[string]error{
-		`{"active":true,"sub":"alice","aud":"app"}`:                                  nil,
-		`{"active":true,"sub":"alice","client_id":"app"}`:                            nil,
-		`{"active":true,"sub":"alice","aud":["x","app"],"exp":NOW+1}`:                nil,
-		`{"active":true,"sub":"alice","aud":"app","iss":"ISSUER"}`:                   nil,
-		`{"active":true,"sub":"alice","aud":"app","iss":"https://evil.example.org"}`: core.ErrInvalidToken,
-		`{"active":true,"sub":"alice","aud":"other"}`:                                core.ErrInvalidToken,
-		`{"active":true,"sub":"alice","client_id":"other"}`:                          core.ErrInvalidToken,
-		`{"active":true,"sub":"alice"}`:                                              core.ErrInvalidToken,
-		`{"active":true,"sub":"alice","aud":"app","exp":NOW-31}`:                     core.ErrInvalidToken,
-		`{"active":true,"sub":"alice","aud":"app","nbf":NOW+32}`:                     core.ErrInvalidToken,
-		`{"active":true,"sub":"alice","aud":"app","exp":"never"}`:                    core.ErrUnavailable,
-		`{"active":false,"sub":"alice","aud":"app"}`:                                 core.ErrInvalidToken,
-		`{"sub":"alice","aud":"app"}`:                                                core.ErrInvalidToken,
-		`{"active":"true","sub":"alice","aud":"app"}`:                                core.ErrUnavailable,
-		`{"active":true,"active":false,"aud":"app"}`:                                 core.ErrUnavailable,
+		`{"active":true,"scope":"a","sub":"alice","aud":"app"}`:                                  nil,
+		`{"active":true,"scope":"a","sub":"alice","client_id":"app"}`:                            nil,
+		`{"active":true,"sub":"alice","aud":"app"}`:                                              core.ErrInvalidToken,
+		`{"active":true,"scope":"a","sub":"alice","aud":["other","account"],"azp":"app"}`:        nil,
+		`{"active":true,"scope":"a","aud":"app"}`:                                                core.ErrInvalidToken,
+		`{"active":true,"scope":"a","sub":"a\u0000","aud":"app"}`:                                core.ErrInvalidToken,
+		`{"active":true,"scope":"a","sub":"alice","aud":["x","app"],"exp":NOW+1}`:                nil,
+		`{"active":true,"scope":"a","sub":"alice","aud":"app","iss":"ISSUER"}`:                   nil,
+		`{"active":true,"scope":"a","sub":"alice","aud":"app","iss":"https://evil.example.org"}`: core.ErrInvalidToken,
+		`{"active":true,"scope":"a","sub":"alice","aud":"other"}`:                                core.ErrInvalidToken,
+		`{"active":true,"scope":"a","sub":"alice","client_id":"other"}`:                          core.ErrInvalidToken,
+		`{"active":true,"scope":"a","sub":"alice"}`:                                              core.ErrInvalidToken,
+		`{"active":true,"scope":"a","sub":"alice","aud":"app","exp":NOW-31}`:                     core.ErrInvalidToken,
+		`{"active":true,"scope":"a","sub":"alice","aud":"app","nbf":NOW+32}`:                     core.ErrInvalidToken,
+		`{"active":true,"scope":"a","sub":"alice","aud":"app","exp":"never"}`:                    core.ErrUnavailable,
+		`{"active":false,"sub":"alice","aud":"app"}`:                                             core.ErrInvalidToken,
+		`{"sub":"alice","aud":"app"}`:                                                            core.ErrInvalidToken,
+		`{"active":"true","sub":"alice","aud":"app"}`:                                            core.ErrUnavailable,
+		`{"active":true,"scope":"a","active":false,"aud":"app"}`:                                 core.ErrUnavailable,
 		`[]`:     core.ErrUnavailable,
 		`null`:   core.ErrInvalidToken,
 		`<html>`: core.ErrUnavailable,
@@ -105,7 +109,7 @@ func TestAnIntrospectionAnswerIsHeldAgainstTheSameRulesAsAToken(t *testing.T) {
 func TestAnIntrospectionAnswerCountsNoLongerThanItsToken(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
 	a := newApp(t, provider, introspecting)
-	introspects(provider, `{"active":true,"sub":"alice","aud":"app","exp":`+decimal(a.clock.Now().Unix()+10)+`}`)
+	introspects(provider, `{"active":true,"scope":"a","sub":"alice","aud":"app","exp":`+decimal(a.clock.Now().Unix()+10)+`}`)
 	for range 2 {
 		_, err := a.auth.Verify(t.Context(), "an-opaque-token")
 		require.NoError(t, err)
@@ -149,7 +153,7 @@ func TestStrangersCannotOverwhelmTheProviderWithOpaqueTokens(t *testing.T) {
 	_, err := a.auth.Verify(t.Context(), provider.AccessToken(t, "alice"))
 	require.NoError(t, err)
 	before := provider.Requests(oidctest.IntrospectPath)
-	for _, raw := range []string{"a b", "a\nb", "é", "a,b", "=", "a=b", strings.Repeat("a", 16<<10+1), "a.b.c", "eyJhbGciOiJub25lIn0.e30.x"} {
+	for _, raw := range []string{"a b", "a\nb", "a\x00b", "é", "a\u00a0b", strings.Repeat("a", 16<<10+1), "eyJhbGciOiJub25lIn0.e30.x", "eyJhbGciOiJSUzI1NiJ9.e30.eA", "eyJhbGciOjF9.e30.eA"} {
 		_, err := a.auth.Verify(t.Context(), raw)
 		require.ErrorIs(t, err, core.ErrInvalidToken, raw)
 	}
@@ -194,7 +198,7 @@ func TestStrangersCannotOverwhelmTheProviderWithOpaqueTokens(t *testing.T) {
 	}
 	require.Equal(t, 32+256+1, provider.Requests(oidctest.IntrospectPath)-before)
 	a.clock.Add(10 * time.Second)
-	introspects(provider, `{"active":true,"sub":"alice","aud":"app"}`)
+	introspects(provider, `{"active":true,"scope":"a","sub":"alice","aud":"app"}`)
 	_, err = a.auth.Verify(t.Context(), "another-made-up")
 	require.NoError(t, err)
 }
@@ -212,11 +216,14 @@ func TestAnIntrospectedTokenOfAnotherKindIsRefused(t *testing.T) {
 		`"token_type":"DPoP","cnf":{"jkt":"x"}`:                        true,
 		`"token_use":"refresh_token"`:                                  true,
 		`"token_use":"id"`:                                             true,
-		`"typ":"Refresh"`:                                              true,
-		`"typ":"Offline"`:                                              true,
-		`"typ":"ID"`:                                                   true,
-		`"nonce":"n","at_hash":"h"`:                                    true,
-		`"events":{}`:                                                  true,
+		`"scope":"a","token_use":"refresh"`:                            true,
+		`"token_type":"Bearer","cnf":{"x5t#S256":"x"}`:                 true,
+		`"jti":"1"`:                 true,
+		`"typ":"Refresh"`:           true,
+		`"typ":"Offline"`:           true,
+		`"typ":"ID"`:                true,
+		`"nonce":"n","at_hash":"h"`: true,
+		`"events":{}`:               true,
 	} {
 		introspects(provider, `{"active":true,"sub":"alice","aud":"app",`+member+`}`)
 		_, err := a.auth.Verify(t.Context(), "an-opaque-token")

@@ -60,7 +60,7 @@ func (a *Auth) newFurtherIssuer(issuer Issuer, own *verifier) *furtherIssuer {
 		},
 	}
 	if issuer.Audiences != nil {
-		f.verifier.audience = meantFor(issuer.Audiences)
+		f.verifier.audience.names, f.verifier.audience.anybody = issuer.Audiences, false
 	}
 	return f
 }
@@ -117,10 +117,10 @@ func (a *Auth) findKeys(ctx context.Context, issuer string) (string, error) {
 		return "", nonsense("it is not a JSON object")
 	}
 	if m.Issuer != issuer {
-		return "", nonsense("it is of issuer %.200q: %w", m.Issuer, errOtherIssuer)
+		return "", nonsense("it is of issuer %s: %w", excerpt(m.Issuer), errOtherIssuer)
 	}
 	if err := checkURL(m.KeysURL, a.config.InsecureProviderHTTP); err != nil {
-		return "", nonsense("its jwks_uri %.200q %w", m.KeysURL, err)
+		return "", nonsense("its jwks_uri %s %w", excerpt(m.KeysURL), err)
 	}
 	// A provider's keys may be at another host, as Google's are, if that is none which
 	// this machine alone can reach. A peer's have no reason to.
@@ -128,7 +128,7 @@ func (a *Auth) findKeys(ctx context.Context, issuer string) (string, error) {
 	home, errHome := url.Parse(issuer)
 	elsewhere := errors.Join(errKeys, errHome) != nil || origin(keys) != origin(home)
 	if elsewhere && (a.broker != nil || isLoopback(keys.Hostname())) {
-		return "", nonsense("its jwks_uri %.200q is at another host", m.KeysURL)
+		return "", nonsense("its jwks_uri %s is at another host", excerpt(m.KeysURL))
 	}
 	return m.KeysURL, nil
 }

@@ -93,7 +93,7 @@ func (b *broker) begin(ctx context.Context, answer tokenAnswer, id *claims, want
 		return tokenBody{}, "", ErrProvider.because("The provider gave no ID token.")
 	}
 	if err := usableSubject(e.subject); err != nil {
-		return tokenBody{}, "", err
+		return tokenBody{}, "", ErrProvider.because("The provider gave a subject that can't be used.").from(err)
 	}
 	e.dropForeignAccess()
 	if e.granted == "" && e.access != nil {

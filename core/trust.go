@@ -22,6 +22,7 @@ type trust struct {
 	opaque   *introspection // nil: such tokens are not taken
 	cache    *tokenCache
 	now      func() time.Time
+	told     atomic.Pointer[time.Time] // when the log last told of a token for somebody else
 }
 
 // verify decides about one token.
@@ -48,7 +49,7 @@ func (t *trust) verify(ctx context.Context, raw string) (Token, error) {
 	}
 	c, err := newCandidate(raw, maxToken, now)
 	switch {
-	case errors.Is(err, jose.ErrShape) && t.opaque != nil:
+	case errors.Is(err, jose.ErrNoJWT) && t.opaque != nil:
 		return t.introspect(ctx, raw, name)
 	case err != nil:
 		return Token{}, err
@@ -58,6 +59,10 @@ func (t *trust) verify(ctx context.Context, raw string) (Token, error) {
 		return Token{}, otherIssuer(c.claims)
 	}
 	if err := by.accessToken(ctx, c); err != nil {
+		if t.opaque != nil && by == t.own && by.incomplete(ctx, c) {
+			return t.introspect(ctx, raw, name)
+		}
+		t.tellAudience(ctx, c, by, err)
 		return Token{}, err
 	}
 	token := newToken(c.claims, by)
@@ -77,9 +82,26 @@ func (t *trust) verifierOf(c *claims) *verifier {
 	return t.further.Load().of(c)
 }
 
+// tellAudience tells the operator of a token that nothing is wrong with but whom it is
+// for, since that may be a mistake in the configuration. Users of other applications
+// can bring such tokens all day long: once in a while is enough, and the rest are
+// events.
+func (t *trust) tellAudience(ctx context.Context, c *candidate, by *verifier, err error) {
+	now, before := t.now(), t.told.Load()
+	mistake := errors.Is(err, errAudience) && (by != t.own || by.audience.client != "") // a broker knows whom its own tokens are for
+	if !mistake || before != nil && now.Before(before.Add(tellAudienceAgain)) || !by.signed(ctx, c) || !t.told.CompareAndSwap(before, &now) {
+		return
+	}
+	by.config.Logger.WarnContext(ctx, "a valid token was refused: it is meant for another audience. If it should be good here, name that in Config.Audiences, or for a further issuer in Issuer.Audiences",
+		"issuer", excerpt(c.claims.Issuer), "needed", by.audience.String(), "token", causeOf(tokenError(err)))
+}
+
+// tellAudienceAgain is after how long the log tells again of a token for somebody else.
+const tellAudienceAgain = time.Hour
+
 // introspect takes an opaque token for what the provider says of it.
 func (t *trust) introspect(ctx context.Context, raw string, name tokenName) (Token, error) {
-	if !isToken68(raw) {
+	if !canBeToken(raw) {
 		return Token{}, errors.New("the token has a character that no token has")
 	}
 	c, err := t.opaque.ask(ctx, raw, name)

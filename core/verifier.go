@@ -18,6 +18,18 @@ type candidate struct {
 	now    time.Time
 	maxAge *int      // seconds: how old the user's login may be; nil: any age
 	key    *jose.Key // that the signature was found good by
+
+	declared bool // an introspection answer calls it an access token (RFC 7662 2.2, token_type)
+}
+
+// passes reports why a token fails one of the checks.
+func (c *candidate) passes(checks ...check) error {
+	for _, check := range checks {
+		if err := check(c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // check is one thing that a token must satisfy. Its error is the sentence that
@@ -35,7 +47,7 @@ type verifier struct {
 	// that none is replaced under its name.
 	thumbprints bool
 	algorithms  []string // nil: all that there are
-	audience    check    // of access tokens
+	audience    audience // of access tokens
 	roles       func(claims map[string]any) []string
 	require     []Constraint // that guards add
 }
@@ -50,13 +62,26 @@ type keySource interface {
 // providerVerifier checks the provider's tokens.
 func providerVerifier(config Config, keys keySource) *verifier {
 	v := &verifier{config: config, issuer: newIssuerName(config.Issuer), keys: keys, roles: roleClaims(config.RoleClaims).in}
-	v.audience = v.meantForUs
+	v.audience = audience{names: config.Audiences, client: config.ClientID, anybody: config.InsecureAcceptAnyAudience}
 	return v
 }
 
 // accessToken verifies an access token.
 func (v *verifier) accessToken(ctx context.Context, c *candidate) error {
-	return v.judge(ctx, c, stranger, v.ofIssuer, v.times, headerType, noOtherToken, aboutSomebody, v.audience)
+	return v.judge(ctx, c, stranger, v.ofIssuer, v.times, v.isAccessToken)
+}
+
+// isAccessToken is the one rule, for guards, token exchange and introspection, by which
+// a token is an access token that is good here.
+func (v *verifier) isAccessToken(c *candidate) error {
+	return c.passes(headerType, noOtherToken, unbound, aboutSomebody, v.audience.check)
+}
+
+// incomplete reports whether all that is wrong with a token is that it leaves out whom
+// it is about or for, as Keycloak's lightweight tokens do.
+func (v *verifier) incomplete(ctx context.Context, c *candidate) bool {
+	return (c.claims.Subject == "" || len(c.claims.Audience) == 0) &&
+		v.judge(ctx, c, stranger, v.ofIssuer, v.times, headerType, noOtherToken, unbound) == nil
 }
 
 // idTokenExpectation is what is known about the login that an ID token ends.
@@ -127,21 +152,26 @@ func (v *verifier) verify(ctx context.Context, raw string, from sender, limit in
 var (
 	errTooLong = errors.New("the token is too long")
 	errIssuer  = errors.New("the token is of another issuer")
+
+	errAudience = errors.New("the token is meant for another audience")
 )
 
-// strange is the error of a token that is somebody else's, or for somebody else. What
+// misdirected is the error of a token that is somebody else's, or for somebody else. What
 // an operator wants to know of it is for logs and events alone.
-type strange struct {
+type misdirected struct {
 	error
 	detail string
 }
 
+func (m misdirected) Unwrap() error { return m.error }
+
 func otherIssuer(c *claims) error {
-	return strange{errIssuer, fmt.Sprintf("its iss is %.200q", c.Issuer)}
+	return misdirected{errIssuer, "its iss is " + excerpt(c.Issuer)}
 }
 
 func otherAudience(c *claims) error {
-	return strange{errors.New("the token is meant for another audience"), fmt.Sprintf("its aud is %.200q", strings.Join(c.Audience, " "))}
+	detail := fmt.Sprintf("its aud is %s, its azp %s, its client_id %s", excerpt(strings.Join(c.Audience, " ")), excerpt(c.AuthorizedParty), excerpt(c.ClientID))
+	return misdirected{errAudience, detail}
 }
 
 // newCandidate takes a token apart, and refuses one that nobody could have issued.
@@ -169,10 +199,8 @@ func (v *verifier) judge(ctx context.Context, c *candidate, from sender, checks 
 	if v.algorithms != nil && !slices.Contains(v.algorithms, c.jws.Header.Algorithm) {
 		return errAlgorithm
 	}
-	for _, check := range checks {
-		if err := check(c); err != nil {
-			return err
-		}
+	if err := c.passes(checks...); err != nil {
+		return err
 	}
 	return v.signature(ctx, c, from)
 }
@@ -228,6 +256,15 @@ func signedBy(keys jose.KeySet, token jose.Token) (*jose.Key, error) {
 	return nil, err
 }
 
+// signed reports whether a key that is known has signed a token.
+func (v *verifier) signed(ctx context.Context, c *candidate) bool {
+	keys, err := v.keys.get(ctx)
+	if err == nil {
+		_, err = signedBy(keys, c.jws)
+	}
+	return err == nil
+}
+
 func (v *verifier) ofIssuer(c *candidate) error {
 	if !v.issuer.names(c.claims) {
 		return errIssuer
@@ -268,59 +305,94 @@ func headerType(c *candidate) error {
 // noOtherToken keeps out ID tokens, logout tokens and, as Keycloak names them, refresh
 // tokens, which the same keys sign.
 func noOtherToken(c *candidate) error {
-	switch {
-	case c.claims.Events, c.claims.Type == "Logout":
+	kind := strings.ToLower(c.claims.Type)
+	switch use := strings.ToLower(c.claims.Use); {
+	case c.claims.Events, kind == "logout":
 		return errors.New("the token is a logout token, not an access token")
-	case c.claims.Type == "ID",
+	case kind == "id", use == "id",
 		c.claims.AccessTokenHash != nil,
 		c.claims.CodeHash != nil,
-		c.claims.Nonce != nil && !c.claims.saysAccess():
+		c.claims.Nonce != nil && len(c.claims.scopes()) == 0 && c.claims.Type != "Bearer":
 		return errors.New("the token is an ID token, not an access token")
-	case c.claims.Type == "Refresh", c.claims.Type == "Offline":
+	case kind == "refresh", kind == "offline":
 		return errors.New("the token is a refresh token, not an access token")
+	case use != "" && !c.claims.usedForAccess():
+		return errors.New("the token is not an access token: its token_use is another")
 	}
 	return nil
 }
 
-// aboutSomebody keeps out what names no subject and does not say of itself that it is
-// an access token: the provider's signed answers to authorization requests (JARM) and
-// to introspection (RFC 9701 5).
-func aboutSomebody(c *candidate) error {
-	if c.claims.Subject == "" && !c.claims.saysAccess() {
-		return errors.New("the token has neither a subject nor a scope: it is no access token")
+// usedForAccess reports whether token_use says so, as Amazon Cognito has it.
+func (c *claims) usedForAccess() bool {
+	return strings.EqualFold(c.Use, "access") || strings.EqualFold(c.Use, "access_token")
+}
+
+// unbound keeps out tokens that are good only together with a proof of their sender's
+// key (RFC 7800, RFC 8705, RFC 9449): whoever stole one has no such proof, and nobody
+// here asks for it.
+func unbound(c *candidate) error {
+	if c.claims.Confirmation {
+		return errors.New("the token is bound to a key of its sender (cnf), which is not supported")
 	}
 	return nil
+}
+
+// aboutSomebody keeps out what stands for no user: a row of a table that is found by the
+// subject would be everybody's. Signed answers to authorization requests (JARM) and to
+// introspection (RFC 9701 5) have no subject either.
+func aboutSomebody(c *candidate) error {
+	if err := usableSubject(c.claims.Subject); err != nil {
+		return fmt.Errorf("the token stands for no user: its subject %w", err)
+	}
+	return nil
+}
+
+// audience is whom access tokens must be meant for.
+type audience struct {
+	names   []string // of which aud must hold one; none: the client id
+	client  string   // our client id, "" where tokens are never taken for it
+	anybody bool     // see Config.InsecureAcceptAnyAudience
+}
+
+// check makes sure that an access token is meant for us. An ID token is, too, by our
+// client id: where that is all, something must say that this is an access token.
+func (a audience) check(c *candidate) error {
+	named := func(name string) bool { return name != a.client && slices.Contains(a.names, name) }
+	switch {
+	case slices.ContainsFunc(c.claims.Audience, named):
+		return nil
+	case !a.has(c.claims):
+		return otherAudience(c.claims)
+	case !c.saysAccess():
+		return errors.New("the token might be an ID token: it has neither a scope nor the type of an access token")
+	}
+	return nil
+}
+
+// has reports whether a token is meant for us. Keycloak puts into aud the clients at which
+// the user has roles, and the one that the token was issued to into azp.
+func (a audience) has(c *claims) bool {
+	switch {
+	case a.anybody:
+		return true
+	case len(a.names) > 0:
+		return slices.ContainsFunc(a.names, func(name string) bool { return slices.Contains(c.Audience, name) })
+	}
+	return slices.Contains(c.Audience, a.client) || c.AuthorizedParty == a.client || c.ClientID == a.client
+}
+
+// String names who that is.
+func (a audience) String() string {
+	if len(a.names) > 0 {
+		return strings.Join(a.names, " or ")
+	}
+	return a.client
 }
 
 // saysAccess reports whether a token says of itself that it is an access token.
-func (c *claims) saysAccess() bool { return len(c.scopes()) > 0 || c.Type == "Bearer" }
-
-// meantForUs makes sure that the provider's access token is meant for us.
-func (v *verifier) meantForUs(c *candidate) error {
-	ours := func(audience string) bool { return slices.Contains(v.config.Audiences, audience) }
-	if len(v.config.Audiences) == 0 {
-		ours = func(audience string) bool { return audience == v.config.ClientID }
-	}
-	switch aud := c.claims.Audience; {
-	case v.config.InsecureAcceptAnyAudience, slices.ContainsFunc(aud, ours):
-		return nil
-	case len(v.config.Audiences) == 0 &&
-		// Keycloak's default: aud names its account console or nobody.
-		(len(aud) == 0 || len(aud) == 1 && aud[0] == "account") &&
-		(c.claims.AuthorizedParty == v.config.ClientID || c.claims.ClientID == v.config.ClientID):
-		return nil
-	}
-	return otherAudience(c.claims)
-}
-
-// meantFor makes sure that an access token is meant for one of the audiences.
-func meantFor(audiences []string) check {
-	return func(c *candidate) error {
-		if slices.ContainsFunc(c.claims.Audience, func(audience string) bool { return slices.Contains(audiences, audience) }) {
-			return nil
-		}
-		return otherAudience(c.claims)
-	}
+func (c *candidate) saysAccess() bool {
+	return c.declared || len(c.claims.scopes()) > 0 || c.claims.Type == "Bearer" || c.claims.usedForAccess() ||
+		strings.HasSuffix(strings.ToLower(c.jws.Header.Type), "at+jwt")
 }
 
 // forClient makes sure that something the provider has signed for one client, and that
@@ -341,8 +413,8 @@ func (v *verifier) issuedForUs(c *candidate) error {
 		return errors.New("the ID token is meant for another audience")
 	case len(aud) > 1 && party == "", party != "" && party != v.config.ClientID:
 		return errors.New("the ID token was issued to another party")
-	case c.claims.Subject == "":
-		return errors.New("the ID token has no subject")
+	case usableSubject(c.claims.Subject) != nil:
+		return fmt.Errorf("the subject of the ID token %w", usableSubject(c.claims.Subject))
 	case c.claims.IssuedAt.IsZero():
 		return errors.New("the ID token has no time of issue")
 	}

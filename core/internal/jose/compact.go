@@ -16,7 +16,7 @@ import (
 
 // Errors of Cut. They say what was wrong and never repeat the token.
 var (
-	ErrShape    = errors.New("the token is not three base64url parts separated by dots")
+	ErrNoJWT    = errors.New("the token is no JWT: three base64url parts separated by dots, of which the first is a JSON object")
 	ErrEncoding = errors.New("a part of the token is not canonical base64url")
 	ErrHeader   = errors.New("the token's header is not a JSON object of the expected types")
 	ErrCritical = errors.New("the token's header demands an extension that is not supported")
@@ -54,11 +54,11 @@ var strict = base64.RawURLEncoding.Strict()
 func Cut(raw string) (Token, error) {
 	header, rest, ok := strings.Cut(raw, ".")
 	if !ok {
-		return Token{}, ErrShape
+		return Token{}, ErrNoJWT
 	}
 	payload, signature, ok := strings.Cut(rest, ".")
 	if !ok || header == "" || payload == "" || signature == "" || strings.Contains(signature, ".") {
-		return Token{}, ErrShape
+		return Token{}, ErrNoJWT
 	}
 	// One byte at a time, for which the processor has an instruction.
 	if strings.IndexByte(raw, '\r') >= 0 || strings.IndexByte(raw, '\n') >= 0 {
@@ -108,11 +108,11 @@ func readHeader(encoded string) (Header, error) {
 		return known.header, nil
 	}
 	document, err := decode([]byte(encoded))
-	if err != nil {
-		return Header{}, ErrEncoding
+	if err != nil || document[0] != '{' {
+		return Header{}, ErrNoJWT
 	}
 	var header Header
-	if err := json.Unmarshal(document, &header); err != nil || document[0] != '{' {
+	if err := json.Unmarshal(document, &header); err != nil {
 		return Header{}, ErrHeader
 	}
 	if header.Critical != nil || header.Base64 != nil {
