@@ -170,7 +170,7 @@ func (c *tokenCache) forget(place *atomic.Pointer[cachedToken]) {
 // objects, lists and their entries, which need not be decoded to be counted.
 func sizeOf(c *claims) int64 {
 	const (
-		fixed  = 5 << 8 // the structs, and the place in the cache
+		fixed  = 11 << 7 // the structs, and the place in the cache
 		object = 384    // the smallest map
 		member = 96     // its place in a map, twice as large as needed, and its value
 		list   = 64
