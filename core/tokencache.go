@@ -171,8 +171,8 @@ func (c *tokenCache) forget(place *atomic.Pointer[cachedToken]) {
 func sizeOf(c *claims) int64 {
 	const (
 		fixed  = 11 << 7 // the structs, and the place in the cache
-		object = 384    // the smallest map
-		member = 96     // its place in a map, twice as large as needed, and its value
+		object = 384     // the smallest map
+		member = 96      // its place in a map, twice as large as needed, and its value
 		list   = 64
 		entry  = 56
 		scope  = 32
