@@ -108,17 +108,18 @@ func expiry(fields foreign, now time.Time, prefixes ...string) time.Time {
 // provider doesn't say; clients take 0 for expired.
 const unknownRefreshExpiry = 30 * 24 * time.Hour
 
-// tokenBody is the answer of the token route and the callback. Every field is
-// always there, the last two aside.
+// tokenBody is the answer of the token route and the callback. What there is not is
+// left out; the expiry of a refresh token is always there, since clients of
+// py-oidc-auth rely on it.
 type tokenBody struct {
 	AccessToken      string `json:"access_token"`
 	TokenType        string `json:"token_type"`
 	Expires          int64  `json:"expires"`
 	ExpiresIn        int64  `json:"expires_in"`
-	RefreshToken     string `json:"refresh_token"`
+	RefreshToken     string `json:"refresh_token,omitempty"`
 	RefreshExpires   int64  `json:"refresh_expires"`
 	RefreshExpiresIn int64  `json:"refresh_expires_in"`
-	Scope            string `json:"scope"`
+	Scope            string `json:"scope,omitempty"`
 	IDToken          string `json:"id_token,omitempty"`
 	IssuedTokenType  string `json:"issued_token_type,omitempty"`
 }

@@ -79,6 +79,7 @@ func TestTokenAnswersAreReadInAllFormsInUse(t *testing.T) {
 func TestAnErrorWithStatus200IsThatErrorAtEachEndpoint(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
 	a := newApp(t, provider, func(c *core.Config) { c.Introspection = true })
+	device := a.post(browser(), deviceRoute).json["device_code"].(string)
 	introspected := func() answer { return serve(a.auth.Required(), bearer("made-up")) }
 	for name, row := range map[string]struct {
 		path, body string
@@ -87,9 +88,9 @@ func TestAnErrorWithStatus200IsThatErrorAtEachEndpoint(t *testing.T) {
 		code       string
 	}{
 		"device polling, pending": {oidctest.TokenPath, `{"error":"authorization_pending"}`,
-			func() answer { return a.post(browser(), tokenRoute, "device_code", "x") }, 400, "authorization_pending"},
+			func() answer { return a.post(browser(), tokenRoute, "device_code", device) }, 400, "authorization_pending"},
 		"device polling, refused": {oidctest.TokenPath, `{"error":"access_denied"}`,
-			func() answer { return a.post(browser(), tokenRoute, "device_code", "x") }, 400, "access_denied"},
+			func() answer { return a.post(browser(), tokenRoute, "device_code", device) }, 400, "access_denied"},
 		"refresh": {oidctest.TokenPath, `{"ok":false,"error":"invalid_grant"}`,
 			func() answer { return a.post(browser(), tokenRoute, "refresh_token", "x") }, 400, "invalid_grant"},
 		"a code of its own": {oidctest.TokenPath, `{"ok":false,"error":"bad_verification_code"}`,

@@ -21,8 +21,9 @@ type Auth struct {
 
 	complaints *complaints // about what requests fail for
 
-	states *seal.Keys // login states
-	nonces *seal.Keys // nonces of clients that do PKCE themselves
+	states  *seal.Keys // login states
+	nonces  *seal.Keys // nonces of clients that do PKCE themselves
+	devices *seal.Keys // device codes
 
 	userinfoGuard *Guard
 }
@@ -59,6 +60,7 @@ func New(config Config) (*Auth, error) {
 	login := fmt.Sprintf(" of %q at %q", config.ClientID, config.Issuer)
 	a.states = seal.New("login state"+login, secrets)
 	a.nonces = seal.New("login nonce"+login, secrets)
+	a.devices = seal.New("device code"+login, secrets)
 	a.provider = newProvider(config, a.life)
 	a.verifier = a.provider.verifier
 	a.trust = &trust{own: a.verifier, cache: newTokenCache(config.CacheSize), now: config.Now}

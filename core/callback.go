@@ -68,7 +68,7 @@ func (a *Auth) finishCallback(r *http.Request, p params, state loginState) (toke
 	}
 	return a.redeem(r.Context(), redemption{
 		code: code, redirectURI: state.RedirectURI, verifier: state.Verifier,
-		scope: state.Scope, nonce: state.checkNonce,
+		nonce: state.checkNonce,
 	})
 }
 

@@ -282,12 +282,16 @@ func TestCallbackChecksTheIDToken(t *testing.T) {
 
 func TestMaxAgeIsCheckedWhenItWasAskedFor(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
-	a := newApp(t, provider)
+	a := newApp(t, provider, brokered())
 	verifier := strings.Repeat("v", 43)
 	for _, row := range []struct {
-		age  any // of auth_time, or nil for none
-		good bool
-	}{{10 * time.Second, true}, {80 * time.Second, true}, {2 * time.Minute, false}, {nil, false}} {
+		age    any // of auth_time, or nil for none
+		status int
+		code   string
+	}{
+		{10 * time.Second, 200, ""}, {80 * time.Second, 200, ""},
+		{2 * time.Minute, 403, "access_denied"}, {nil, 502, "server_error"}, // the provider must tell
+	} {
 		tamper(provider, oidctest.TokenPath, func(body map[string]any) {
 			claims := map[string]any{"auth_time": nil}
 			if age, ok := row.age.(time.Duration); ok {
@@ -296,10 +300,10 @@ func TestMaxAgeIsCheckedWhenItWasAskedFor(t *testing.T) {
 			body["id_token"] = resign(t, provider, body["id_token"].(string), nil, claims)
 		})
 		require := func(got answer) {
-			if row.good {
+			if row.status == http.StatusOK {
 				a.tokens(got)
 			} else {
-				requireError(t, got, http.StatusForbidden, "access_denied")
+				requireError(t, got, row.status, row.code)
 			}
 		}
 		client := browser()
@@ -310,6 +314,7 @@ func TestMaxAgeIsCheckedWhenItWasAskedFor(t *testing.T) {
 			"code_challenge", challengeOf(verifier), "code_challenge_method", "S256")
 		require(a.post(client, "/auth/v2/token", "code", code, "redirect_uri", native, "code_verifier", verifier))
 	}
+	require.Contains(t, a.log.text.String(), "the ID token has no auth_time")
 }
 
 // A provider that is down when the code arrives costs nothing: the same request
@@ -396,6 +401,7 @@ func TestRefusedIDTokensAreLoggedAndObserved(t *testing.T) {
 func TestSecretsRollOver(t *testing.T) {
 	const older, newer = "b2xkZXIgc2VjcmV0IGZvciB0ZXN0cywgMzIgYnl0ZXMgbG9uZw", "bmV3ZXIgc2VjcmV0IGZvciB0ZXN0cywgMzIgYnl0ZXMgbG9uZw"
 	provider := newProvider(t, oidctest.Options{})
+	announcesNoPKCE(provider)
 	secrets := func(all ...string) func(*core.Config) {
 		return func(c *core.Config) { c.Secrets = all; c.PublicURL = "" }
 	}

@@ -21,14 +21,32 @@ type deviceRequest struct {
 	Resource []string                 `schema:"resource,omitempty"` // RFC 8707
 }
 
+// devicePrefix begins every device code of ours.
+const devicePrefix = "ogd1."
+
+// deviceLogin is what a device code of ours holds: the provider's, and the scopes that
+// were asked for, which the provider need not repeat when it grants them.
+type deviceLogin struct {
+	Code  string `json:"c"`
+	Scope string `json:"s"`
+}
+
+func (a *Auth) sealDevice(login deviceLogin) (string, error) {
+	text, err := a.sealText(a.devices, devicePrefix, login)
+	if err == nil && len(text) > maxToken {
+		err = ErrProvider.because("The provider's device code is too long.")
+	}
+	return text, err
+}
+
 // deviceBody is the answer of the device route.
 type deviceBody struct {
-	DeviceCode              string  `json:"device_code"`
-	UserCode                string  `json:"user_code"`
-	VerificationURI         string  `json:"verification_uri"`
-	VerificationURIComplete *string `json:"verification_uri_complete"`
-	ExpiresIn               int64   `json:"expires_in"`
-	Interval                int64   `json:"interval"`
+	DeviceCode              string `json:"device_code"`
+	UserCode                string `json:"user_code"`
+	VerificationURI         string `json:"verification_uri"`
+	VerificationURIComplete string `json:"verification_uri_complete,omitempty"`
+	ExpiresIn               int64  `json:"expires_in"`
+	Interval                int64  `json:"interval"`
 }
 
 // serveDevice begins a device login (RFC 8628 3.1).
@@ -68,6 +86,9 @@ func (a *Auth) serveDevice(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if body.DeviceCode, err = a.sealDevice(deviceLogin{body.DeviceCode, strings.Join(scopes, " ")}); err != nil {
+		return err
+	}
 	writeJSON(w, http.StatusOK, body)
 	return nil
 }
@@ -82,12 +103,10 @@ func parseDeviceAnswer(body []byte) (deviceBody, error) {
 	}
 	device := deviceBody{
 		DeviceCode: fields.text("device_code"), UserCode: fields.text("user_code"),
-		VerificationURI: cmp.Or(fields.text("verification_uri"), fields.text("verification_url")), // Google's
-		ExpiresIn:       fields.seconds("expires_in"),
-		Interval:        cmp.Or(fields.seconds("interval"), defaultInterval),
-	}
-	if complete := cmp.Or(fields.text("verification_uri_complete"), fields.text("verification_url_complete")); complete != "" {
-		device.VerificationURIComplete = &complete
+		VerificationURI:         cmp.Or(fields.text("verification_uri"), fields.text("verification_url")), // Google's
+		VerificationURIComplete: cmp.Or(fields.text("verification_uri_complete"), fields.text("verification_url_complete")),
+		ExpiresIn:               fields.seconds("expires_in"),
+		Interval:                cmp.Or(fields.seconds("interval"), defaultInterval),
 	}
 	var missing []string
 	for _, field := range []struct {

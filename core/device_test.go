@@ -42,6 +42,7 @@ func TestDeviceLoginIsPendingThenApprovedOrRefused(t *testing.T) {
 func TestDevicePollingErrors(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider)
+	code := a.post(browser(), deviceRoute).json["device_code"].(string)
 	for name, row := range map[string]struct {
 		status int
 		body   string
@@ -58,16 +59,16 @@ func TestDevicePollingErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			fail(provider, oidctest.TokenPath, row.status, row.body)
-			got := a.post(browser(), tokenRoute, "device_code", "some-device-code")
+			got := a.post(browser(), tokenRoute, "device_code", code)
 			requireError(t, got, row.want, row.code)
 			require.Equal(t, row.want == 503, got.Header.Get("Retry-After") != "")
 		})
 	}
 	provider.Answer(oidctest.TokenPath, nil)
 	provider.Down(true)
-	requireError(t, a.post(browser(), tokenRoute, "device_code", "some-device-code"), http.StatusServiceUnavailable, "")
+	requireError(t, a.post(browser(), tokenRoute, "device_code", code), http.StatusServiceUnavailable, "")
 	fresh := newApp(t, provider)
-	requireError(t, fresh.post(browser(), tokenRoute, "device_code", "some-device-code"), http.StatusServiceUnavailable, "")
+	requireError(t, fresh.post(browser(), tokenRoute, "device_code", code), http.StatusServiceUnavailable, "")
 }
 
 func TestDevicePollingIsNotEndedByKeysThatCannotBeHad(t *testing.T) {
@@ -140,12 +141,15 @@ func TestDeviceBodyIsGolden(t *testing.T) {
 		{`{"device_code":"d","user_code":"u","verification_uri":"https://v","verification_uri_complete":"https://v?u","expires_in":600,"interval":7}`,
 			`{"device_code":"d","user_code":"u","verification_uri":"https://v","verification_uri_complete":"https://v?u","expires_in":600,"interval":7}`},
 		{`{"device_code":"d","user_code":"u","verification_uri":"https://v","expires_in":"600"}`,
-			`{"device_code":"d","user_code":"u","verification_uri":"https://v","verification_uri_complete":null,"expires_in":600,"interval":5}`},
+			`{"device_code":"d","user_code":"u","verification_uri":"https://v","expires_in":600,"interval":5}`},
 		{`{"device_code":"d","user_code":"u","verification_url":"https://v","verification_uri_complete":"","expires_in":600,"interval":0}`,
-			`{"device_code":"d","user_code":"u","verification_uri":"https://v","verification_uri_complete":null,"expires_in":600,"interval":5}`},
+			`{"device_code":"d","user_code":"u","verification_uri":"https://v","expires_in":600,"interval":5}`},
 	} {
 		fail(provider, oidctest.DeviceAuthorizationPath, http.StatusOK, row.answer)
-		require.Equal(t, row.want+"\n", a.post(browser(), deviceRoute).body)
+		got := a.post(browser(), deviceRoute)
+		code := got.json["device_code"].(string)
+		require.True(t, strings.HasPrefix(code, "ogd1."), code)
+		require.Equal(t, row.want+"\n", strings.Replace(got.body, code, "d", 1))
 	}
 	for answer, named := range map[string]string{
 		`{"user_code":"u","verification_uri":"https://v","expires_in":600}`:                      "device_code",
@@ -168,4 +172,29 @@ func TestDeviceLoginThatTheProviderDoesNotHave(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	tamper(provider, oidctest.DiscoveryPath, func(body map[string]any) { delete(body, "device_authorization_endpoint") })
 	requireError(t, newApp(t, provider).post(browser(), deviceRoute), http.StatusBadRequest, "unsupported_grant_type")
+}
+
+// A device code is sealed, since it holds the scopes that were asked for. The
+// provider's own is in nobody's hands, and is not taken from anybody.
+func TestOnlyDeviceCodesOfOursArePolled(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider)
+	var raw string
+	tamper(provider, oidctest.DeviceAuthorizationPath, func(body map[string]any) { raw = body["device_code"].(string) })
+	ours := a.post(browser(), deviceRoute).json["device_code"].(string)
+	require.NotContains(t, ours, raw)
+	stranger := newApp(t, provider, func(c *core.Config) { c.Secrets = nil })
+	for name, code := range map[string]string{
+		"the provider's": raw, "cut short": ours[:len(ours)-1], "longer": ours + "A", "padded": ours + "=", "a state": a.begin(browser()).Get("state"),
+		"of another secret": stranger.post(browser(), deviceRoute).json["device_code"].(string),
+	} {
+		t.Run(name, func(t *testing.T) {
+			requireError(t, a.post(browser(), tokenRoute, "device_code", code), http.StatusBadRequest, "invalid_grant")
+		})
+	}
+	require.Zero(t, provider.Requests(oidctest.TokenPath))
+	requireError(t, a.post(browser(), tokenRoute, "device_code", ours), http.StatusBadRequest, "authorization_pending")
+
+	fail(provider, oidctest.DeviceAuthorizationPath, http.StatusOK, `{"device_code":"`+strings.Repeat("d", 13<<10)+`","user_code":"u","verification_uri":"https://v","expires_in":600}`)
+	requireError(t, a.post(browser(), deviceRoute), http.StatusBadGateway, "server_error")
 }

@@ -130,13 +130,18 @@ func FuzzStateOpensOnlyWhatWasSealed(f *testing.F) {
 func FuzzNonceRecognizesOnlyItsOwn(f *testing.F) {
 	a := fuzzAuth(f)
 	age := 60
-	good := a.challengeNonce("challenge", "uri", &age)
-	for _, seed := range []string{"", ".", good[:20], strings.TrimSuffix(good, ".60"), strings.TrimSuffix(good, "60") + "61", good + ".60", "." + good} {
+	good := a.challengeNonce("challenge", "uri", asked{"openid orders", &age})
+	mac, memory, _ := strings.Cut(good, ".")
+	for _, seed := range []string{"", ".", good[:20], mac, mac + ".", mac + "." + memory[1:], mac + "." + memory + "A", good + ".60", "." + good, memory} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, nonce string) {
-		if _, ok := a.checkChallengeNonce(nonce, "challenge", "uri"); ok && nonce != good {
-			t.Fatalf("a forged nonce passed: %q", nonce)
+		login, ok := a.checkChallengeNonce(nonce, "challenge", "uri")
+		if ok != (nonce == good) {
+			t.Fatalf("%q: %t", nonce, ok)
+		}
+		if ok && (login.scope != "openid orders" || *login.maxAge != 60) {
+			t.Fatalf("the login asked for %v", login)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/zitadel/oidc/v3/pkg/client/rp"
@@ -91,39 +92,31 @@ func (a *Auth) ownCredentials(id, secret string) bool {
 }
 
 // chooseGrant tells the grant from grant_type, or else from the one field that
-// is there.
+// is there. A request for two grants at once is a mistake, whichever it names.
 func (a *Auth) chooseGrant(p params) (grant, error) {
-	if named := p.values.Get("grant_type"); named != "" {
-		found, ok := grants[oidc.GrantType(named)]
-		if !ok || !a.hasGrant(oidc.GrantType(named)) {
+	var asked []oidc.GrantType
+	for name, candidate := range grants {
+		if a.hasGrant(name) && slices.ContainsFunc(candidate.fields, p.has) {
+			asked = append(asked, name)
+		}
+	}
+	if named := oidc.GrantType(p.values.Get("grant_type")); named != "" {
+		if _, ok := grants[named]; !ok || !a.hasGrant(named) {
 			return grant{}, ErrUnsupportedGrant.because("The grant_type is not one that this service has.")
 		}
-		return found, nil
-	}
-	var chosen grant
-	count := 0
-	for name, candidate := range grants {
-		if !a.hasGrant(name) {
-			continue
-		}
-		for _, field := range candidate.fields {
-			if p.has(field) {
-				chosen = candidate
-				count++
-				break
-			}
+		if !slices.Contains(asked, named) {
+			asked = append(asked, named) // it will say what it needs
 		}
 	}
-	switch count {
-	case 0:
-		if p.has("subject_token") {
-			return grant{}, ErrUnsupportedGrant.because("Token exchange is not switched on.")
-		}
-		return grant{}, ErrInvalidRequest.because("One of code, refresh_token and device_code is needed.")
-	case 1:
-		return chosen, nil
+	switch {
+	case len(asked) == 1:
+		return grants[asked[0]], nil
+	case len(asked) > 1:
+		return grant{}, ErrInvalidRequest.because("Only one of code, refresh_token and device_code may be sent.")
+	case p.has("subject_token"):
+		return grant{}, ErrUnsupportedGrant.because("Token exchange is not switched on.")
 	}
-	return grant{}, ErrInvalidRequest.because("Only one of code, refresh_token and device_code may be sent.")
+	return grant{}, ErrInvalidRequest.because("One of code, refresh_token and device_code is needed.")
 }
 
 // sentCode is what an access token request of a code has (RFC 6749 4.1.3). The
@@ -179,11 +172,16 @@ func (a *Auth) redeemVerifier(ctx context.Context, sent sentCode) (tokenBody, st
 	} else if kind == loginCallback {
 		return tokenBody{}, "", ErrInvalidGrant.because("This redirect_uri is the service's own callback, which alone redeems its codes.")
 	}
-	challenge := challengeOf(sent.verifier)
-	return a.redeem(ctx, redemption{
-		code: sent.code, redirectURI: sent.redirectURI, verifier: sent.verifier,
-		nonce: func(nonce string) (*int, bool) { return a.checkChallengeNonce(nonce, challenge, sent.redirectURI) },
-	})
+	m, err := a.provider.metadata.get(ctx)
+	if err != nil {
+		return tokenBody{}, "", err
+	}
+	r := redemption{code: sent.code, redirectURI: sent.redirectURI, verifier: sent.verifier}
+	if !a.leavesNonce(m) {
+		challenge := challengeOf(sent.verifier)
+		r.nonce = func(nonce string) (asked, bool) { return a.checkChallengeNonce(nonce, challenge, sent.redirectURI) }
+	}
+	return a.redeem(ctx, r)
 }
 
 // validVerifier holds a verifier against RFC 7636 4.1.
@@ -218,7 +216,7 @@ func (a *Auth) redeemState(w http.ResponseWriter, r *http.Request, sent sentCode
 	}
 	body, subject, err := a.redeem(r.Context(), redemption{
 		code: sent.code, redirectURI: state.RedirectURI, verifier: state.Verifier,
-		scope: state.Scope, nonce: state.checkNonce,
+		nonce: state.checkNonce,
 	})
 	if state.Kind == loginBrowser && !retryable(err) {
 		a.clearCookie(w, sealed)
@@ -226,11 +224,15 @@ func (a *Auth) redeemState(w http.ResponseWriter, r *http.Request, sent sentCode
 	return body, subject, err
 }
 
+// nonceCheck tells, from the nonce of an ID token, what the login asked for; false, if
+// the nonce is another login's. It is nil where a login has no nonce, or one of the
+// client's own.
+type nonceCheck func(nonce string) (asked, bool)
+
 // redemption is a code with all that proves it is the caller's.
 type redemption struct {
 	code, redirectURI, verifier string
-	scope                       string // that was asked for, when that is known
-	nonce                       func(string) (*int, bool)
+	nonce                       nonceCheck // nil: the client checks it
 }
 
 // codeRequest is the access token request of RFC 6749 4.1.3 and RFC 7636 4.5.
@@ -256,15 +258,12 @@ func (a *Auth) redeem(ctx context.Context, redemption redemption) (tokenBody, st
 	if answer.IDToken == "" {
 		return tokenBody{}, "", ErrProvider.because("The provider gave no ID token.")
 	}
-	if answer.Scope == "" {
-		answer.Scope = redemption.scope // RFC 6749 5.1: as requested
-	}
 	return a.accept(ctx, answer, redemption.nonce)
 }
 
 // refreshGrant refreshes one of the broker's tokens, or hands the provider's on
-// (RFC 6749 6). No scope is sent: strict providers refuse the configured ones,
-// and they would widen a narrower grant.
+// (RFC 6749 6). No scope is sent but what the client asks for: strict providers refuse
+// the configured ones, and they would widen a narrower grant.
 func (a *Auth) refreshGrant(_ http.ResponseWriter, r *http.Request, p params) (tokenBody, string, error) {
 	token, err := p.ascii(maxToken, "refresh_token", "refresh-token")
 	if err != nil {
@@ -280,15 +279,24 @@ func (a *Auth) refreshGrant(_ http.ResponseWriter, r *http.Request, p params) (t
 		}
 		return a.broker.refresh(r.Context(), token, wanted)
 	}
+	scopes, err := readScopes(p)
+	if err != nil {
+		return tokenBody{}, "", err
+	}
+	for _, scope := range scopes {
+		// Some providers grant at a refresh what was never granted before.
+		if !a.config.scopeAllowed(scope) && !slices.Contains(a.config.Scopes, scope) {
+			return tokenBody{}, "", ErrInvalidScope.because("The scope is wider than this service allows.")
+		}
+	}
 	answer, err := a.callToken(r.Context(), rp.RefreshTokenRequest{
-		GrantType: oidc.GrantTypeRefreshToken, RefreshToken: token,
+		GrantType: oidc.GrantTypeRefreshToken, RefreshToken: token, Scopes: scopes,
 	}, token)
 	if err != nil {
 		return tokenBody{}, "", err
 	}
-	if answer.RefreshToken == "" {
-		answer.RefreshToken = token // RFC 6749 6: it goes on being good
-	}
+	answer.RefreshToken = cmp.Or(answer.RefreshToken, token) // RFC 6749 6: it goes on being good
+	answer.Scope = cmp.Or(answer.Scope, strings.Join(scopes, " "))
 	return a.accept(r.Context(), answer, nil)
 }
 
@@ -301,12 +309,17 @@ func (a *Auth) deviceGrant(_ http.ResponseWriter, r *http.Request, p params) (to
 	if code == "" {
 		return tokenBody{}, "", ErrInvalidRequest.because("The parameter device_code is missing.")
 	}
+	var login deviceLogin
+	if !openText(a.devices, devicePrefix, code, &login) {
+		return tokenBody{}, "", ErrInvalidGrant.because("The device code is not one of this service. Begin again.")
+	}
 	answer, err := a.callToken(r.Context(), oidc.DeviceAccessTokenRequest{
-		GrantType: oidc.GrantTypeDeviceCode, DeviceCode: code,
-	}, code)
+		GrantType: oidc.GrantTypeDeviceCode, DeviceCode: login.Code,
+	}, login.Code)
 	if err != nil {
 		return tokenBody{}, "", pollingError(err)
 	}
+	answer.Scope = cmp.Or(answer.Scope, login.Scope)
 	body, subject, err := a.accept(r.Context(), answer, nil)
 	return body, subject, pollingError(err)
 }
@@ -332,15 +345,24 @@ func pollingError(err error) error {
 
 // accept checks the ID token of an answer, if there is one, and makes the body
 // for our own client: with the broker's tokens, or with those of the answer.
-func (a *Auth) accept(ctx context.Context, answer tokenAnswer, nonce func(string) (*int, bool)) (tokenBody, string, error) {
+func (a *Auth) accept(ctx context.Context, answer tokenAnswer, nonce nonceCheck) (tokenBody, string, error) {
 	var id *claims
 	subject := ""
 	if answer.IDToken != "" {
+		var login asked
+		expected := idTokenExpectation{accessToken: answer.AccessToken}
+		if nonce != nil {
+			expected.nonce = func(value string) (maxAge *int, ok bool) {
+				login, ok = nonce(value)
+				return login.maxAge, ok
+			}
+		}
 		var err error
-		if id, err = a.verifier.idToken(ctx, answer.IDToken, idTokenExpectation{accessToken: answer.AccessToken, nonce: nonce}); err != nil {
+		if id, err = a.verifier.idToken(ctx, answer.IDToken, expected); err != nil {
 			return tokenBody{}, "", idTokenError(err)
 		}
 		subject = id.Subject
+		answer.Scope = cmp.Or(answer.Scope, login.scope) // RFC 6749 5.1: as requested
 	}
 	if a.broker != nil {
 		return a.broker.begin(ctx, answer, id, narrowing{})
@@ -357,6 +379,8 @@ func idTokenError(err error) error {
 		return e
 	case errors.Is(err, errNonce):
 		return ErrInvalidGrant.because("The code belongs to another login.").from(err)
+	case errors.Is(err, errNoAuthTime):
+		return ErrProvider.because("The provider does not tell when the user signed in, which max_age asks for.").from(err)
 	case errors.Is(err, errMaxAge):
 		return ErrAccessDenied.because("The user signed in longer ago than max_age allows.").from(err)
 	}

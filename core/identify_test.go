@@ -808,36 +808,6 @@ func TestARefreshMayNotChangeTheUsernameThatIsTheSubject(t *testing.T) {
 	}
 }
 
-// RFC 8628 names no scope that a device's answer would stand for when it has
-// none; the access token does.
-func TestADeviceLoginWhoseAnswerLeavesTheScopeOutHasThatOfItsAccessToken(t *testing.T) {
-	for name, row := range map[string]struct {
-		says, has any
-		want      string
-	}{
-		"the answer's":              {"openid orders", "openid stock", "openid orders"},
-		"the access token's":        {nil, "openid stock", "openid stock"},
-		"the access token's, empty": {"", "openid stock", "openid stock"},
-		"the access token's list":   {nil, []string{"openid", "stock"}, "openid stock"},
-		"nobody's":                  {nil, nil, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			a := newApp(t, newProvider(t, oidctest.Options{}), brokered())
-			a.overhear(func(body map[string]any) {
-				if body["scope"] = row.says; row.says == nil {
-					delete(body, "scope")
-				}
-				a.resigned(body, map[string]any{"scope": row.has}, nil)
-			})
-			first := a.tokens(a.deviceLogin("alice"))
-			for _, got := range []tokens{first, a.tokens(a.refresh(first.RefreshToken))} {
-				require.Equal(t, row.want, got.Scope)
-				require.Equal(t, row.want, claimsOf(t, got.AccessToken)["scope"])
-			}
-		})
-	}
-}
-
 // An access token for somebody else's API may be signed by a key that is not
 // published. The login does not hang on it.
 func TestBesideAnIDTokenAnAccessTokenWhoseKeyCannotBeHadIsOpaque(t *testing.T) {

@@ -87,7 +87,7 @@ func TestNothingThatWasSentIsRepeated(t *testing.T) {
 		"code_verifier": {"code", "c0de-c0de-c0de-c0de", "redirect_uri", native, "code_verifier", verifier},
 		"redirect_uri":  {"code", "c0de-c0de-c0de-c0de", "redirect_uri", native, "code_verifier", verifier},
 		"refresh_token": {"refresh_token", "r3fr3sh-r3fr3sh-r3fr3sh"},
-		"device_code":   {"device_code", "d3v1c3-d3v1c3-d3v1c3"},
+		"device_code":   {"device_code", ""},
 	} {
 		a := newApp(t, provider, func(c *core.Config) {
 			c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -95,6 +95,9 @@ func TestNothingThatWasSentIsRepeated(t *testing.T) {
 				return http.DefaultTransport.RoundTrip(r)
 			})}
 		})
+		if field == "device_code" {
+			fields[1] = a.post(browser(), deviceRoute).json["device_code"].(string)
+		}
 		got := a.post(browser(), tokenRoute, fields...)
 		requireError(t, got, http.StatusBadRequest, "invalid_grant")
 		require.Equal(t, "The provider refused with invalid_grant.", got.json["detail"], field)

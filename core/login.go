@@ -18,6 +18,7 @@ type loginRequest struct {
 	scopes      []string
 	challenge   string // of a client that does PKCE itself
 	state       string // of that client
+	nonce       string // of that client
 	maxAge      *int
 	handedOn    url.Values // parameters for the provider
 }
@@ -33,7 +34,10 @@ func (a *Auth) serveLogin(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if login.challenge != "" {
-		nonce := a.challengeNonce(login.challenge, login.redirectURI, login.maxAge)
+		nonce := login.nonce
+		if !a.leavesNonce(m) {
+			nonce = a.challengeNonce(login.challenge, login.redirectURI, asked{strings.Join(login.scopes, " "), login.maxAge})
+		}
 		redirect(w, a.authorizationURL(m, login, login.state, nonce, login.challenge))
 		return nil
 	}
@@ -50,6 +54,14 @@ func (a *Auth) serveLogin(w http.ResponseWriter, r *http.Request) error {
 	}
 	redirect(w, a.authorizationURL(m, login, sealed, state.Nonce, challengeOf(state.Verifier)))
 	return nil
+}
+
+// leavesNonce reports whether a client that does PKCE itself has the nonce for itself
+// as well: in passthrough mode it is given the ID token, and a strict client refuses a
+// nonce that it has not sent. Ours finds out a code of another login; at a provider
+// that announces S256 the challenge already does.
+func (a *Auth) leavesNonce(m metadata) bool {
+	return a.broker == nil && slices.Contains(m.ChallengeMethods, "S256")
 }
 
 // readLogin reads and checks the query of a login.
@@ -128,6 +140,9 @@ func readChallenge(p params, login *loginRequest) error {
 		return err
 	}
 	if login.state, err = p.ascii(maxState, "state"); err != nil {
+		return err
+	}
+	if login.nonce, err = p.ascii(maxOther, "nonce"); err != nil {
 		return err
 	}
 	method := p.values.Get("code_challenge_method")
@@ -226,8 +241,12 @@ func (a *Auth) authorizationURL(m metadata, login loginRequest, state, nonce, ch
 		ClientID: a.config.ClientID, RedirectURL: login.redirectURI, Scopes: login.scopes,
 		Endpoint: oauth2.Endpoint{AuthURL: withParams(m.AuthorizationEndpoint, extra)},
 	}
-	return client.AuthCodeURL(state,
-		oauth2.SetAuthURLParam("nonce", nonce),
+	options := []oauth2.AuthCodeOption{
 		oauth2.SetAuthURLParam("code_challenge", challenge),
-		oauth2.SetAuthURLParam("code_challenge_method", "S256"))
+		oauth2.SetAuthURLParam("code_challenge_method", "S256"),
+	}
+	if nonce != "" {
+		options = append(options, oauth2.SetAuthURLParam("nonce", nonce))
+	}
+	return client.AuthCodeURL(state, options...)
 }

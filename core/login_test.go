@@ -9,7 +9,6 @@ import (
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/oauth2"
 )
 
 func TestLoginSendsTheBrowserToTheProviderWithPKCEAndNonce(t *testing.T) {
@@ -276,26 +275,5 @@ func TestLoginCookieBelongsToOneBrowserAndOneLogin(t *testing.T) {
 			require.Len(t, names, 2, "each login has a cookie of its own")
 			require.Empty(t, a.get(browser(), "/auth/v2/login?redirect_uri="+native).Cookies(), "a program has no cookies")
 		})
-	}
-}
-
-func TestLoginLeavesPKCEToAClientThatDoesIt(t *testing.T) {
-	a := newApp(t, newProvider(t, oidctest.Options{}))
-	challenge := oauth2.S256ChallengeFromVerifier(oauth2.GenerateVerifier())
-	q := a.begin(browser(), "response_type", "code", "client_id", a.provider.ClientID, "redirect_uri", native,
-		"state", "its own | state", "code_challenge", challenge, "code_challenge_method", "S256")
-	require.Equal(t, "its own | state", q.Get("state"))
-	require.Equal(t, challenge, q.Get("code_challenge"))
-	require.Equal(t, "S256", q.Get("code_challenge_method"))
-
-	again := a.begin(browser(), "redirect_uri", native, "code_challenge", challenge, "code_challenge_method", "S256")
-	require.Equal(t, q.Get("nonce"), again.Get("nonce"), "a MAC over challenge and redirect URI")
-	require.NotContains(t, again, "state")
-	for _, other := range [][]string{
-		{"redirect_uri", native + "2", "code_challenge", challenge},
-		{"redirect_uri", native, "code_challenge", strings.Repeat("x", 43)},
-	} {
-		nonce := a.begin(browser(), append(other, "code_challenge_method", "S256")...).Get("nonce")
-		require.NotEqual(t, q.Get("nonce"), nonce)
 	}
 }

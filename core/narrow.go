@@ -31,12 +31,15 @@ func (b *broker) readAudiences(p params, names ...string) ([]string, error) {
 
 // readScopes reads which scopes a token is wanted with. It gives nil for all.
 func readScopes(p params) ([]string, error) {
-	named, err := p.text("scope", maxRedirect)
+	named, err := p.words("scope", maxRedirect)
 	if err != nil {
 		return nil, err
 	}
 	var scopes []string
-	for _, scope := range words(named) {
+	for _, scope := range named {
+		if !validScopeToken(scope) {
+			return nil, errScopeSyntax
+		}
 		if !slices.Contains(scopes, scope) {
 			scopes = append(scopes, scope)
 		}

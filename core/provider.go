@@ -34,16 +34,17 @@ var errDown = ErrUnavailable.because("The provider can't be reached at the momen
 // metadata is what is used of the provider's discovery document (OpenID
 // Connect Discovery 3, RFC 9207 3).
 type metadata struct {
-	Issuer                 string `json:"issuer"`
-	AuthorizationEndpoint  string `json:"authorization_endpoint"`
-	TokenEndpoint          string `json:"token_endpoint"`
-	DeviceEndpoint         string `json:"device_authorization_endpoint"`
-	UserinfoEndpoint       string `json:"userinfo_endpoint"`
-	EndSessionEndpoint     string `json:"end_session_endpoint"`
-	RevocationEndpoint     string `json:"revocation_endpoint"`
-	IntrospectionEndpoint  string `json:"introspection_endpoint"`
-	KeysURL                string `json:"jwks_uri"`
-	PromisesIssuerInAnswer bool   `json:"authorization_response_iss_parameter_supported"`
+	Issuer                 string   `json:"issuer"`
+	AuthorizationEndpoint  string   `json:"authorization_endpoint"`
+	TokenEndpoint          string   `json:"token_endpoint"`
+	DeviceEndpoint         string   `json:"device_authorization_endpoint"`
+	UserinfoEndpoint       string   `json:"userinfo_endpoint"`
+	EndSessionEndpoint     string   `json:"end_session_endpoint"`
+	RevocationEndpoint     string   `json:"revocation_endpoint"`
+	IntrospectionEndpoint  string   `json:"introspection_endpoint"`
+	KeysURL                string   `json:"jwks_uri"`
+	ChallengeMethods       []string `json:"code_challenge_methods_supported"` // RFC 8414 2
+	PromisesIssuerInAnswer bool     `json:"authorization_response_iss_parameter_supported"`
 }
 
 // provider talks to the identity provider.

@@ -18,6 +18,8 @@ func validScopeToken(scope string) bool {
 	})
 }
 
+var errScopeSyntax = ErrInvalidScope.because("The scope is not a list of scope names separated by spaces.")
+
 // requestedScopes is what to ask the provider for: what the request names,
 // within AllowedScopes, or else what is configured; openid first, each once, in
 // the order in which they were named, offline_access last.
@@ -30,7 +32,7 @@ func (c Config) requestedScopes(named []string, offline bool) ([]string, error) 
 	}
 	for _, scope := range named {
 		if !validScopeToken(scope) {
-			return nil, ErrInvalidScope.because("The scope is not a list of scope names separated by spaces.")
+			return nil, errScopeSyntax
 		}
 		if !c.scopeAllowed(scope) {
 			return nil, ErrInvalidScope.because("The scope is wider than this service allows.")
@@ -46,6 +48,12 @@ func (c Config) requestedScopes(named []string, offline bool) ([]string, error) 
 		add("offline_access")
 	}
 	return scopes, nil
+}
+
+// usualScope is what is asked for when a request names no scope.
+func (c Config) usualScope() string {
+	scopes, _ := c.requestedScopes(nil, false) // New has checked the configured ones
+	return strings.Join(scopes, " ")
 }
 
 // scopeAllowed reports whether a request may ask for a scope.

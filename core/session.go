@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -96,9 +95,6 @@ func (b *broker) begin(ctx context.Context, answer tokenAnswer, id *claims, want
 		return tokenBody{}, "", ErrProvider.because("The provider gave a subject that can't be used.").from(err)
 	}
 	e.dropForeignAccess()
-	if e.granted == "" && e.access != nil {
-		e.granted = strings.Join(e.access.scopes(), " ")
-	}
 	who, err := b.identify(ctx, e, func() error { return nil })
 	if err != nil {
 		return tokenBody{}, e.subject, err

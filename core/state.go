@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/oidcgate/oidcgate/core/internal/seal"
 )
 
 // stateLifetime is how long a login may take, from leaving for the provider to
@@ -51,19 +53,38 @@ type loginState struct {
 // sealState makes the state parameter. Nothing of it can be read outside, and
 // it has none but base64url's characters and one dot.
 func (a *Auth) sealState(state loginState) (string, error) {
-	plaintext, err := json.Marshal(state)
+	text, err := a.sealText(a.states, statePrefix, state)
+	if err == nil && len(text) > maxState {
+		err = ErrInvalidRequest.because("The redirect_uri and the scope are too long together.")
+	}
+	return text, err
+}
+
+// sealText seals a value into a text that begins with prefix.
+func (a *Auth) sealText(keys *seal.Keys, prefix string, value any) (string, error) {
+	plaintext, err := json.Marshal(value)
 	if err != nil {
 		return "", err
 	}
-	sealed, err := a.states.Seal(a.config.Rand, plaintext)
+	sealed, err := keys.Seal(a.config.Rand, plaintext)
 	if err != nil {
 		return "", err
 	}
-	text := statePrefix + base64.RawURLEncoding.EncodeToString(sealed)
-	if len(text) > maxState {
-		return "", ErrInvalidRequest.because("The redirect_uri and the scope are too long together.")
+	return prefix + base64.RawURLEncoding.EncodeToString(sealed), nil
+}
+
+// openText puts into value what sealText has sealed, and reports whether it could.
+func openText(keys *seal.Keys, prefix, text string, value any) bool {
+	encoded, ok := strings.CutPrefix(text, prefix)
+	if !ok {
+		return false
 	}
-	return text, nil
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
+	if err != nil {
+		return false
+	}
+	plaintext, err := keys.Open(sealed)
+	return err == nil && json.Unmarshal(plaintext, value) == nil
 }
 
 // isSealedState reports whether a value claims to be made by sealState.
@@ -72,29 +93,23 @@ func isSealedState(value string) bool { return strings.HasPrefix(value, statePre
 // openState reads a state parameter that sealState made within the last ten
 // minutes.
 func (a *Auth) openState(text string) (loginState, error) {
-	invalid := ErrInvalidGrant.because("The state is not one of this service, or the login was not finished within ten minutes. Begin again.")
-	encoded, ok := strings.CutPrefix(text, statePrefix)
-	if !ok {
-		return loginState{}, invalid
-	}
-	sealed, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
-	if err != nil {
-		return loginState{}, invalid
-	}
-	plaintext, err := a.states.Open(sealed)
-	if err != nil {
-		return loginState{}, invalid
-	}
 	var state loginState
-	if err := json.Unmarshal(plaintext, &state); err != nil || a.now().Unix() >= state.Expires {
-		return loginState{}, invalid
+	if !openText(a.states, statePrefix, text, &state) || a.now().Unix() >= state.Expires {
+		return loginState{}, ErrInvalidGrant.because("The state is not one of this service, or the login was not finished within ten minutes. Begin again.")
 	}
 	return state, nil
 }
 
-// checkNonce holds the nonce of an ID token against the state's.
-func (s loginState) checkNonce(nonce string) (maxAge *int, ok bool) {
-	return s.MaxAge, subtle.ConstantTimeCompare([]byte(nonce), []byte(s.Nonce)) == 1
+// asked is what the end of a login has to know about its beginning.
+type asked struct {
+	scope  string // that the provider was asked for
+	maxAge *int   // seconds; nil: any
+}
+
+// checkNonce tells what the login asked for whose nonce an ID token has; false, if it is
+// not that of this state.
+func (s loginState) checkNonce(nonce string) (asked, bool) {
+	return asked{s.Scope, s.MaxAge}, subtle.ConstantTimeCompare([]byte(nonce), []byte(s.Nonce)) == 1
 }
 
 // cookieName is the name of the cookie that binds a login to its browser, one
@@ -134,34 +149,63 @@ func (a *Auth) checkCookie(r *http.Request, sealed string, state loginState) err
 	return nil
 }
 
-// challengeNonce is the nonce of a login whose client does PKCE itself: a MAC
-// over what the token route will see again, the challenge (by way of the
-// verifier) and the redirect URI. Nothing has to be remembered. A max_age goes
-// with it in clear, so that the token route learns it from the ID token.
-func (a *Auth) challengeNonce(challenge, redirectURI string, maxAge *int) string {
-	age := ""
-	if maxAge != nil {
-		age = strconv.Itoa(*maxAge)
-	}
-	nonce := base64.RawURLEncoding.EncodeToString(a.nonces.MAC(challenge, redirectURI, age))
-	if maxAge != nil {
-		nonce += "." + age
+// challengeNonce is the nonce of a login whose client does PKCE itself: a MAC over
+// what the token route will see again, the challenge (by way of the verifier) and the
+// redirect URI, and behind it what the login asked for. Nobody has to remember
+// anything: the ID token brings the nonce back.
+func (a *Auth) challengeNonce(challenge, redirectURI string, login asked) string {
+	memory := a.memory(login)
+	nonce := base64.RawURLEncoding.EncodeToString(a.nonces.MAC(challenge, redirectURI, memory))
+	if memory != "" {
+		nonce += "." + memory
 	}
 	return nonce
 }
 
-// checkChallengeNonce recognizes what challengeNonce made.
-func (a *Auth) checkChallengeNonce(nonce, challenge, redirectURI string) (maxAge *int, ok bool) {
-	encoded, age, aged := strings.Cut(nonce, ".")
+// checkChallengeNonce recognizes what challengeNonce has made, and tells what the login asked
+// for.
+func (a *Auth) checkChallengeNonce(nonce, challenge, redirectURI string) (asked, bool) {
+	encoded, memory, _ := strings.Cut(nonce, ".")
 	mac, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
-	if err != nil || !a.nonces.CheckMAC(mac, challenge, redirectURI, age) {
-		return nil, false
+	if err != nil || !a.nonces.CheckMAC(mac, challenge, redirectURI, memory) {
+		return asked{}, false
 	}
-	if !aged {
-		return nil, true
+	return a.remembered(memory)
+}
+
+// memory is what a login asked for besides the usual, as a nonce carries it: max_age,
+// a space, and the scopes. "" is the usual: the configured scopes
+// and no max_age.
+func (a *Auth) memory(login asked) string {
+	age, scope := "", login.scope
+	if login.maxAge != nil {
+		age = strconv.Itoa(*login.maxAge)
 	}
-	seconds, err := strconv.Atoi(age)
-	return &seconds, err == nil
+	if scope == a.config.usualScope() {
+		scope = ""
+	}
+	if age == "" && scope == "" {
+		return ""
+	}
+	return base64.RawURLEncoding.EncodeToString([]byte(age + " " + scope))
+}
+
+// remembered reads what memory has written.
+func (a *Auth) remembered(memory string) (asked, bool) {
+	text, err := base64.RawURLEncoding.Strict().DecodeString(memory)
+	if err != nil {
+		return asked{}, false
+	}
+	age, scope, _ := strings.Cut(string(text), " ")
+	login := asked{scope: cmp.Or(scope, a.config.usualScope())}
+	if age != "" {
+		seconds, err := strconv.Atoi(age)
+		if err != nil {
+			return asked{}, false
+		}
+		login.maxAge = &seconds
+	}
+	return login, true
 }
 
 // challengeOf is the S256 challenge of a verifier (RFC 7636 4.2).

@@ -20,7 +20,7 @@ func TestLoginsBelongToOneClientAtOneProvider(t *testing.T) {
 	a := auth("https://id.example.org", "shop")
 	state, err := a.sealState(loginState{Kind: loginNative, Expires: a.now().Unix() + 60})
 	require.NoError(t, err)
-	nonce := a.challengeNonce("challenge", "uri", nil)
+	nonce := a.challengeNonce("challenge", "uri", asked{})
 	for _, row := range []struct {
 		other *Auth
 		same  bool

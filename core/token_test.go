@@ -60,6 +60,7 @@ func TestTokenRedeemsACodeWithTheClientsOwnVerifier(t *testing.T) {
 // another login, and the nonce still finds it out.
 func TestTokenRefusesAnotherLoginsCodeAtAProviderWithoutPKCE(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
+	announcesNoPKCE(provider)
 	a := newApp(t, provider)
 	verifier, injected := oauth2.GenerateVerifier(), oauth2.GenerateVerifier()
 	code, _ := a.authorize(browser(), "alice", "redirect_uri", native, "code_challenge", challengeOf(verifier), "code_challenge_method", "S256")
@@ -117,34 +118,34 @@ func TestTokenBodyIsGolden(t *testing.T) {
 			`{"access_token":"at","token_type":"Bearer","expires":2000000300,"expires_in":300,"refresh_token":"rt","refresh_expires":2000001800,"refresh_expires_in":1800,"scope":"openid a"}`},
 		{"numeric strings",
 			`{"access_token":"at","expires_in":"300","refresh_token":"rt","refresh_expires_in":"1800"}`,
-			`{"access_token":"at","token_type":"Bearer","expires":2000000300,"expires_in":300,"refresh_token":"rt","refresh_expires":2000001800,"refresh_expires_in":1800,"scope":""}`},
+			`{"access_token":"at","token_type":"Bearer","expires":2000000300,"expires_in":300,"refresh_token":"rt","refresh_expires":2000001800,"refresh_expires_in":1800}`},
 		{"expires",
 			`{"access_token":"at","expires":2000000300,"refresh_token":"rt","refresh_expires":2000001800}`,
-			`{"access_token":"at","token_type":"Bearer","expires":2000000300,"expires_in":300,"refresh_token":"rt","refresh_expires":2000001800,"refresh_expires_in":1800,"scope":""}`},
+			`{"access_token":"at","token_type":"Bearer","expires":2000000300,"expires_in":300,"refresh_token":"rt","refresh_expires":2000001800,"refresh_expires_in":1800}`},
 		{"exp",
 			`{"access_token":"at","exp":"2000000300","refresh_token":"rt","refresh_exp":2000001800.0}`,
-			`{"access_token":"at","token_type":"Bearer","expires":2000000300,"expires_in":300,"refresh_token":"rt","refresh_expires":2000001800,"refresh_expires_in":1800,"scope":""}`},
+			`{"access_token":"at","token_type":"Bearer","expires":2000000300,"expires_in":300,"refresh_token":"rt","refresh_expires":2000001800,"refresh_expires_in":1800}`},
 		{"expires_at",
 			`{"access_token":"at","expires_at":2000000300,"refresh_token":"rt","refresh_expires_at":"2000001800"}`,
-			`{"access_token":"at","token_type":"Bearer","expires":2000000300,"expires_in":300,"refresh_token":"rt","refresh_expires":2000001800,"refresh_expires_in":1800,"scope":""}`},
+			`{"access_token":"at","token_type":"Bearer","expires":2000000300,"expires_in":300,"refresh_token":"rt","refresh_expires":2000001800,"refresh_expires_in":1800}`},
 		{"a refresh expiry of 0 means unknown: 30 days",
 			`{"access_token":"at","expires_in":300,"refresh_token":"rt","refresh_expires_in":0}`,
-			`{"access_token":"at","token_type":"Bearer","expires":2000000300,"expires_in":300,"refresh_token":"rt","refresh_expires":2002592000,"refresh_expires_in":2592000,"scope":""}`},
+			`{"access_token":"at","token_type":"Bearer","expires":2000000300,"expires_in":300,"refresh_token":"rt","refresh_expires":2002592000,"refresh_expires_in":2592000}`},
 		{"no expiry at all",
 			`{"access_token":"at","refresh_token":"rt"}`,
-			`{"access_token":"at","token_type":"Bearer","expires":2000000180,"expires_in":180,"refresh_token":"rt","refresh_expires":2002592000,"refresh_expires_in":2592000,"scope":""}`},
+			`{"access_token":"at","token_type":"Bearer","expires":2000000180,"expires_in":180,"refresh_token":"rt","refresh_expires":2002592000,"refresh_expires_in":2592000}`},
 		{"a refresh without a new refresh token keeps the old one",
 			`{"access_token":"at","expires_in":300}`,
-			`{"access_token":"at","token_type":"Bearer","expires":2000000300,"expires_in":300,"refresh_token":"old","refresh_expires":2002592000,"refresh_expires_in":2592000,"scope":""}`},
+			`{"access_token":"at","token_type":"Bearer","expires":2000000300,"expires_in":300,"refresh_token":"old","refresh_expires":2002592000,"refresh_expires_in":2592000}`},
 		{"two spellings at once: the standard's goes first",
 			`{"access_token":"at","expires_in":300,"expires":2000000999,"refresh_token":"rt","refresh_expires_in":1800,"refresh_expires":2000009999}`,
-			`{"access_token":"at","token_type":"Bearer","expires":2000000300,"expires_in":300,"refresh_token":"rt","refresh_expires":2000001800,"refresh_expires_in":1800,"scope":""}`},
+			`{"access_token":"at","token_type":"Bearer","expires":2000000300,"expires_in":300,"refresh_token":"rt","refresh_expires":2000001800,"refresh_expires_in":1800}`},
 		{"expiries that are no numbers",
 			`{"access_token":"at","expires_in":"NaN","expires":"soon","refresh_token":"rt","refresh_expires_in":[1]}`,
-			`{"access_token":"at","token_type":"Bearer","expires":2000000180,"expires_in":180,"refresh_token":"rt","refresh_expires":2002592000,"refresh_expires_in":2592000,"scope":""}`},
+			`{"access_token":"at","token_type":"Bearer","expires":2000000180,"expires_in":180,"refresh_token":"rt","refresh_expires":2002592000,"refresh_expires_in":2592000}`},
 		{"expiries that can't be",
 			`{"access_token":"at","expires_in":-5,"refresh_token":"rt","refresh_expires_in":1e300}`,
-			`{"access_token":"at","token_type":"Bearer","expires":2000000180,"expires_in":180,"refresh_token":"rt","refresh_expires":2002592000,"refresh_expires_in":2592000,"scope":""}`},
+			`{"access_token":"at","token_type":"Bearer","expires":2000000180,"expires_in":180,"refresh_token":"rt","refresh_expires":2002592000,"refresh_expires_in":2592000}`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			fail(provider, oidctest.TokenPath, http.StatusOK, row.answer)
@@ -154,18 +155,11 @@ func TestTokenBodyIsGolden(t *testing.T) {
 		})
 	}
 	t.Run("a device login without a refresh token", func(t *testing.T) {
+		code := a.post(browser(), deviceRoute).json["device_code"].(string)
 		fail(provider, oidctest.TokenPath, http.StatusOK, `{"access_token":"at","expires_in":300}`)
-		got := a.post(browser(), tokenRoute, "device_code", "code")
-		require.Equal(t, `{"access_token":"at","token_type":"Bearer","expires":2000000300,"expires_in":300,"refresh_token":"","refresh_expires":2000000300,"refresh_expires_in":300,"scope":""}`+"\n", got.body)
+		got := a.post(browser(), tokenRoute, "device_code", code)
+		require.Equal(t, `{"access_token":"at","token_type":"Bearer","expires":2000000300,"expires_in":300,"refresh_expires":2000000300,"refresh_expires_in":300,"scope":"openid profile email offline_access"}`+"\n", got.body)
 	})
-}
-
-func TestTokenScopeIsTheOneAskedForWhenTheProviderIsSilent(t *testing.T) {
-	provider := newProvider(t, oidctest.Options{})
-	a := newApp(t, provider)
-	tamper(provider, oidctest.TokenPath, func(body map[string]any) { delete(body, "scope") })
-	code, state := a.authorize(browser(), "alice", "redirect_uri", native, "scope", "email")
-	require.Equal(t, "openid email", a.tokens(a.post(browser(), tokenRoute, "code", code, "redirect_uri", native, "code_verifier", state)).Scope)
 }
 
 func TestTokenRefreshesInBothSpellings(t *testing.T) {
@@ -210,6 +204,8 @@ func TestTokenTellsTheGrantFromItsField(t *testing.T) {
 		"code grant without a code":     {[]string{"grant_type", "authorization_code", "code_verifier", "x"}, "invalid_request"},
 		"refresh without a token":       {[]string{"grant_type", "refresh_token"}, "invalid_request"},
 		"polling without a code":        {[]string{"grant_type", deviceType}, "invalid_request"},
+		"a grant, and another field":    {[]string{"grant_type", "refresh_token", "refresh_token", "x", "code", "y"}, "invalid_request"},
+		"a grant, another one's field":  {[]string{"grant_type", "authorization_code", "code", "x", "redirect_uri", native, "code_verifier", strings.Repeat("v", 43), "device_code", "y"}, "invalid_request"},
 		"code grant, a foreign field":   {[]string{"grant_type", "authorization_code", "refresh_token", "x"}, "invalid_request"},
 		"grant_type repeated":           {[]string{"grant_type", "refresh_token", "grant_type", "refresh_token", "refresh_token", "x"}, "invalid_request"},
 		"refresh token of nobody":       {[]string{"refresh_token", "x"}, "invalid_grant"},

@@ -97,6 +97,8 @@ type idTokenExpectation struct {
 var (
 	errNonce  = errors.New("the nonce is another login's")
 	errMaxAge = errors.New("the user signed in longer ago than max_age allows")
+
+	errNoAuthTime = errors.New("the ID token has no auth_time, which every answer to max_age needs: have the provider put it there, or log in without max_age")
 )
 
 // idToken verifies an ID token by OpenID Connect Core 3.1.3.7.
@@ -455,7 +457,10 @@ func (v *verifier) age(c *candidate) error {
 		return nil
 	}
 	oldest := c.now.Add(-time.Duration(*c.maxAge)*time.Second - v.config.Leeway)
-	if c.claims.AuthTime.IsZero() || c.claims.AuthTime.Before(oldest) {
+	switch {
+	case c.claims.AuthTime.IsZero():
+		return errNoAuthTime
+	case c.claims.AuthTime.Before(oldest):
 		return errMaxAge
 	}
 	return nil

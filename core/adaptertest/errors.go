@@ -162,10 +162,10 @@ func routesRefuse(s suite) {
 
 func providerFails(s suite) {
 	refresh := post(tokenRoute, "refresh_token", "some-token")
-	poll := post(tokenRoute, "device_code", "some-code")
 	begin := post(deviceRoute)
 	s.run("it refuses", func(s suite) {
 		a := s.start(options{})
+		poll := a.poll()
 		for _, row := range []struct {
 			request
 			path   string
@@ -197,6 +197,7 @@ func providerFails(s suite) {
 	s.run("it is down", func(s suite) {
 		provider := s.newProvider(polled)
 		alice := bearer(provider.AccessToken(s.T, "alice"))
+		poll := s.start(options{provider: provider}).poll()
 		provider.Down(true)
 		a := s.start(options{provider: provider})
 		for _, r := range []request{get(loginRoute), get(logoutRoute), begin, refresh, get("/mine", "Authorization", alice), get("/hello", "Authorization", alice), get(userinfoRoute, "Authorization", alice)} {

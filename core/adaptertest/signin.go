@@ -262,15 +262,22 @@ func deviceSignsIn(s suite) {
 	}
 	s.run("too often", func(s suite) {
 		a := s.start(options{provider: s.newProvider(oidctest.Options{})})
-		poll := post(tokenRoute, "device_code", a.ok(a.client, post(deviceRoute), http.StatusOK).field("device_code"))
+		poll := a.poll()
 		a.isError(poll, a.ask(poll), http.StatusBadRequest, "authorization_pending")
 		a.isError(poll, a.ask(poll), http.StatusBadRequest, "slow_down")
 	})
 	s.run("too late", func(s suite) {
 		a := s.start(options{})
+		poll := a.poll()
 		fail(a.provider, oidctest.TokenPath, http.StatusBadRequest, `{"error":"expired_token"}`)
-		a.refused(post(tokenRoute, "device_code", "a-code-of-yesterday"), http.StatusBadRequest, "expired_token")
+		a.refused(poll, http.StatusBadRequest, "expired_token")
 	})
+}
+
+// poll begins a device login, and gives the request that asks how it goes.
+func (a *app) poll() request {
+	a.Helper()
+	return post(tokenRoute, "device_code", a.ok(a.client, post(deviceRoute), http.StatusOK).field("device_code"))
 }
 
 // brokerServesEveryGrant follows one session from login to logout.
