@@ -42,7 +42,6 @@ func resourceServer(ctx context.Context, issuer, audience string) (*oidc.IDToken
 type golang struct {
 	*suite
 	oauth2 oauth2.Config
-	tokens *oauth2.Token // the user's
 }
 
 func (s *suite) golang(ctx context.Context) {
@@ -86,18 +85,19 @@ func (g *golang) signIn(ctx context.Context, options ...oauth2.AuthCodeOption) (
 	return g.oauth2.Exchange(ctx, answer.Query().Get("code"), oauth2.VerifierOption(verifier))
 }
 
-func (g *golang) signsIn(ctx context.Context) (err error) {
-	if g.tokens, err = g.signIn(ctx); err != nil {
+func (g *golang) signsIn(ctx context.Context) error {
+	tokens, err := g.signIn(ctx)
+	if err != nil {
 		return err
 	}
-	scope, _ := g.tokens.Extra("scope").(string)
+	scope, _ := tokens.Extra("scope").(string)
 	switch scopes := strings.Fields(scope); {
-	case !g.tokens.Valid() || g.tokens.Expiry.IsZero() || g.tokens.RefreshToken == "":
+	case !tokens.Valid() || tokens.Expiry.IsZero() || tokens.RefreshToken == "":
 		return errors.New("the tokens lack something")
 	case !slices.Contains(scopes, "openid") || !slices.Contains(scopes, "profile") || !slices.Contains(scopes, "email"):
 		return fmt.Errorf("the scope is %q", scope)
 	}
-	return g.calls(ctx, oauth2.StaticTokenSource(g.tokens))
+	return g.calls(ctx, oauth2.StaticTokenSource(tokens))
 }
 
 // calls requests a guarded route as x/oauth2's HTTP client does.
@@ -114,17 +114,20 @@ func (g *golang) calls(ctx context.Context, tokens oauth2.TokenSource) error {
 }
 
 func (g *golang) refreshes(ctx context.Context) error {
-	expired := *g.tokens
+	before, err := g.signIn(ctx)
+	if err != nil {
+		return err
+	}
+	expired := *before
 	expired.Expiry = time.Now().Add(-time.Minute)
 	source := g.oauth2.TokenSource(ctx, &expired)
 	if err := g.calls(ctx, source); err != nil {
 		return err
 	}
-	tokens, err := source.Token()
-	if err == nil && tokens.AccessToken == g.tokens.AccessToken {
+	after, err := source.Token()
+	if err == nil && after.AccessToken == before.AccessToken {
 		err = errors.New("the token is the same as before")
 	}
-	g.tokens = tokens
 	return err
 }
 
@@ -170,8 +173,12 @@ func (g *golang) hearsThatADeviceIsRefused(ctx context.Context) error {
 }
 
 func (g *golang) readsUserinfo(ctx context.Context) error {
+	tokens, err := g.signIn(ctx)
+	if err != nil {
+		return err
+	}
 	provider := (&oidc.ProviderConfig{UserInfoURL: g.target.API + "/auth/v2/userinfo"}).NewProvider(ctx)
-	info, err := provider.UserInfo(ctx, oauth2.StaticTokenSource(g.tokens))
+	info, err := provider.UserInfo(ctx, oauth2.StaticTokenSource(tokens))
 	if err != nil {
 		return err
 	}
@@ -186,11 +193,15 @@ func (g *golang) readsUserinfo(ctx context.Context) error {
 }
 
 func (g *golang) verifiesAccessTokens(ctx context.Context) error {
+	tokens, err := g.signIn(ctx)
+	if err != nil {
+		return err
+	}
 	ours, err := resourceServer(ctx, g.target.API, g.target.Audience)
 	if err != nil {
 		return err
 	}
-	token, err := ours.Verify(ctx, g.tokens.AccessToken)
+	token, err := ours.Verify(ctx, tokens.AccessToken)
 	if err != nil {
 		return err
 	}
@@ -201,7 +212,7 @@ func (g *golang) verifiesAccessTokens(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := others.Verify(ctx, g.tokens.AccessToken); err == nil {
+	if _, err := others.Verify(ctx, tokens.AccessToken); err == nil {
 		return errors.New("a token was good for somebody else")
 	}
 	return nil

@@ -18,6 +18,10 @@ def flow(kind):
     return kind(HOST, store=store, redirect_ports=[free_port()], timeout=60)
 
 
+def sign_in():
+    return asyncio.run(flow(CodeFlow).authenticate(force=True))
+
+
 def whoami(token):
     return httpx.get(f"{HOST}/me", headers=token["headers"]).json()["username"]
 
@@ -25,7 +29,7 @@ def whoami(token):
 @step
 def _():
     """signs in by code in a browser"""
-    token = asyncio.run(flow(CodeFlow).authenticate(force=True))
+    token = sign_in()
     assert token["token_type"] == "Bearer" and token["refresh_token"], token.keys()
     assert whoami(token) == USER["preferred_username"]
 
@@ -33,7 +37,7 @@ def _():
 @step
 def _():
     """refreshes a token that has expired, without a browser"""
-    before = store.get(HOST)
+    before = sign_in()
     store.put(HOST, {**before, "expires": 0})
     after = asyncio.run(flow(CodeFlow).authenticate())
     assert after["access_token"] != before["access_token"]
@@ -44,7 +48,7 @@ def _():
 @step
 def _():
     """reads userinfo in the Python server's form"""
-    answer = httpx.get(f"{HOST}/auth/v2/userinfo", headers=store.get(HOST)["headers"])
+    answer = httpx.get(f"{HOST}/auth/v2/userinfo", headers=sign_in()["headers"])
     user = UserInfo(**answer.json())
     assert (user.username, user.last_name, user.first_name) == (USER["preferred_username"], USER["family_name"], USER["given_name"]), user
     assert user.email == USER["email"]

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import httpx
-from py_oidc_auth_client import CodeFlow, TokenStore
+from py_oidc_auth_client import BaseFlow, CodeFlow, TokenStore
 from steps import free_port, target, step
 
 OURS, THEIRS, USER = target["api"], target["peer"]["url"], target["user"]
@@ -13,6 +13,7 @@ store = TokenStore(Path(tempfile.mkdtemp()) / "tokens.json")
 
 
 def sign_in(host):
+    BaseFlow.reset_instances()
     return asyncio.run(CodeFlow(host, store=store, redirect_ports=[free_port()], timeout=60).authenticate(force=True))
 
 
@@ -37,21 +38,21 @@ def _():
 @step
 def _():
     """our userinfo knows its users"""
-    info = get(OURS, "/auth/v2/userinfo", store.get(THEIRS))
+    info = get(OURS, "/auth/v2/userinfo", sign_in(THEIRS))
     assert (info["username"], info["email"]) == (USER["preferred_username"], USER["email"]), info
 
 
 @step
 def _():
     """its userinfo knows our users"""
-    info = get(THEIRS, "/auth/v2/userinfo", store.get(OURS))
+    info = get(THEIRS, "/auth/v2/userinfo", sign_in(OURS))
     assert (info["username"], info["email"]) == (USER["preferred_username"], USER["email"]), info
 
 
 @step
 def _():
-    """what was changed, or is for somebody else, is good at neither"""
-    for token in store.get(THEIRS), store.get(OURS):
+    """a token whose claims were changed is good at neither"""
+    for token in sign_in(THEIRS), sign_in(OURS):
         header, payload, signature = token["access_token"].split(".")
         forged = {"Authorization": f"Bearer {header}.{payload[:-2]}.{signature}"}
         for host in OURS, THEIRS:
