@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/oidcgate/oidcgate/core/internal/jose"
@@ -183,6 +184,8 @@ type broker struct {
 	holder   string             // the name of this instance in leases
 	patience time.Duration      // how long a request waits for its session
 	flights  singleflight.Group // refreshes, by their token
+
+	rolesFrom sync.Map // the sources of roles that the log knows
 }
 
 // clockMargin is how far the clocks of replicas may be apart.

@@ -40,6 +40,14 @@ func (paths roleClaims) in(claims map[string]any) []string {
 	return slices.Compact(roles)
 }
 
+// areIn reports whether any of the claims is there, be it empty.
+func (paths roleClaims) areIn(claims map[string]any) bool {
+	return slices.ContainsFunc(paths, func(path string) bool {
+		_, ok := at(claims, path)
+		return ok
+	})
+}
+
 // texts gives the texts of a claim, none of them empty: a text by itself, those in a
 // list, or the names of an object's members, but for those that are null or false.
 func texts(value any) []string {

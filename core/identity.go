@@ -53,8 +53,9 @@ type Identity struct {
 	// EmailVerified is about the Email that the provider told: clear it when you
 	// put another in its place.
 	EmailVerified bool
-	// Roles are the flat roles (see [Token.Roles]): those of the provider's
-	// access token if it is a JWT, else those of the ID token and of userinfo.
+	// Roles are the flat roles (see [Token.Roles]): those of the provider's access
+	// token, if it is a JWT with one of the claims in Config.RoleClaims, else those of
+	// the ID token that came with it and of userinfo.
 	Roles []string
 	// Scopes are what the provider granted.
 	Scopes []string
@@ -89,7 +90,7 @@ type remembered struct {
 	IDToken string `json:"id_token,omitzero"` // the last one that was verified
 	Nonce   string `json:"nonce,omitzero"`    // of the login
 
-	UserinfoRoles bool `json:"userinfo_roles,omitzero"` // userinfo has told some
+	Userinfo bool `json:"userinfo,omitzero"` // userinfo has told something
 }
 
 // evidence is what the provider has told about a user, all of it verified.
@@ -97,66 +98,120 @@ type evidence struct {
 	subject string
 	id      *claims // nil: no ID token
 	idToken string
+	stale   bool    // the ID token is one of an earlier answer
 	access  *claims // nil: its access token is not a JWT that we can read
 	raw     string  // the access token, to ask userinfo with
 	granted string  // the scope
 	nonce   string
-	refresh bool // of a session that is there already
-	// stale says that the ID token is one of an earlier answer.
-	stale bool
-	// userinfoRoles says that userinfo has been seen to tell roles.
-	userinfoRoles bool
+	before  *remembered    // of the session at a refresh; nil: at anything else
+	told    map[string]any // by userinfo; nil: nothing
 }
 
 // identify finds out what tokens will say about a user. Before it asks anybody
 // else, it calls save, which may fail.
 func (b *broker) identify(ctx context.Context, e evidence, save func() error) (remembered, error) {
-	var access, id, told map[string]any
-	if e.id != nil {
-		id = e.id.all()
+	if err := b.askUserinfo(ctx, &e, save); err != nil {
+		return remembered{}, err
 	}
-	if e.access != nil {
-		access = e.access.all()
-	}
-	all := merge(id, access)
-	if e.access == nil || readProfile(all, b.config.ProfilePaths).Username == "" {
-		if err := save(); err != nil {
-			return remembered{}, err
-		}
-		var err error
-		told, err = b.auth.provider.userinfo(ctx, e.raw, e.subject)
-		// A token that userinfo doesn't take (it lacks the scope openid, say) is
-		// good for all the rest.
-		if err != nil && !errors.Is(err, ErrInvalidToken) && !errors.Is(err, ErrInsufficientScope) {
-			return remembered{}, err
-		}
-		all = merge(id, told, access)
-	}
-	// What a user may do is said by one source, the one meant for that. Were
-	// they mixed, a role that the access token has lost would live on in an ID
-	// token of the first day.
-	e.userinfoRoles = e.userinfoRoles || len(b.roles(told)) > 0
-	authority := access
-	switch {
-	case e.access == nil && e.stale && e.userinfoRoles:
-		authority = told // what is not in it any more was taken away
-	case e.access == nil:
-		authority = merge(id, told)
-	}
-	who := newIdentity(all, b.config.ProfilePaths)
+	who := newIdentity(merge(e.idClaims(), e.told, e.accessClaims()), b.config.ProfilePaths)
 	who.Issuer, who.Subject = b.config.Issuer, e.subject
-	who.Roles = b.roles(authority)
+	who.Roles = b.rolesOf(ctx, e)
 	who.Scopes = words(e.granted)
-	who.Email, who.EmailVerified = address(b.config.ProfilePaths, access, told, id)
+	who.Email, who.EmailVerified = address(b.config.ProfilePaths, e.accessClaims(), e.told, e.idClaims())
 	if b.Identify != nil {
 		if err := save(); err != nil {
 			return remembered{}, err
 		}
-		if err := b.callIdentify(ctx, &who, e.refresh); err != nil {
+		if err := b.callIdentify(ctx, &who, e.before != nil); err != nil {
 			return remembered{}, err
 		}
 	}
 	return b.remember(e, who)
+}
+
+func (e *evidence) idClaims() map[string]any { return e.id.allOrNone() }
+
+func (e *evidence) accessClaims() map[string]any { return e.access.allOrNone() }
+
+// freshClaims are those of the ID token, if it is of the same answer as the access token.
+func (e *evidence) freshClaims() map[string]any {
+	if e.stale {
+		return nil
+	}
+	return e.idClaims()
+}
+
+func (c *claims) allOrNone() map[string]any {
+	if c == nil {
+		return nil
+	}
+	return c.all()
+}
+
+// askUserinfo asks the provider for what its tokens leave out: who the user is, if the
+// access token can't be read or names nobody, the username, and the roles. An endpoint
+// that refuses or fails costs nothing that the tokens tell already.
+func (b *broker) askUserinfo(ctx context.Context, e *evidence, save func() error) error {
+	tokens := merge(e.idClaims(), e.accessClaims())
+	username := readProfile(tokens, b.config.ProfilePaths).Username
+	roles := roleClaims(b.config.RoleClaims)
+	vouched := e.access != nil && (e.access.Subject != "" || !e.stale)
+	if vouched && username != "" && roles.areIn(e.accessClaims()) {
+		return nil
+	}
+	if err := save(); err != nil {
+		return err
+	}
+	told, err := b.auth.provider.userinfo(ctx, e.raw, e.subject)
+	if err == nil {
+		e.told = told
+		return nil
+	}
+	complete := username != "" && (roles.areIn(e.accessClaims()) || roles.areIn(e.freshClaims()))
+	needed := b.SubjectIsUsername && username == ""
+	if before := e.before; before != nil && before.Userinfo {
+		// Identify must not refuse a user for what is only missing at the moment.
+		email, _ := address(b.config.ProfilePaths, e.accessClaims(), e.idClaims())
+		complete = complete && b.Identify == nil && (email != "" || before.Email == "")
+		needed = true
+	}
+	switch {
+	case errors.Is(err, errOtherSubject):
+		return err
+	case errors.Is(err, ErrInvalidToken), errors.Is(err, ErrInsufficientScope):
+		return nil // a token that lacks the scope openid, say, and is good for all the rest
+	case !complete && (needed || errors.Is(err, ErrUnavailable)):
+		return err
+	}
+	b.auth.complaints.note(ctx, "the provider's userinfo endpoint, without which logins go on", err)
+	return nil
+}
+
+// rolesOf finds out what a user may do. One source says it, the one meant for that: were
+// they mixed, a role that the access token has lost would live on in an ID token of the
+// first day. An access token that has none of the claims is silent about roles, and then
+// what was said at the same time counts.
+func (b *broker) rolesOf(ctx context.Context, e evidence) []string {
+	roles := roleClaims(b.config.RoleClaims)
+	access, id := e.accessClaims(), e.freshClaims()
+	source, from := access, "the access token"
+	if !roles.areIn(access) {
+		source = merge(id, e.told)
+		switch inID, inTold := roles.areIn(id), roles.areIn(e.told); {
+		case inID && inTold:
+			from = "the ID token and userinfo"
+		case inID:
+			from = "the ID token"
+		case inTold:
+			from = "userinfo"
+		default:
+			from = "nowhere: if this provider has roles, name their claims in Config.RoleClaims"
+		}
+	}
+	if _, known := b.rolesFrom.LoadOrStore(from, true); !known {
+		b.config.Logger.InfoContext(ctx, "roles of users come from a source not seen before", "from", from)
+	}
+	return roles.in(source)
 }
 
 // merge gives the claims of all the sources, those of later ones first.
@@ -175,11 +230,6 @@ func newIdentity(all map[string]any, paths []string) Identity {
 		Claims: all, Extra: map[string]any{}, Name: firstText(all, []string{"name"}),
 		Username: profile.Username, FirstName: profile.FirstName, LastName: profile.LastName,
 	}
-}
-
-// roles are the flat roles of a provider's claims.
-func (b *broker) roles(claims map[string]any) []string {
-	return roleClaims(b.config.RoleClaims).in(claims)
 }
 
 // address finds the user's e-mail address in the first source that has one, and
@@ -204,7 +254,7 @@ func (b *broker) remember(e evidence, who Identity) (remembered, error) {
 		}
 	}
 	if b.SubjectIsUsername && who.Username == "" {
-		if e.refresh { // it knew one at the login
+		if e.before != nil { // it knew one at the login
 			return remembered{}, ErrUnavailable.because("The provider tells no username at the moment.").soon()
 		}
 		return remembered{}, ErrAccessDenied.because("The provider tells no username for this user.")
@@ -214,7 +264,8 @@ func (b *broker) remember(e evidence, who Identity) (remembered, error) {
 		Email: who.Email, EmailVerified: who.EmailVerified,
 		Roles:   slices.Clone(who.Roles), // which may be a list of the application's own
 		Scopes:  slices.Clone(who.Scopes),
-		Granted: e.granted, IDToken: e.idToken, Nonce: e.nonce, UserinfoRoles: e.userinfoRoles,
+		Granted: e.granted, IDToken: e.idToken, Nonce: e.nonce,
+		Userinfo: e.told != nil || e.before != nil && e.before.Userinfo,
 	}
 	slices.Sort(known.Roles)
 	known.Roles = slices.Compact(known.Roles)

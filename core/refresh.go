@@ -306,8 +306,8 @@ func (r *refreshAnswer) Judge(ctx context.Context, save func() error) (jsontext.
 func (r *refreshAnswer) evidence(ctx context.Context, before remembered) (e evidence, err error) {
 	v, answer := r.b.auth.verifier, r.answer
 	e = evidence{
-		subject: r.state.Subject, raw: answer.AccessToken, refresh: true, nonce: before.Nonce,
-		stale: answer.IDToken == "", userinfoRoles: before.UserinfoRoles,
+		subject: r.state.Subject, raw: answer.AccessToken, before: &before, nonce: before.Nonce,
+		stale:   answer.IDToken == "",
 		idToken: cmp.Or(answer.IDToken, before.IDToken),
 		granted: cmp.Or(answer.Scope, before.Granted),
 	}
@@ -328,7 +328,7 @@ func (r *refreshAnswer) evidence(ctx context.Context, before remembered) (e evid
 	// An access token may name its subject otherwise, for another audience; then
 	// it never told who the user is, and userinfo will.
 	changed := e.id != nil && e.id.Subject != e.subject ||
-		e.id == nil && e.access != nil && e.access.Subject != e.subject
+		e.id == nil && e.access != nil && e.access.Subject != "" && e.access.Subject != e.subject
 	if changed {
 		return evidence{}, &session.Ended{Reason: session.ReasonSubject}
 	}
