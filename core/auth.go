@@ -83,7 +83,8 @@ func New(config Config) (*Auth, error) {
 // [Broker] opens the store and reads the signing keys (or makes the first), so
 // that a wrong configuration shows when the program starts. It fails when the
 // provider or the store is down ([ErrUnavailable]), the provider is another than
-// Config.Issuer or publishes no usable key ([ErrProvider]), or the store needs
+// Config.Issuer, publishes no usable key or shows in its discovery document that no
+// login can work ([ErrProvider]), or the store needs
 // somebody to mend it or holds records that no secret of Config.Secrets opens
 // ([ErrStoreUnusable]); then nothing in the store was changed. The keys of
 // Config.TrustedIssuers are fetched as well, in the background, and none of them
@@ -109,10 +110,13 @@ func (a *Auth) Start(ctx context.Context) error {
 		a.trust.started.Store(true)
 		a.fetchKeysOf(a.trust.further.Load())
 	}()
-	if _, err := a.provider.metadata.get(ctx); err != nil {
-		return err
+	m, err := a.provider.metadata.get(ctx)
+	if err == nil {
+		err = a.provider.checkLogins(m)
 	}
-	_, err := a.provider.keys.get(ctx)
+	if err == nil {
+		_, err = a.provider.keys.get(ctx)
+	}
 	return err
 }
 

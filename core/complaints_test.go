@@ -17,7 +17,7 @@ import (
 func (j *journal) lines(text string) []string {
 	var found []string
 	for line := range strings.Lines(j.logged()) {
-		if strings.Contains(line, text) && !strings.Contains(line, `"level":"DEBUG"`) {
+		if strings.Contains(line, text) && strings.Contains(line, `"level":"`) && !strings.Contains(line, `"level":"DEBUG"`) {
 			found = append(found, line)
 		}
 	}

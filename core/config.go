@@ -30,8 +30,8 @@ const Off = "-"
 type ClientAuth string
 
 const (
-	// ClientSecretBasic sends the secret in the Authorization header. It is
-	// the default, and what RFC 6749 asks every provider to understand.
+	// ClientSecretBasic sends the secret in the Authorization header, as RFC 6749
+	// asks every provider to understand.
 	ClientSecretBasic ClientAuth = "client_secret_basic"
 	// ClientSecretPost sends the secret in the form.
 	ClientSecretPost ClientAuth = "client_secret_post"
@@ -58,7 +58,12 @@ type Config struct {
 	// JWKSURL is where the provider's keys are fetched. "": where the
 	// discovery document says.
 	JWKSURL string
-	// ClientAuth is how ClientSecret is sent. "": ClientSecretBasic.
+	// Endpoints are single endpoints of the provider that are elsewhere than the
+	// discovery document says, or that it leaves out.
+	Endpoints Endpoints
+	// ClientAuth is how ClientSecret is sent. "": as the discovery document lists
+	// (token_endpoint_auth_methods_supported), ClientSecretBasic before
+	// ClientSecretPost.
 	ClientAuth ClientAuth
 
 	// Scopes are asked for at a login that names none; openid is always
@@ -190,10 +195,31 @@ type Routes struct {
 	AuthorizationServer string // /.well-known/oauth-authorization-server
 }
 
+// Endpoints are single endpoints of the provider. Each is an absolute URL (https, or
+// http on loopback or with Config.InsecureProviderHTTP); "" means where the discovery
+// document says. A container network needs those that the application itself calls,
+// where the document names addresses for browsers; Facebook's document names no token
+// endpoint. The issuer of the document and of tokens is Config.Issuer all the same. For
+// the keys there is Config.JWKSURL.
+type Endpoints struct {
+	// Authorization and EndSession are for browsers (RFC 6749 3.1, OpenID Connect
+	// RP-Initiated Logout 1.0).
+	Authorization, EndSession string
+	// The others are called by the application: RFC 6749 3.2, OpenID Connect Core
+	// 5.3, RFC 8628 3.1, RFC 7009, RFC 7662.
+	Token, Userinfo, Device, Revocation, Introspection string
+}
+
+func (e Endpoints) all() []struct{ field, url string } {
+	return []struct{ field, url string }{
+		{"Authorization", e.Authorization}, {"EndSession", e.EndSession}, {"Token", e.Token}, {"Userinfo", e.Userinfo},
+		{"Device", e.Device}, {"Revocation", e.Revocation}, {"Introspection", e.Introspection},
+	}
+}
+
 // withDefaults gives a copy that shares nothing with c and has every default
 // filled in.
 func (c Config) withDefaults() Config {
-	setDefault(&c.ClientAuth, ClientSecretBasic)
 	setDefault(&c.DiscoveryURL, strings.TrimSuffix(c.Issuer, "/")+"/.well-known/openid-configuration")
 	setDefault(&c.Routes.Login, "/auth/v2/login")
 	setDefault(&c.Routes.Callback, "/auth/v2/callback")
@@ -281,8 +307,13 @@ func (c Config) check() error {
 	if c.ClientID == "" {
 		wrong("ClientID", "is missing: the name under which the provider knows this application")
 	}
-	if c.ClientAuth != ClientSecretBasic && c.ClientAuth != ClientSecretPost {
-		wrong("ClientAuth", "%q is unknown: use %q or %q", c.ClientAuth, ClientSecretBasic, ClientSecretPost)
+	for _, endpoint := range c.Endpoints.all() {
+		if endpoint.url != "" {
+			providerURL("Endpoints."+endpoint.field, endpoint.url)
+		}
+	}
+	if c.ClientAuth != "" && c.ClientAuth != ClientSecretBasic && c.ClientAuth != ClientSecretPost {
+		wrong("ClientAuth", "%q is unknown: use %q or %q, or leave it empty", c.ClientAuth, ClientSecretBasic, ClientSecretPost)
 	}
 	scopes := func(field string, list []string) {
 		for _, scope := range list {

@@ -38,6 +38,8 @@ func TestNewReportsEachMistake(t *testing.T) {
 		"issuer with a password":      {func(c *core.Config) { c.Issuer = "https://a:b@id.example.org" }, "Issuer"},
 		"discovery http":              {func(c *core.Config) { c.DiscoveryURL = "http://keycloak:8080/x" }, "DiscoveryURL"},
 		"keys http":                   {func(c *core.Config) { c.JWKSURL = "http://keycloak:8080/x" }, "JWKSURL"},
+		"endpoint http":               {func(c *core.Config) { c.Endpoints.Revocation = "http://keycloak:8080/x" }, "Endpoints.Revocation"},
+		"endpoint no URL":             {func(c *core.Config) { c.Endpoints.Token = "/token" }, "Endpoints.Token"},
 		"no client id":                {func(c *core.Config) { c.ClientID = "" }, "ClientID"},
 		"client auth unknown":         {func(c *core.Config) { c.ClientAuth = "private_key_jwt" }, "ClientAuth"},
 		"scopes in one":               {func(c *core.Config) { c.Scopes = []string{"profile email"} }, "Scopes"},
@@ -163,6 +165,9 @@ func TestConfigFromEnv(t *testing.T) {
 	for name, value := range map[string]string{
 		"OIDC_ISSUER": " https://id.example.org ", "OIDC_CLIENT_ID": "shop", "OIDC_CLIENT_SECRET_FILE": file,
 		"OIDC_CLIENT_AUTH": "client_secret_post", "OIDC_DISCOVERY_URL": "https://d", "OIDC_JWKS_URL": "https://k",
+		"OIDC_AUTHORIZATION_ENDPOINT": "https://e/a", "OIDC_TOKEN_ENDPOINT": "https://e/t", "OIDC_USERINFO_ENDPOINT": "https://e/u",
+		"OIDC_DEVICE_ENDPOINT": "https://e/d", "OIDC_END_SESSION_ENDPOINT": "https://e/e",
+		"OIDC_REVOCATION_ENDPOINT": "https://e/r", "OIDC_INTROSPECTION_ENDPOINT": "https://e/i",
 		"OIDC_PUBLIC_URL": "https://shop.example.org", "OIDC_SCOPES": "profile, email\torders", "OIDC_ALLOWED_SCOPES": "a,b",
 		"OIDC_ONLINE_DEVICES": "true", "OIDC_AUTH_PARAMS": "audience=api&access_type=offline",
 		"OIDC_LOGIN_PARAMS": "hd,kc_idp_hint", "OIDC_REDIRECT_URIS": "https://a/ https://b/", "OIDC_POST_LOGOUT_URIS": "https://c/", "OIDC_SECRETS": "one two",
@@ -175,6 +180,10 @@ func TestConfigFromEnv(t *testing.T) {
 	require.Equal(t, core.Config{
 		Issuer: "https://id.example.org", ClientID: "shop", ClientSecret: "from a file",
 		ClientAuth: core.ClientSecretPost, DiscoveryURL: "https://d", JWKSURL: "https://k", PublicURL: "https://shop.example.org",
+		Endpoints: core.Endpoints{
+			Authorization: "https://e/a", Token: "https://e/t", Userinfo: "https://e/u", Device: "https://e/d",
+			EndSession: "https://e/e", Revocation: "https://e/r", Introspection: "https://e/i",
+		},
 		Scopes: []string{"profile", "email", "orders"}, AllowedScopes: []string{"a", "b"}, OnlineDevices: true,
 		AuthParams:   url.Values{"audience": {"api"}, "access_type": {"offline"}},
 		LoginParams:  []string{"hd", "kc_idp_hint"},

@@ -39,6 +39,14 @@ import (
 //	OIDC_LEEWAY            Leeway
 //	OIDC_TIMEOUT           Timeout
 //
+//	OIDC_AUTHORIZATION_ENDPOINT  Endpoints.Authorization
+//	OIDC_TOKEN_ENDPOINT          Endpoints.Token
+//	OIDC_USERINFO_ENDPOINT       Endpoints.Userinfo
+//	OIDC_DEVICE_ENDPOINT         Endpoints.Device
+//	OIDC_END_SESSION_ENDPOINT    Endpoints.EndSession
+//	OIDC_REVOCATION_ENDPOINT     Endpoints.Revocation
+//	OIDC_INTROSPECTION_ENDPOINT  Endpoints.Introspection
+//
 // OIDC_CLIENT_SECRET_FILE, OIDC_SECRETS_FILE and OIDC_STORE_FILE name files to
 // read instead, as container platforms mount secrets. The switches that begin with Insecure have
 // no variable: they belong in code that is reviewed.
@@ -73,6 +81,11 @@ func ConfigFromEnv() (Config, error) {
 		Issuer: text("OIDC_ISSUER"), ClientID: text("OIDC_CLIENT_ID"), ClientSecret: secret("OIDC_CLIENT_SECRET"),
 		ClientAuth:   ClientAuth(text("OIDC_CLIENT_AUTH")),
 		DiscoveryURL: text("OIDC_DISCOVERY_URL"), JWKSURL: text("OIDC_JWKS_URL"), PublicURL: text("OIDC_PUBLIC_URL"),
+		Endpoints: Endpoints{
+			Authorization: text("OIDC_AUTHORIZATION_ENDPOINT"), EndSession: text("OIDC_END_SESSION_ENDPOINT"),
+			Token: text("OIDC_TOKEN_ENDPOINT"), Userinfo: text("OIDC_USERINFO_ENDPOINT"), Device: text("OIDC_DEVICE_ENDPOINT"),
+			Revocation: text("OIDC_REVOCATION_ENDPOINT"), Introspection: text("OIDC_INTROSPECTION_ENDPOINT"),
+		},
 		Scopes: list("OIDC_SCOPES"), AllowedScopes: list("OIDC_ALLOWED_SCOPES"), LoginParams: list("OIDC_LOGIN_PARAMS"),
 		RedirectURIs: list("OIDC_REDIRECT_URIS"), PostLogoutURIs: list("OIDC_POST_LOGOUT_URIS"),
 		Secrets: splitList(secret("OIDC_SECRETS")), Audiences: list("OIDC_AUDIENCES"),

@@ -1,8 +1,8 @@
 package core
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -32,19 +32,22 @@ const (
 var errDown = ErrUnavailable.because("The provider can't be reached at the moment.").soon()
 
 // metadata is what is used of the provider's discovery document (OpenID
-// Connect Discovery 3, RFC 9207 3).
+// Connect Discovery 3, RFC 9207 3), with Config.Endpoints in it.
 type metadata struct {
-	Issuer                 string   `json:"issuer"`
-	AuthorizationEndpoint  string   `json:"authorization_endpoint"`
-	TokenEndpoint          string   `json:"token_endpoint"`
-	DeviceEndpoint         string   `json:"device_authorization_endpoint"`
-	UserinfoEndpoint       string   `json:"userinfo_endpoint"`
-	EndSessionEndpoint     string   `json:"end_session_endpoint"`
-	RevocationEndpoint     string   `json:"revocation_endpoint"`
-	IntrospectionEndpoint  string   `json:"introspection_endpoint"`
-	KeysURL                string   `json:"jwks_uri"`
-	ChallengeMethods       []string `json:"code_challenge_methods_supported"` // RFC 8414 2
-	PromisesIssuerInAnswer bool     `json:"authorization_response_iss_parameter_supported"`
+	Issuer                 string
+	AuthorizationEndpoint  string
+	TokenEndpoint          string
+	DeviceEndpoint         string
+	UserinfoEndpoint       string
+	EndSessionEndpoint     string
+	RevocationEndpoint     string
+	IntrospectionEndpoint  string
+	KeysURL                string
+	ChallengeMethods       []string // RFC 8414 2
+	PromisesIssuerInAnswer bool
+	ClientAuth             ClientAuth // how we prove ourselves
+
+	document foreign
 }
 
 // provider talks to the identity provider.
@@ -85,34 +88,44 @@ func parseMetadata(body []byte, config Config) (metadata, error) {
 	nonsense := func(format string, args ...any) error {
 		return ErrProvider.because("The provider's discovery document can't be used.").from(fmt.Errorf(format, args...))
 	}
-	var m metadata
-	if err := json.Unmarshal(body, &m); err != nil {
-		return metadata{}, nonsense("%s: %w", config.DiscoveryURL, err)
+	document, ok := parseForeign(body)
+	if !ok {
+		return metadata{}, nonsense("%s is not a JSON object: set Config.DiscoveryURL to where the document is", config.DiscoveryURL)
+	}
+	m := metadata{
+		Issuer: document.text("issuer"), PromisesIssuerInAnswer: document.flag("authorization_response_iss_parameter_supported"),
+		ChallengeMethods: document.list("code_challenge_methods_supported"),
+		ClientAuth:       clientAuth(config, document), document: document,
 	}
 	if m.Issuer != config.Issuer {
 		return metadata{}, nonsense("%s is of issuer %q: if that is your provider, set Config.Issuer to exactly this", config.DiscoveryURL, m.Issuer)
 	}
 	for _, endpoint := range []struct {
-		name   string
-		url    *string
-		needed bool
+		name       string
+		url        *string
+		field      string // of Config, for one that is elsewhere
+		configured string
+		needed     bool
 	}{
-		{"authorization_endpoint", &m.AuthorizationEndpoint, true},
-		{"token_endpoint", &m.TokenEndpoint, true},
-		{"jwks_uri", &m.KeysURL, config.JWKSURL == ""},
-		{"userinfo_endpoint", &m.UserinfoEndpoint, false},
-		{"device_authorization_endpoint", &m.DeviceEndpoint, false},
-		{"end_session_endpoint", &m.EndSessionEndpoint, false},
-		{"revocation_endpoint", &m.RevocationEndpoint, false},
-		{"introspection_endpoint", &m.IntrospectionEndpoint, false},
+		{"authorization_endpoint", &m.AuthorizationEndpoint, "Endpoints.Authorization", config.Endpoints.Authorization, true},
+		{"token_endpoint", &m.TokenEndpoint, "Endpoints.Token", config.Endpoints.Token, true},
+		{"jwks_uri", &m.KeysURL, "JWKSURL", config.JWKSURL, true},
+		{"userinfo_endpoint", &m.UserinfoEndpoint, "Endpoints.Userinfo", config.Endpoints.Userinfo, false},
+		{"device_authorization_endpoint", &m.DeviceEndpoint, "Endpoints.Device", config.Endpoints.Device, false},
+		{"end_session_endpoint", &m.EndSessionEndpoint, "Endpoints.EndSession", config.Endpoints.EndSession, false},
+		{"revocation_endpoint", &m.RevocationEndpoint, "Endpoints.Revocation", config.Endpoints.Revocation, false},
+		{"introspection_endpoint", &m.IntrospectionEndpoint, "Endpoints.Introspection", config.Endpoints.Introspection, false},
 	} {
+		*endpoint.url = cmp.Or(endpoint.configured, document.text(endpoint.name))
 		err := checkURL(*endpoint.url, config.InsecureProviderHTTP)
 		switch {
 		case err == nil, *endpoint.url == "" && !endpoint.needed:
+		case *endpoint.url == "":
+			return metadata{}, nonsense("%s names no %s: set Config.%s to the provider's", config.DiscoveryURL, endpoint.name, endpoint.field)
 		case endpoint.needed:
-			return metadata{}, nonsense("%s: its %s %q %w", config.DiscoveryURL, endpoint.name, *endpoint.url, err)
+			return metadata{}, nonsense("%s: its %s %q %w, or set Config.%s", config.DiscoveryURL, endpoint.name, *endpoint.url, err, endpoint.field)
 		default:
-			config.Logger.Warn("an endpoint of the provider is not used", "endpoint", endpoint.name, "url", *endpoint.url, "reason", err)
+			config.Logger.Warn("an endpoint of the provider is not used: set Config."+endpoint.field+" to where it can be", "endpoint", endpoint.name, "url", *endpoint.url, "reason", err)
 			*endpoint.url = ""
 		}
 	}
@@ -120,7 +133,7 @@ func parseMetadata(body []byte, config Config) (metadata, error) {
 }
 
 func (p *provider) loadKeys(ctx context.Context) (jose.KeySet, time.Duration, error) {
-	location := p.config.JWKSURL
+	location := p.config.JWKSURL // needs no discovery document
 	if location == "" {
 		m, err := p.metadata.get(ctx)
 		if err != nil {
@@ -188,7 +201,11 @@ func fetch(ctx context.Context, client *httpx.Client, location string) (httpx.Re
 // we are, and gives the body of a good answer. sent are the values of the
 // request that no error may repeat.
 func (p *provider) post(ctx context.Context, endpoint string, request any, sent ...string) ([]byte, error) {
-	req, err := httphelper.FormRequest(ctx, endpoint, request, client.Encoder, p.authentication())
+	m, err := p.metadata.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	req, err := httphelper.FormRequest(ctx, endpoint, request, client.Encoder, p.authentication(m.ClientAuth))
 	if err != nil {
 		return nil, ErrProvider.because("The request to the provider could not be made.").from(err)
 	}
@@ -243,9 +260,9 @@ func (p *provider) revoke(ctx context.Context, refreshToken string) {
 
 // authentication proves who we are to the token endpoint (RFC 6749 2.3.1); a
 // client without a secret only says its name.
-func (p *provider) authentication() any {
+func (p *provider) authentication(method ClientAuth) any {
 	id, secret := p.config.ClientID, p.config.ClientSecret
-	if secret != "" && p.config.ClientAuth == ClientSecretBasic {
+	if secret != "" && method == ClientSecretBasic {
 		return httphelper.AuthorizeBasic(id, secret)
 	}
 	return httphelper.FormAuthorization(func(form url.Values) {

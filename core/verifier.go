@@ -93,7 +93,7 @@ type idTokenExpectation struct {
 	nonce func(nonce string) (maxAge *int, ok bool)
 }
 
-// Failures of an ID token that are not the provider's fault.
+// Failures of an ID token that have an answer of their own.
 var (
 	errNonce  = errors.New("the nonce is another login's")
 	errMaxAge = errors.New("the user signed in longer ago than max_age allows")

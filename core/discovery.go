@@ -1,0 +1,77 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/oidcgate/oidcgate/core/internal/jose"
+)
+
+// authMethods is the member of a discovery document that lists how clients may prove
+// themselves (RFC 8414 2).
+const authMethods = "token_endpoint_auth_methods_supported"
+
+// loginNeeds are the members of a discovery document (OpenID Connect Discovery 3, RFC
+// 8414 2) that show that no login can work: those that are there and hold none of what
+// logins need.
+var loginNeeds = []struct {
+	member string
+	needed []string // one of them
+	advice string
+}{
+	{"response_types_supported", []string{"code"}, "switch the authorization code flow on"},
+	{"response_modes_supported", []string{"query"}, "have it answer by a query"},
+	{"grant_types_supported", []string{"authorization_code"}, "switch the authorization code flow on"},
+	{"code_challenge_methods_supported", []string{"S256"}, "switch PKCE with S256 on"},
+	{"id_token_signing_alg_values_supported", jose.Algorithms, "have it sign ID tokens with one of these"},
+}
+
+// checkLogins reports what the provider's discovery document shows to stand in the way
+// of every login. Those who switched the login route off have nothing to mend.
+func (p *provider) checkLogins(m metadata) error {
+	if p.config.Routes.Login == Off {
+		return nil
+	}
+	var problems []error
+	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if m.document.flag("require_pushed_authorization_requests") {
+		wrong("it wants pushed authorization requests (PAR): %s", advicePAR)
+	}
+	if m.document.flag("require_signed_request_object") {
+		wrong("it wants signed request objects (JAR): %s", adviceJAR)
+	}
+	for _, need := range loginNeeds {
+		offered := m.document.list(need.member)
+		if len(offered) > 0 && !slices.ContainsFunc(offered, func(one string) bool { return slices.Contains(need.needed, one) }) {
+			wrong("its %s %q has none of %q: %s at the provider", need.member, offered, need.needed, need.advice)
+		}
+	}
+	offered := m.document.list(authMethods)
+	if p.config.ClientSecret != "" && len(offered) > 0 && !slices.Contains(offered, string(m.ClientAuth)) {
+		if p.config.ClientAuth == "" {
+			wrong("its %s %q has neither %s nor %s: let this client use one of them at the provider", authMethods, offered, ClientSecretBasic, ClientSecretPost)
+		} else {
+			p.config.Logger.Warn("the provider does not list the method of Config.ClientAuth: leave that empty, or set it to one that is listed",
+				"ClientAuth", p.config.ClientAuth, "listed", offered)
+		}
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return ErrProvider.because("No login can work as the provider is set up.").
+		from(fmt.Errorf("%s: %w", p.config.DiscoveryURL, errors.Join(problems...)))
+}
+
+// clientAuth is how this application proves itself: as configured, or else as the
+// discovery document lists, Basic first. One that lists nothing has Basic (RFC 8414 2).
+func clientAuth(config Config, document foreign) ClientAuth {
+	offered := document.list(authMethods)
+	switch {
+	case config.ClientAuth != "":
+		return config.ClientAuth
+	case !slices.Contains(offered, string(ClientSecretBasic)) && slices.Contains(offered, string(ClientSecretPost)):
+		return ClientSecretPost
+	}
+	return ClientSecretBasic
+}

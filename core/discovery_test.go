@@ -1,0 +1,160 @@
+package core_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/stretchr/testify/require"
+)
+
+// announcing is a provider whose discovery document has these members too; nil takes
+// one away.
+func announcing(t *testing.T, o oidctest.Options, members map[string]any) *oidctest.Provider {
+	provider := newProvider(t, o)
+	tamper(provider, oidctest.DiscoveryPath, func(body map[string]any) {
+		for name, value := range members {
+			if body[name] = value; value == nil {
+				delete(body, name)
+			}
+		}
+	})
+	return provider
+}
+
+// What stands in the way of every login is said when the program starts, with what to
+// change.
+func TestStartTellsWhatDiscoveryShowsToStopEveryLogin(t *testing.T) {
+	for name, row := range map[string]struct {
+		member string
+		value  any
+		says   string // "" for nothing
+	}{
+		"PAR required":               {"require_pushed_authorization_requests", true, "switch pushed authorization requests off"},
+		"PAR offered":                {"require_pushed_authorization_requests", false, ""},
+		"JAR required":               {"require_signed_request_object", true, "switch request objects off"},
+		"no code flow":               {"response_types_supported", []string{"id_token"}, "response_types_supported"},
+		"no answer by query":         {"response_modes_supported", []string{"form_post"}, "response_modes_supported"},
+		"no code grant":              {"grant_types_supported", []string{"implicit"}, "grant_types_supported"},
+		"PKCE with plain alone":      {"code_challenge_methods_supported", []string{"plain"}, "switch PKCE with S256 on"},
+		"PKCE as one text":           {"code_challenge_methods_supported", "S256", ""},
+		"PKCE not told":              {"code_challenge_methods_supported", nil, ""},
+		"ID tokens by shared secret": {"id_token_signing_alg_values_supported", []string{"HS256"}, "id_token_signing_alg_values_supported"},
+		"no method that we have":     {"token_endpoint_auth_methods_supported", []string{"private_key_jwt"}, "client_secret_basic nor client_secret_post"},
+		"no methods":                 {"token_endpoint_auth_methods_supported", []string{}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			provider := announcing(t, oidctest.Options{}, map[string]any{row.member: row.value})
+			a := newApp(t, provider)
+			err := a.auth.Start(t.Context())
+			if row.says == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, core.ErrProvider)
+			require.ErrorContains(t, err, row.says)
+			require.ErrorContains(t, err, provider.Issuer)
+
+			guards := newApp(t, provider, func(c *core.Config) { c.Routes.Login = core.Off })
+			require.NoError(t, guards.auth.Start(t.Context()), "who has no logins has nothing to mend")
+		})
+	}
+	t.Run("all at once", func(t *testing.T) {
+		a := newApp(t, announcing(t, oidctest.Options{}, map[string]any{
+			"require_pushed_authorization_requests": true, "code_challenge_methods_supported": []string{"plain"},
+		}))
+		err := a.auth.Start(t.Context())
+		require.ErrorContains(t, err, "PAR")
+		require.ErrorContains(t, err, "S256")
+	})
+}
+
+func TestClientAuthIsWhatDiscoveryListsBasicFirst(t *testing.T) {
+	for name, row := range map[string]struct {
+		listed     any
+		configured core.ClientAuth
+		basic      bool
+		warned     bool
+	}{
+		"nothing told":         {nil, "", true, false},
+		"both":                 {[]string{"client_secret_post", "client_secret_basic"}, "", true, false},
+		"post alone":           {[]string{"private_key_jwt", "client_secret_post"}, "", false, false},
+		"post, as a text":      {"client_secret_post", "", false, false},
+		"a number":             {7, "", true, false},
+		"configured":           {[]string{"client_secret_basic", "client_secret_post"}, core.ClientSecretPost, false, false},
+		"configured, unlisted": {[]string{"client_secret_basic"}, core.ClientSecretPost, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			provider := announcing(t, oidctest.Options{}, map[string]any{"token_endpoint_auth_methods_supported": row.listed})
+			basic := false
+			provider.Answer(oidctest.TokenPath, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+				_, _, basic = r.BasicAuth()
+				real.ServeHTTP(w, r)
+			})
+			a := newApp(t, provider, func(c *core.Config) { c.ClientAuth = row.configured })
+			require.NoError(t, a.auth.Start(t.Context()))
+			a.signIn("alice")
+			require.Equal(t, row.basic, basic)
+			require.Equal(t, row.warned, len(a.log.lines("does not list the method of Config.ClientAuth")) == 1)
+		})
+	}
+	t.Run("a public client needs none", func(t *testing.T) {
+		provider := announcing(t, oidctest.Options{Public: true}, map[string]any{"token_endpoint_auth_methods_supported": []string{"private_key_jwt"}})
+		require.NoError(t, newApp(t, provider).auth.Start(t.Context()))
+	})
+}
+
+// In a container network the document names addresses for browsers, which the
+// application can't reach.
+func TestEndpointsAreUsedInPlaceOfDiscoverys(t *testing.T) {
+	const nowhere = "http://127.0.0.1:9/"
+	provider := announcing(t, oidctest.Options{OpaqueTokens: true}, map[string]any{
+		"authorization_endpoint": nowhere, "token_endpoint": nil /* Facebook's */, "userinfo_endpoint": nowhere,
+		"device_authorization_endpoint": nowhere, "end_session_endpoint": nowhere,
+		"revocation_endpoint": "http://keycloak:8080/", "introspection_endpoint": nowhere, "jwks_uri": nil,
+	})
+	err := newApp(t, provider).auth.Start(t.Context())
+	require.ErrorContains(t, err, "names no token_endpoint: set Config.Endpoints.Token")
+
+	elsewhere := func(c *core.Config) {
+		c.JWKSURL = c.Issuer + oidctest.KeysPath
+		c.Endpoints = core.Endpoints{
+			Authorization: c.Issuer + oidctest.AuthorizePath, Token: c.Issuer + oidctest.TokenPath, Userinfo: c.Issuer + oidctest.UserinfoPath,
+			Device: c.Issuer + oidctest.DeviceAuthorizationPath, EndSession: c.Issuer + oidctest.EndSessionPath,
+			Revocation: c.Issuer + oidctest.RevokePath, Introspection: c.Issuer + oidctest.IntrospectPath,
+		}
+	}
+	a := newApp(t, provider, elsewhere, func(c *core.Config) { c.Introspection = true })
+	require.NoError(t, a.auth.Start(t.Context()))
+	require.Equal(t, http.StatusOK, serve(a.auth.Required(), bearer(a.signIn("alice").AccessToken)).StatusCode)
+	require.Equal(t, http.StatusOK, a.post(browser(), deviceRoute).StatusCode)
+	require.True(t, strings.HasPrefix(a.get(browser(), logoutRoute).Header.Get("Location"), provider.Issuer+oidctest.EndSessionPath))
+
+	broker := newApp(t, provider, elsewhere, brokered())
+	session := broker.signIn("alice")
+	require.NotZero(t, provider.Requests(oidctest.UserinfoPath))
+	broker.post(browser(), logoutRoute, "refresh_token", session.RefreshToken)
+	require.NotZero(t, provider.Requests(oidctest.RevokePath))
+	require.Empty(t, broker.log.lines("an endpoint of the provider is not used"))
+}
+
+// The issuer of the document is checked wherever its endpoints are.
+func TestEndpointsDoNotMoveTheIssuer(t *testing.T) {
+	provider := announcing(t, oidctest.Options{}, map[string]any{"issuer": "https://evil.example.org"})
+	a := newApp(t, provider, func(c *core.Config) { c.Endpoints.Token = c.Issuer + oidctest.TokenPath })
+	require.ErrorContains(t, a.auth.Start(t.Context()), "set Config.Issuer to exactly this")
+}
+
+// What nobody needs can't cost what everybody does.
+func TestAnOddMemberOfDiscoveryCostsThatMemberAlone(t *testing.T) {
+	provider := announcing(t, oidctest.Options{}, map[string]any{
+		"device_authorization_endpoint": false, "end_session_endpoint": []int{1}, "userinfo_endpoint": map[string]any{},
+		"authorization_response_iss_parameter_supported": "false", "grant_types_supported": 7, "scopes_supported": "all",
+	})
+	a := newApp(t, provider)
+	require.NoError(t, a.auth.Start(t.Context()))
+	a.signIn("alice")
+	requireError(t, a.post(browser(), deviceRoute), http.StatusBadRequest, "unsupported_grant_type")
+}
