@@ -184,33 +184,35 @@ func readOptional(decoder *jsontext.Decoder) (*string, error) {
 
 // readName reads a text or a number; anything else is none, since no check needs it.
 func readName(decoder *jsontext.Decoder) (string, error) {
-	switch decoder.PeekKind() {
-	case '"':
+	if decoder.PeekKind() == '"' {
 		return readText(decoder)
-	case '0':
-		number, err := decoder.ReadValue()
-		return string(number), err
 	}
-	_, err := skip(decoder)
-	return "", err
+	value, err := readUnused(decoder)
+	if err != nil || value.Kind() != '0' {
+		return "", err
+	}
+	return string(value), nil
 }
 
-// skip passes over a value that nobody needs yet, but for its numbers, and reports
-// whether it is more than null. A number that is too large for a float64 would read as
-// 0 later, and hide what comes behind it.
+// skip passes over a value that nobody needs yet, and reports whether it is more than
+// null.
 func skip(decoder *jsontext.Decoder) (found bool, err error) {
+	value, err := readUnused(decoder)
+	return err == nil && value.Kind() != 'n', err
+}
+
+// readUnused reads a value as it is spelled, but checks its numbers. One that is too
+// large for a float64 would read as 0 later, and hide what comes behind it.
+func readUnused(decoder *jsontext.Decoder) (jsontext.Value, error) {
 	value, err := decoder.ReadValue()
-	if err != nil {
-		return false, err
-	}
-	if found = value.Kind() != 'n'; value.Kind() == '"' || !mayOverflow(value) {
-		return found, nil
+	if err != nil || value.Kind() == '"' || !mayOverflow(value) {
+		return value, err
 	}
 	var decoded any
 	if json.Unmarshal(value, &decoded) != nil {
-		return found, malformed("holds a number that is too large")
+		return nil, malformed("holds a number that is too large")
 	}
-	return found, nil
+	return value, nil
 }
 
 // mayOverflow reports whether a value may hold a number larger than any float64:
