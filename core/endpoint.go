@@ -29,12 +29,12 @@ type Endpoint struct {
 func (a *Auth) Endpoints() []Endpoint {
 	routes := a.config.Routes
 	all := []Endpoint{
-		a.endpoint("login", routes.Login, a.serveLogin, http.MethodGet),
-		a.endpoint("callback", routes.Callback, a.serveCallback, http.MethodGet),
+		a.endpoint("login", routes.Login, whenMeant(a.serveLogin), http.MethodGet),
+		a.endpoint("callback", routes.Callback, whenMeant(a.serveCallback), http.MethodGet),
 		a.endpoint("token", routes.Token, a.serveToken, http.MethodPost),
 		a.endpoint("device", routes.Device, a.serveDevice, http.MethodPost),
-		a.endpoint("logout", routes.Logout, a.serveLogout, http.MethodGet, http.MethodPost),
-		a.endpoint("userinfo", routes.Userinfo, a.serveUserinfo, http.MethodGet, http.MethodHead),
+		a.endpoint("logout", routes.Logout, whenMeant(a.serveLogout), http.MethodGet, http.MethodPost),
+		a.endpoint("userinfo", routes.Userinfo, a.serveUserinfo, http.MethodGet, http.MethodHead, http.MethodPost),
 	}
 	if b := a.broker; b != nil {
 		all = append(all, a.endpoint("jwks", routes.JWKS, b.serveJWKS, http.MethodGet, http.MethodHead))
@@ -56,8 +56,11 @@ func (a *Auth) metadataEndpoints() []Endpoint {
 	}
 }
 
+// serve answers a request, or gives the error to answer it with.
+type serve func(http.ResponseWriter, *http.Request) error
+
 // endpoint wraps what a route does in what all routes do.
-func (a *Auth) endpoint(name, path string, serve func(http.ResponseWriter, *http.Request) error, methods ...string) Endpoint {
+func (a *Auth) endpoint(name, path string, serve serve, methods ...string) Endpoint {
 	allow := strings.Join(methods, ", ")
 	return Endpoint{Name: name, Path: path, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !slices.Contains(methods, r.Method) {
@@ -71,6 +74,25 @@ func (a *Auth) endpoint(name, path string, serve func(http.ResponseWriter, *http
 			WriteError(w, err)
 		}
 	})}
+}
+
+var errPrefetch = ErrUnavailable.because("The browser asked in advance, and nothing was done. Open the page itself.").soon()
+
+// whenMeant keeps a browser that only prefetches (Sec-Purpose, Fetch 2.2.7) from beginning
+// or ending a login that nobody asked for, and from using a code up.
+func whenMeant(next serve) serve {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		for _, purpose := range r.Header.Values("Sec-Purpose") {
+			for entry := range strings.SplitSeq(purpose, ",") {
+				token, _, _ := strings.Cut(entry, ";")
+				if strings.EqualFold(strings.TrimSpace(token), "prefetch") {
+					WriteError(w, errPrefetch) // no outage, so nothing for the log
+					return nil
+				}
+			}
+		}
+		return next(w, r)
+	}
 }
 
 // redirect answers 302. Unlike [http.Redirect] it takes the URL as it is and

@@ -13,7 +13,7 @@ import (
 func TestEveryRouteRefusesOtherMethodsWithAllow(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}))
 	allowed := map[string][]string{
-		"login": {"GET"}, "callback": {"GET"}, "token": {"POST"}, "device": {"POST"}, "logout": {"GET", "POST"}, "userinfo": {"GET", "HEAD"},
+		"login": {"GET"}, "callback": {"GET"}, "token": {"POST"}, "device": {"POST"}, "logout": {"GET", "POST"}, "userinfo": {"GET", "HEAD", "POST"},
 	}
 	endpoints := a.auth.Endpoints()
 	require.Len(t, endpoints, len(allowed))

@@ -50,7 +50,7 @@ func (a *Auth) serveLogin(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if state.Kind != loginNative {
-		a.setCookie(w, sealed, state)
+		a.setCookie(w, r, sealed, state)
 	}
 	redirect(w, a.authorizationURL(m, login, sealed, state.Nonce, challengeOf(state.Verifier)))
 	return nil
@@ -218,17 +218,17 @@ func (a *Auth) newState(login loginRequest) (loginState, error) {
 		MaxAge:      login.maxAge,
 		Expires:     a.now().Add(stateLifetime).Unix(),
 	}
-	secrets := []*string{&state.Verifier, &state.Nonce}
+	var err error
+	if state.Verifier, err = a.random(); err != nil {
+		return loginState{}, err
+	}
+	if state.Nonce, err = a.random(); err != nil {
+		return loginState{}, err
+	}
 	if state.Kind != loginNative {
-		secrets = append(secrets, &state.Binding)
+		state.Binding, err = a.newBinding()
 	}
-	for _, secret := range secrets {
-		var err error
-		if *secret, err = a.random(); err != nil {
-			return loginState{}, err
-		}
-	}
-	return state, nil
+	return state, err
 }
 
 // authorizationURL is where the browser goes: the authorization request of

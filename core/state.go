@@ -5,9 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"encoding/hex"
 	"io"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -110,43 +108,6 @@ type asked struct {
 // not that of this state.
 func (s loginState) checkNonce(nonce string) (asked, bool) {
 	return asked{s.Scope, s.MaxAge}, subtle.ConstantTimeCompare([]byte(nonce), []byte(s.Nonce)) == 1
-}
-
-// cookieName is the name of the cookie that binds a login to its browser, one
-// for each login, so that several tabs can log in at once.
-func (a *Auth) cookieName(sealed string) string {
-	hash := sha256.Sum256([]byte(sealed))
-	name := "oidcgate-" + hex.EncodeToString(hash[:8])
-	if a.config.secureCookies() {
-		return "__Host-" + name
-	}
-	return name
-}
-
-// cookie is that cookie; __Host- asks for Secure, the path / and no domain.
-func (a *Auth) cookie(sealed, value string, maxAge int) *http.Cookie {
-	return &http.Cookie{
-		Name: a.cookieName(sealed), Value: value, Path: "/", MaxAge: maxAge,
-		Secure: a.config.secureCookies(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	}
-}
-
-func (a *Auth) setCookie(w http.ResponseWriter, sealed string, state loginState) {
-	http.SetCookie(w, a.cookie(sealed, state.Binding, int(stateLifetime.Seconds())))
-}
-
-func (a *Auth) clearCookie(w http.ResponseWriter, sealed string) {
-	http.SetCookie(w, a.cookie(sealed, "", -1))
-}
-
-// checkCookie makes sure that the request comes from the browser in which the
-// login began.
-func (a *Auth) checkCookie(r *http.Request, sealed string, state loginState) error {
-	cookie, err := r.Cookie(a.cookieName(sealed))
-	if err != nil || subtle.ConstantTimeCompare([]byte(cookie.Value), []byte(state.Binding)) != 1 {
-		return ErrInvalidGrant.because("This login did not begin in this browser: the cookie that login set is missing.")
-	}
-	return nil
 }
 
 // challengeNonce is the nonce of a login whose client does PKCE itself: a MAC over
