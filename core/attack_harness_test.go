@@ -186,7 +186,7 @@ func requireRefused(t *testing.T, a *app, guard *core.Guard, raw string) {
 	got := serve(guard, bearer(raw))
 	requireError(t, got, http.StatusUnauthorized, "invalid_token")
 	challenge := got.Header.Get("WWW-Authenticate")
-	require.True(t, strings.HasPrefix(challenge, `Bearer error="invalid_token", error_description="`), challenge)
+	require.True(t, strings.HasPrefix(challenge, `Bearer realm="`+a.api+`", error="invalid_token", error_description="`), challenge)
 	_, err := a.auth.Verify(t.Context(), raw)
 	require.ErrorIs(t, err, core.ErrInvalidToken)
 	fetched := a.provider.Requests(oidctest.KeysPath) - keys

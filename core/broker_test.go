@@ -388,7 +388,7 @@ func TestScopesAndRolesOfMintedTokensAreEnforced(t *testing.T) {
 	require.Equal(t, http.StatusOK, serve(a.auth.Required(core.Scope("openid", "email"), core.Role("admin"), core.Claim("email_verified", true)), bearer(raw)).StatusCode)
 	got := serve(a.auth.Required(core.Scope("openid", "orders")), bearer(raw))
 	requireError(t, got, http.StatusForbidden, "insufficient_scope")
-	require.Contains(t, got.Header.Get("WWW-Authenticate"), `scope="orders"`)
+	require.Contains(t, got.Header.Get("WWW-Authenticate"), `scope="openid orders"`)
 	requireError(t, serve(a.auth.Required(core.Role("root")), bearer(raw)), http.StatusForbidden, "insufficient_claims")
 }
 

@@ -10,13 +10,14 @@ import (
 )
 
 // Constraint is something that a guard demands of a good token. Make one with
-// [Scope], [Role] or [Claim]; the zero Constraint is malformed. Constraints are
+// [Scope], [Role], [Claim] or [ClaimAll]; the zero Constraint is malformed. Constraints are
 // immutable.
 type Constraint struct {
 	kind   constraintKind
 	path   string   // of a claim
 	names  []string // scopes or roles
-	values []any    // accepted values of a claim: string, bool or float64
+	values []any    // of a claim: string, bool or float64
+	all    bool     // the claim must have all the values, and not just one
 	err    error
 }
 
@@ -30,8 +31,8 @@ const (
 	constraintRefuseBad
 )
 
-// RefuseBadTokens, among the constraints of [Auth.Optional], refuses a token
-// that is not good; without it such a request counts as anonymous.
+// RefuseBadTokens, among the constraints of [Auth.Optional], refuses a token that is
+// invalid or fails a constraint; without it such a request counts as anonymous.
 var RefuseBadTokens = Constraint{kind: constraintRefuseBad}
 
 // Scope demands all of the scopes, each an argument of its own.
@@ -59,19 +60,31 @@ func Role(any ...string) Constraint {
 }
 
 // Claim demands that the claim at path has one of the accepted values, or,
-// where the claim is a list, holds one. The path is tried whole and then split
-// at its dots: "email_verified", "realm_access.roles",
+// where the claim is a list, holds one. The path is tried whole and then member by
+// member, the longest name first: "email_verified", "realm_access.roles",
 // "https://example.org/department". Accepted values are strings, booleans and
 // numbers, and match values of their own JSON type only: true is not "true".
 func Claim(path string, accepted ...any) Constraint {
+	return claimConstraint("Claim", path, accepted)
+}
+
+// ClaimAll demands that the claim at path is a list which holds all the values, or is
+// the one value itself. Path and values are as for [Claim].
+func ClaimAll(path string, all ...any) Constraint {
+	c := claimConstraint("ClaimAll", path, all)
+	c.all = true
+	return c
+}
+
+func claimConstraint(function, path string, values []any) Constraint {
 	c := Constraint{kind: constraintClaim, path: path}
-	if path == "" || len(accepted) == 0 {
-		c.err = errors.New("core.Claim needs a path and at least one accepted value")
+	if path == "" || len(values) == 0 {
+		c.err = fmt.Errorf("core.%s needs a path and at least one value", function)
 	}
-	for _, value := range accepted {
+	for _, value := range values {
 		normal, ok := jsonScalar(value)
 		if !ok {
-			c.err = fmt.Errorf("core.Claim(%q): a %T such as this can't be the value of a claim; use a string, a bool, or a number below 2^53", path, value)
+			c.err = fmt.Errorf("core.%s(%q): a %T such as this can't be the value of a claim; use a string, a bool, or a number below 2^53", function, path, value)
 		}
 		c.values = append(c.values, normal)
 	}
@@ -101,37 +114,39 @@ func jsonScalar(value any) (any, bool) {
 // check says what is wrong with a malformed constraint.
 func (c Constraint) check() error {
 	if c.kind == 0 {
-		return errors.New("the zero core.Constraint demands nothing; make one with Scope, Role or Claim")
+		return errors.New("the zero core.Constraint demands nothing; make one with Scope, Role, Claim or ClaimAll")
 	}
 	return c.err
 }
 
-// judge holds a good token against all the constraints. Missing scopes are
+// judge holds a valid token against all the constraints of the lists. Missing scopes are
 // told first, all of them at once.
-func judge(token Token, constraints []Constraint) error {
+func judge(token Token, lists ...[]Constraint) error {
 	var missing []string
 	failed := ""
-	for _, c := range constraints {
-		switch c.kind {
-		case constraintScope:
-			for _, scope := range c.names {
-				if !token.HasScope(scope) && !slices.Contains(missing, scope) {
-					missing = append(missing, scope)
+	for _, constraints := range lists {
+		for _, c := range constraints {
+			switch c.kind {
+			case constraintScope:
+				for _, scope := range c.names {
+					if !token.HasScope(scope) && !slices.Contains(missing, scope) {
+						missing = append(missing, scope)
+					}
 				}
-			}
-		case constraintRole:
-			if !slices.ContainsFunc(c.names, token.HasRole) && failed == "" {
-				failed = "The token's claims give none of the roles that are needed here."
-			}
-		case constraintClaim:
-			if !c.holds(token) && failed == "" {
-				failed = "The token's claims do not allow this: " + quotable(c.path) + " has none of the values that are needed here."
+			case constraintRole:
+				if failed == "" && !slices.ContainsFunc(c.names, token.HasRole) {
+					failed = "The token's claims give none of the roles that are needed here."
+				}
+			case constraintClaim:
+				if failed == "" && !c.holds(token) {
+					failed = "The token's claims do not allow this: " + quotable(c.path) + " has not the value that is needed here."
+				}
 			}
 		}
 	}
 	if len(missing) > 0 {
 		e := ErrInsufficientScope.because("The token lacks the scope " + strings.Join(missing, " ") + ".")
-		e.Scope = strings.Join(missing, " ")
+		e.Scope = neededScopes(lists...)
 		return e
 	}
 	if failed != "" {
@@ -140,21 +155,35 @@ func judge(token Token, constraints []Constraint) error {
 	return nil
 }
 
-func (c Constraint) holds(token Token) bool {
-	value, ok := at(token.verified.claims.all(), c.path)
-	if !ok {
-		return false
+// neededScopes are all scopes that the constraints demand, each once, as in a scope
+// parameter.
+func neededScopes(lists ...[]Constraint) string {
+	var needed []string
+	for _, constraints := range lists {
+		for _, c := range constraints {
+			if c.kind != constraintScope {
+				continue
+			}
+			for _, scope := range c.names {
+				if !slices.Contains(needed, scope) {
+					needed = append(needed, scope)
+				}
+			}
+		}
 	}
-	if list, ok := value.([]any); ok {
-		return slices.ContainsFunc(list, c.accepts)
-	}
-	return c.accepts(value)
+	return strings.Join(needed, " ")
 }
 
-func (c Constraint) accepts(value any) bool {
-	switch value.(type) {
-	case string, bool, float64:
-		return slices.Contains(c.values, value)
+func (c Constraint) holds(token Token) bool {
+	value, _ := at(token.verified.claims.all(), c.path)
+	has := func(wanted any) bool { // compares a text, a bool or a number
+		if list, ok := value.([]any); ok {
+			return slices.Contains(list, wanted)
+		}
+		return value == wanted
 	}
-	return false
+	if c.all {
+		return !slices.ContainsFunc(c.values, func(wanted any) bool { return !has(wanted) })
+	}
+	return slices.ContainsFunc(c.values, has)
 }

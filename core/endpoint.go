@@ -71,7 +71,7 @@ func (a *Auth) endpoint(name, path string, serve serve, methods ...string) Endpo
 		err := serve(w, r)
 		a.complaints.note(r.Context(), name, err)
 		if err != nil {
-			WriteError(w, err)
+			WriteError(w, a.challenging(err, ""))
 		}
 	})}
 }

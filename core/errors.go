@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,11 +32,14 @@ type Error struct {
 	// RetryAfter is when to try again, for ErrUnavailable; it is sent in
 	// whole seconds, rounded up. Zero: not said.
 	RetryAfter time.Duration
-	// Scope lists the missing scopes, separated by spaces, for
-	// ErrInsufficientScope.
+	// Scope lists all scopes that a guarded route needs, separated by spaces, for a 401
+	// and for ErrInsufficientScope, of which the description names the missing ones. It
+	// is sent as the scope of WWW-Authenticate (RFC 6750 3): a client that was told only what is
+	// missing would ask for that and lose what it had. "": none are needed.
 	Scope string
 
 	cause error
+	realm string // of WWW-Authenticate; "": defaultRealm
 	form  errorForm
 }
 
@@ -162,7 +166,7 @@ func WriteError(w http.ResponseWriter, err error) {
 	header := w.Header()
 	switch {
 	case e.form == formBasic:
-		header.Set("WWW-Authenticate", `Basic realm="oidcgate"`)
+		header.Set("WWW-Authenticate", `Basic realm="`+defaultRealm+`"`)
 	case e.form == formChallenge && (e.Status == http.StatusUnauthorized || e.Code == ErrInsufficientScope.Code || e.Code == ErrInvalidRequest.Code):
 		header.Set("WWW-Authenticate", e.challenge())
 	}
@@ -193,13 +197,17 @@ func answerTo(err error) *Error {
 // statusOf is the status of an answer with err.
 func statusOf(err error) int { return answerTo(err).Status }
 
-// challenge is the WWW-Authenticate value of RFC 6750 3. A request without any
-// token learns the scheme and nothing more.
+// defaultRealm is the realm of a challenge without a PublicURL.
+const defaultRealm = "oidcgate"
+
+// challenge is the WWW-Authenticate value of RFC 6750 3. The realm (RFC 9110 11.5) is
+// PublicURL, so that several applications on a host are told apart. A request without any token
+// learns of no error.
 func (e *Error) challenge() string {
-	if e.Code == ErrMissingToken.Code {
-		return "Bearer"
+	value := `Bearer realm="` + quotable(cmp.Or(e.realm, defaultRealm)) + `"`
+	if e.Code != ErrMissingToken.Code {
+		value += `, error="` + e.Code + `", error_description="` + quotable(e.Description) + `"`
 	}
-	value := `Bearer error="` + e.Code + `", error_description="` + quotable(e.Description) + `"`
 	if e.Scope != "" {
 		value += `, scope="` + quotable(e.Scope) + `"`
 	}

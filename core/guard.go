@@ -16,6 +16,7 @@ type Guard struct {
 	optional    bool
 	refuseBad   bool
 	constraints []Constraint
+	scopes      string // all that the constraints demand
 }
 
 // Required makes a guard that demands a good token which satisfies all the
@@ -26,9 +27,9 @@ func (a *Auth) Required(constraints ...Constraint) *Guard {
 }
 
 // Optional makes a guard that lets requests without a token through as
-// anonymous, and those with a token that is not good as well, unless
-// [RefuseBadTokens] is among the constraints. A good token must satisfy the
-// constraints as in [Auth.Required]. It panics on a malformed constraint.
+// anonymous, and as well those with a token that is invalid or fails one of the
+// constraints (as in [Auth.Required]), unless [RefuseBadTokens] is among them. It panics
+// on a malformed constraint.
 func (a *Auth) Optional(constraints ...Constraint) *Guard {
 	g := a.guard(constraints)
 	g.optional = true
@@ -43,6 +44,7 @@ func (a *Auth) guard(constraints []Constraint) *Guard {
 		}
 		g.refuseBad = g.refuseBad || c.kind == constraintRefuseBad
 	}
+	g.scopes = neededScopes(g.constraints)
 	return g
 }
 
@@ -67,10 +69,26 @@ func (g *Guard) Check(ctx context.Context, authorization []string) (Token, error
 	if bad {
 		g.auth.observe(ctx, Event{Kind: EventToken}, err)
 	}
-	if g.optional && (errors.Is(err, ErrMissingToken) || bad && !g.refuseBad) {
+	refused := bad || errors.Is(err, ErrInsufficientScope) || errors.Is(err, ErrInsufficientClaims)
+	if g.optional && (errors.Is(err, ErrMissingToken) || refused && !g.refuseBad) {
 		return Token{}, nil
 	}
-	return Token{}, err
+	return Token{}, g.auth.challenging(err, g.scopes)
+}
+
+// challenging puts into the error of a guard, or of a route behind one, what the answer
+// tells in WWW-Authenticate: the realm, and for a 401 the scopes that are needed.
+func (a *Auth) challenging(err error, scopes string) error {
+	var e *Error
+	if !errors.As(err, &e) || e == nil || e.form != formChallenge {
+		return err
+	}
+	c := *e
+	c.realm = a.config.PublicURL
+	if c.Status == http.StatusUnauthorized && c.Scope == "" {
+		c.Scope = scopes
+	}
+	return &c
 }
 
 func (g *Guard) check(ctx context.Context, authorization []string) (Token, error) {
@@ -82,10 +100,7 @@ func (g *Guard) check(ctx context.Context, authorization []string) (Token, error
 	if err != nil {
 		return Token{}, err
 	}
-	if err = judge(token, g.constraints); err == nil {
-		err = judge(token, token.verified.by.require)
-	}
-	if err != nil {
+	if err := judge(token, g.constraints, token.verified.by.require); err != nil {
 		event := Event{Kind: EventToken, Subject: token.Subject()}
 		if token.verified.by != g.auth.trust.own {
 			event.Issuer = token.Issuer() // a subject is somebody else at each

@@ -39,6 +39,6 @@ func Example() {
 	fmt.Println(answer.StatusCode, answer.Header.Get("WWW-Authenticate"))
 	fmt.Print(string(body))
 	// Output:
-	// 401 Bearer
+	// 401 Bearer realm="https://shop.example.org/api"
 	// {"error":"missing_token","error_description":"A bearer token is needed in the Authorization header.","detail":"A bearer token is needed in the Authorization header."}
 }

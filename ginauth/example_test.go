@@ -35,6 +35,6 @@ func Example() {
 	fmt.Println(answer.Code, answer.Header().Get("WWW-Authenticate"))
 	fmt.Print(answer.Body)
 	// Output:
-	// 401 Bearer
+	// 401 Bearer realm="https://shop.example.org/api"
 	// {"error":"missing_token","error_description":"A bearer token is needed in the Authorization header.","detail":"A bearer token is needed in the Authorization header."}
 }

@@ -45,7 +45,7 @@ func (c *check) guardGood(ctx context.Context) error {
 // guardMissing: a request without a token is told no error (RFC 6750, 3.1).
 func (c *check) guardMissing(ctx context.Context) error {
 	a := c.get(ctx, "/me", "")
-	if err := a.Refused(http.StatusUnauthorized, "missing_token", "Bearer"); err != nil {
+	if err := a.Refused(http.StatusUnauthorized, "missing_token", `Bearer realm="`); err != nil {
 		return err
 	}
 	if challenge := a.Header.Get("WWW-Authenticate"); strings.Contains(challenge, "error") {
