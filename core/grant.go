@@ -383,8 +383,6 @@ func idTokenError(err error) error {
 		return ErrProvider.because("The provider does not tell when the user signed in, which max_age asks for.").from(err)
 	case errors.Is(err, errMaxAge):
 		return ErrAccessDenied.because("The user signed in longer ago than max_age allows.").from(err)
-	case errors.Is(err, errNoAuthTime):
-		return ErrProvider.because("The provider does not tell when the user signed in, which max_age asks for.").from(err)
 	}
 	return ErrProvider.because("The provider gave an ID token that can't be accepted.").from(err)
 }
