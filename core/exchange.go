@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
 
@@ -36,6 +38,10 @@ func (a *Auth) exchangeGrant(_ http.ResponseWriter, r *http.Request, p params) (
 	if err := wanted.within(subject.scopes()); err != nil {
 		return tokenBody{}, subject.Subject, err
 	}
+	actor, err := subject.actor()
+	if err != nil {
+		return tokenBody{}, subject.Subject, err
+	}
 	keys, err := b.keys.get(r.Context())
 	if err != nil {
 		return tokenBody{}, subject.Subject, err
@@ -48,13 +54,31 @@ func (a *Auth) exchangeGrant(_ http.ResponseWriter, r *http.Request, p params) (
 	if subject.Expires.Before(expires) {
 		expires = subject.Expires.Time
 	}
-	minted, err := b.mint(keys, minting{who: who, subject: subject.Subject, wanted: wanted, expires: expires})
+	minted, err := b.mint(keys, minting{who: who, subject: subject.Subject, wanted: wanted, actor: actor, expires: expires})
 	if err != nil {
 		return tokenBody{}, subject.Subject, err
 	}
 	body := a.tokenBody(tokenAnswer{AccessToken: minted, Scope: strings.Join(who.Scopes, " "), expires: expires.Truncate(time.Second)})
 	body.IssuedTokenType = string(oidc.AccessTokenType)
 	return body, subject.Subject, nil
+}
+
+// actor is who acts for the subject, as the token has it (RFC 8693 4.1): a new token must
+// not hide that. It is nil for nobody.
+func (c *claims) actor() (jsontext.Value, error) {
+	var said struct {
+		Actor jsontext.Value `json:"act"`
+	}
+	if err := json.Unmarshal(c.payload, &said); err != nil {
+		return nil, err
+	}
+	switch said.Actor.Kind() {
+	case '{':
+		return said.Actor, nil
+	case 'n', 0:
+		return nil, nil
+	}
+	return nil, ErrInvalidRequest.because("The claim act of the subject_token is not an object.")
 }
 
 // readExchange reads what kind of token is wanted, and for what (RFC 8693 2.1).

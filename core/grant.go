@@ -123,6 +123,8 @@ func (a *Auth) chooseGrant(p params) (grant, error) {
 // verifier is the client's own, or a native login's sealed state.
 type sentCode struct {
 	code, redirectURI, verifier, state string
+
+	wanted narrowing
 }
 
 func readCode(p params) (sent sentCode, err error) {
@@ -153,6 +155,9 @@ func readCode(p params) (sent sentCode, err error) {
 // codeGrant redeems an authorization code.
 func (a *Auth) codeGrant(w http.ResponseWriter, r *http.Request, p params) (tokenBody, string, error) {
 	sent, err := readCode(p)
+	if err == nil {
+		sent.wanted, err = a.readTarget(p)
+	}
 	if err != nil {
 		return tokenBody{}, "", err
 	}
@@ -176,7 +181,7 @@ func (a *Auth) redeemVerifier(ctx context.Context, sent sentCode) (tokenBody, st
 	if err != nil {
 		return tokenBody{}, "", err
 	}
-	r := redemption{code: sent.code, redirectURI: sent.redirectURI, verifier: sent.verifier}
+	r := redemption{code: sent.code, redirectURI: sent.redirectURI, verifier: sent.verifier, wanted: sent.wanted}
 	if !a.leavesNonce(m) {
 		challenge := challengeOf(sent.verifier)
 		r.nonce = func(nonce string) (asked, bool) { return a.checkChallengeNonce(nonce, challenge, sent.redirectURI) }
@@ -216,7 +221,7 @@ func (a *Auth) redeemState(w http.ResponseWriter, r *http.Request, sent sentCode
 	}
 	body, subject, err := a.redeem(r.Context(), redemption{
 		code: sent.code, redirectURI: state.RedirectURI, verifier: state.Verifier,
-		nonce: state.checkNonce,
+		nonce: state.checkNonce, wanted: sent.wanted,
 	})
 	if state.Kind == loginBrowser && !retryable(err) {
 		a.clearCookie(w, sealed)
@@ -233,6 +238,7 @@ type nonceCheck func(nonce string) (asked, bool)
 type redemption struct {
 	code, redirectURI, verifier string
 	nonce                       nonceCheck // nil: the client checks it
+	wanted                      narrowing
 }
 
 // codeRequest is the access token request of RFC 6749 4.1.3 and RFC 7636 4.5.
@@ -258,7 +264,7 @@ func (a *Auth) redeem(ctx context.Context, redemption redemption) (tokenBody, st
 	if answer.IDToken == "" {
 		return tokenBody{}, "", ErrProvider.because("The provider gave no ID token.")
 	}
-	return a.accept(ctx, answer, redemption.nonce)
+	return a.accept(ctx, answer, redemption.nonce, redemption.wanted)
 }
 
 // refreshGrant refreshes one of the broker's tokens, or hands the provider's on
@@ -297,7 +303,7 @@ func (a *Auth) refreshGrant(_ http.ResponseWriter, r *http.Request, p params) (t
 	}
 	answer.RefreshToken = cmp.Or(answer.RefreshToken, token) // RFC 6749 6: it goes on being good
 	answer.Scope = cmp.Or(answer.Scope, strings.Join(scopes, " "))
-	return a.accept(r.Context(), answer, nil)
+	return a.accept(r.Context(), answer, nil, narrowing{})
 }
 
 // deviceGrant polls once for a device login (RFC 8628 3.4).
@@ -313,6 +319,10 @@ func (a *Auth) deviceGrant(_ http.ResponseWriter, r *http.Request, p params) (to
 	if !openText(a.devices, devicePrefix, code, &login) {
 		return tokenBody{}, "", ErrInvalidGrant.because("The device code is not one of this service. Begin again.")
 	}
+	wanted, err := a.readTarget(p)
+	if err != nil {
+		return tokenBody{}, "", err
+	}
 	answer, err := a.callToken(r.Context(), oidc.DeviceAccessTokenRequest{
 		GrantType: oidc.GrantTypeDeviceCode, DeviceCode: login.Code,
 	}, login.Code)
@@ -320,7 +330,7 @@ func (a *Auth) deviceGrant(_ http.ResponseWriter, r *http.Request, p params) (to
 		return tokenBody{}, "", pollingError(err)
 	}
 	answer.Scope = cmp.Or(answer.Scope, login.Scope)
-	body, subject, err := a.accept(r.Context(), answer, nil)
+	body, subject, err := a.accept(r.Context(), answer, nil, wanted)
 	return body, subject, pollingError(err)
 }
 
@@ -345,7 +355,7 @@ func pollingError(err error) error {
 
 // accept checks the ID token of an answer, if there is one, and makes the body
 // for our own client: with the broker's tokens, or with those of the answer.
-func (a *Auth) accept(ctx context.Context, answer tokenAnswer, nonce nonceCheck) (tokenBody, string, error) {
+func (a *Auth) accept(ctx context.Context, answer tokenAnswer, nonce nonceCheck, wanted narrowing) (tokenBody, string, error) {
 	var id *claims
 	subject := ""
 	if answer.IDToken != "" {
@@ -365,7 +375,7 @@ func (a *Auth) accept(ctx context.Context, answer tokenAnswer, nonce nonceCheck)
 		answer.Scope = cmp.Or(answer.Scope, login.scope) // RFC 6749 5.1: as requested
 	}
 	if a.broker != nil {
-		return a.broker.begin(ctx, answer, id, narrowing{})
+		return a.broker.begin(ctx, answer, id, wanted)
 	}
 	return a.tokenBody(answer), subject, nil
 }

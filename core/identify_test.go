@@ -82,7 +82,7 @@ func TestIdentifyDecidesWhatTokensSay(t *testing.T) {
 	check(got.AccessToken, "openid profile email")
 	require.Equal(t, "orders stock", got.Scope)
 	info := a.get(browser(), userinfoRoute, bearer(got.AccessToken))
-	require.Equal(t, `{"sub":"user-alice","username":"lizzy","first_name":"Liz","last_name":"Queen","pw_name":"lizzy","email":"liz@example.org"}`+"\n", info.body)
+	require.Equal(t, `{"sub":"user-alice","username":"lizzy","first_name":"Liz","last_name":"Queen","pw_name":"lizzy","email":"liz@example.org","preferred_username":"lizzy","given_name":"Liz","family_name":"Queen","name":"Liz Queen","email_verified":false}`+"\n", info.body)
 
 	next := a.tokens(a.refresh(got.RefreshToken))
 	check(next.AccessToken, "openid profile email")
@@ -518,7 +518,7 @@ func TestNamesComeFromTheConfiguredPaths(t *testing.T) {
 	a := newApp(t, provider, brokered(), func(c *core.Config) { c.ProfilePaths = []string{"ident.person"} })
 	got := a.signIn("x")
 	info := a.get(browser(), userinfoRoute, bearer(got.AccessToken))
-	require.Equal(t, `{"sub":"user-x","username":"x","first_name":"Ada","last_name":"Lovelace","pw_name":"x","email":"ada@example.org"}`+"\n", info.body)
+	require.Equal(t, `{"sub":"user-x","username":"x","first_name":"Ada","last_name":"Lovelace","pw_name":"x","email":"ada@example.org","preferred_username":"x","given_name":"Ada","family_name":"Lovelace","email_verified":false}`+"\n", info.body)
 	require.Equal(t, "ada@example.org", claimsOf(t, got.AccessToken)["email"])
 }
 

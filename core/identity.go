@@ -225,21 +225,19 @@ func merge(sources ...map[string]any) map[string]any {
 
 // newIdentity reads a provider's claims.
 func newIdentity(all map[string]any, paths []string) Identity {
-	profile := readProfile(all, paths)
+	who := readProfile(all, paths)
 	return Identity{
-		Claims: all, Extra: map[string]any{}, Name: firstText(all, []string{"name"}),
-		Username: profile.Username, FirstName: profile.FirstName, LastName: profile.LastName,
+		Claims: all, Extra: map[string]any{}, Name: who.Name,
+		Username: who.Username, FirstName: who.FirstName, LastName: who.LastName,
 	}
 }
 
 // address finds the user's e-mail address in the first source that has one, and
-// whether that same source vouches for it: a word about one address is none
-// about another.
+// whether that same source vouches for it.
 func address(paths []string, sources ...map[string]any) (email string, verified bool) {
 	for _, source := range sources {
-		if found := readProfile(source, paths).Email; found != nil {
-			vouched := source["email_verified"] == true || source["email_verified"] == "true" // some spell it as a text
-			return *found, vouched && source["email"] == *found
+		if found := readProfile(source, paths); found.Email != "" {
+			return found.Email, found.EmailVerified != nil && *found.EmailVerified
 		}
 	}
 	return "", false

@@ -3,6 +3,7 @@ package core
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -33,6 +34,8 @@ type mintedClaims struct {
 	EmailVerified  *bool    `json:"email_verified,omitzero"`
 	Roles          []string `json:"roles"`
 	Scope          string   `json:"scope"`
+	// Actor is who acts for the subject (RFC 8693 4.1).
+	Actor jsontext.Value `json:"act,omitzero"`
 
 	Extra jsontext.Value `json:",embed"`
 }
@@ -51,6 +54,7 @@ type minting struct {
 	subject string
 	wanted  narrowing
 	session string
+	actor   jsontext.Value // a JSON object; nil: nobody acts for the subject
 	expires time.Time
 }
 
@@ -89,10 +93,13 @@ func (b *broker) payload(m minting) ([]byte, error) {
 		AuthTime: who.AuthTime, ACR: who.ACR, AMR: who.AMR,
 		Username: who.Username, Name: who.Name, Email: who.Email,
 		Roles: who.Roles, Scope: m.scope(),
-		Extra: who.Extra,
+		Actor: m.actor, Extra: who.Extra,
 	}
 	if b.SubjectIsUsername {
 		c.Subject = who.Username
+	}
+	if err := usableSubject(c.Subject); err != nil {
+		return nil, identityError(fmt.Errorf("the subject %w", err))
 	}
 	if len(audiences) == 1 {
 		c.Audience = audiences[0] // what the most verifiers understand

@@ -29,6 +29,15 @@ func (b *broker) readAudiences(p params, names ...string) ([]string, error) {
 	return audiences, nil
 }
 
+// readTarget reads what the first access token of a login is wanted for (RFC 8707 2.2).
+// Without a broker clients get the provider's token, which is for whom it is for.
+func (a *Auth) readTarget(p params) (wanted narrowing, err error) {
+	if a.broker != nil {
+		wanted.audiences, err = a.broker.readAudiences(p, "resource")
+	}
+	return wanted, err
+}
+
 // readScopes reads which scopes a token is wanted with. It gives nil for all.
 func readScopes(p params) ([]string, error) {
 	named, err := p.words("scope", maxRedirect)

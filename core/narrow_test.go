@@ -137,3 +137,36 @@ func TestAReplayThatAsksForTooMuchIsAReplay(t *testing.T) {
 	require.Equal(t, []string{core.ReasonReplayed}, a.log.ends())
 	requireError(t, a.refresh(third.RefreshToken, "scope", "admin"), http.StatusBadRequest, "invalid_grant")
 }
+
+// RFC 8707 2.2: the first token of a login may be for less already.
+func TestALoginNarrowsTheAudienceOfItsFirstToken(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), brokered(func(b *core.Broker) { b.Audience, b.PeerAudiences = "orders", []string{"stock"} }))
+	for name, login := range map[string]func(fields ...string) answer{
+		"a sealed state": func(fields ...string) answer {
+			code, state := a.authorize(browser(), "alice", "redirect_uri", native)
+			return a.post(browser(), tokenRoute, append(fields, "code", code, "redirect_uri", native, "code_verifier", state)...)
+		},
+		"the client's own PKCE": func(fields ...string) answer {
+			verifier := strings.Repeat("v", 43)
+			code, _ := a.authorize(browser(), "alice", "redirect_uri", native, "state", "s", "code_challenge", challengeOf(verifier), "code_challenge_method", "S256")
+			return a.post(browser(), tokenRoute, append(fields, "code", code, "redirect_uri", native, "code_verifier", verifier)...)
+		},
+		"a device": func(fields ...string) answer {
+			got := a.post(browser(), "/auth/v2/device")
+			a.provider.Device(t, got.json["user_code"].(string), "alice", true)
+			return a.post(browser(), tokenRoute, append(fields, "device_code", got.json["device_code"].(string))...)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := a.tokens(login("resource", "stock"))
+			require.Equal(t, "stock", claimsOf(t, got.AccessToken)["aud"])
+			require.Error(t, a.verifies(got.AccessToken))
+			next := a.tokens(a.refresh(got.RefreshToken))
+			require.Equal(t, []any{"orders", "stock"}, claimsOf(t, next.AccessToken)["aud"], "the session is for all")
+
+			asked := a.provider.Requests(oidctest.TokenPath)
+			requireError(t, login("resource", "billing"), http.StatusBadRequest, "invalid_target")
+			require.Equal(t, asked, a.provider.Requests(oidctest.TokenPath), "the code is not used up")
+		})
+	}
+}

@@ -20,14 +20,35 @@ var (
 	emailClaims     = []string{"email", "mail"}
 )
 
-// userinfoBody is the answer of the userinfo route.
+// profile is what is known of a user's names and address.
+type profile struct {
+	Username, FirstName, LastName, Name, Email string
+	// EmailVerified is about Email; nil: unknown.
+	EmailVerified *bool
+}
+
+// userinfoBody is the answer of the userinfo route: the names that clients of
+// py-oidc-auth read, and those of OpenID Connect Core 5.1. What is unknown is left out.
 type userinfoBody struct {
-	Subject   string  `json:"sub"`
-	Username  string  `json:"username"`
-	FirstName string  `json:"first_name"`
-	LastName  string  `json:"last_name"`
-	PWName    string  `json:"pw_name"`
-	Email     *string `json:"email"`
+	Subject   string `json:"sub"`
+	Username  string `json:"username"`
+	FirstName string `json:"first_name,omitempty"`
+	LastName  string `json:"last_name,omitempty"`
+	PWName    string `json:"pw_name"`
+	Email     string `json:"email,omitempty"`
+
+	PreferredUsername string `json:"preferred_username"`
+	GivenName         string `json:"given_name,omitempty"`
+	FamilyName        string `json:"family_name,omitempty"`
+	Name              string `json:"name,omitempty"`
+	EmailVerified     *bool  `json:"email_verified,omitempty"`
+}
+
+func (p profile) userinfo(subject string) userinfoBody {
+	return userinfoBody{
+		Subject: subject, Username: p.Username, FirstName: p.FirstName, LastName: p.LastName, PWName: p.Username, Email: p.Email,
+		PreferredUsername: p.Username, GivenName: p.FirstName, FamilyName: p.LastName, Name: p.Name, EmailVerified: p.EmailVerified,
+	}
 }
 
 // serveUserinfo tells a user who he is.
@@ -36,44 +57,42 @@ func (a *Auth) serveUserinfo(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var profile userinfoBody
+	var who profile
 	if a.broker != nil {
-		profile, err = a.broker.profile(r.Context(), token)
+		who, err = a.broker.profile(r.Context(), token)
 	} else {
-		profile, err = a.passthroughProfile(r, token)
+		who, err = a.passthroughProfile(r, token)
 	}
 	if err != nil {
 		return err
 	}
-	if profile.Username == "" {
+	if who.Username == "" {
 		return ErrNotFound.because("The provider tells no username for this token.")
 	}
-	profile.Subject = token.Subject()
-	profile.PWName = profile.Username
-	writeJSON(w, http.StatusOK, profile)
+	writeJSON(w, http.StatusOK, who.userinfo(token.Subject()))
 	return nil
 }
 
 // passthroughProfile is what the provider's token says, or the provider itself.
-func (a *Auth) passthroughProfile(r *http.Request, token Token) (userinfoBody, error) {
-	profile := readProfile(token.verified.claims.all(), a.config.ProfilePaths)
-	if profile.Username != "" || token.verified.by != a.verifier {
-		return profile, nil // no token of another issuer's is sent to the provider
+func (a *Auth) passthroughProfile(r *http.Request, token Token) (profile, error) {
+	who := readProfile(token.verified.claims.all(), a.config.ProfilePaths)
+	if who.Username != "" || token.verified.by != a.verifier {
+		return who, nil // no token of another issuer's is sent to the provider
 	}
 	raw, err := bearer(r.Header["Authorization"])
 	if err != nil {
-		return userinfoBody{}, err
+		return profile{}, err
 	}
 	claims, err := a.provider.userinfo(r.Context(), raw, token.Subject())
 	if err != nil {
-		return userinfoBody{}, err
+		return profile{}, err
 	}
 	return readProfile(claims, a.config.ProfilePaths), nil
 }
 
 // profile is what the session remembers; the provider would not take a token of
 // ours. A token that has no session says itself what there is to say.
-func (b *broker) profile(ctx context.Context, token Token) (userinfoBody, error) {
+func (b *broker) profile(ctx context.Context, token Token) (profile, error) {
 	id := token.SessionID()
 	if id == "" || token.verified.by != b.auth.trust.own {
 		return readProfile(token.verified.claims.all(), nil), nil
@@ -81,25 +100,25 @@ func (b *broker) profile(ctx context.Context, token Token) (userinfoBody, error)
 	s := storedSession{b: b, id: id}
 	state, _, err := s.Load(ctx)
 	if errors.Is(err, session.ErrGone) {
-		return userinfoBody{}, ErrInvalidToken.because("The session has ended.")
+		return profile{}, ErrInvalidToken.because("The session has ended.")
 	}
 	if err != nil {
-		return userinfoBody{}, err
+		return profile{}, err
 	}
-	who, err := recall(state)
+	known, err := recall(state)
 	if err != nil {
-		return userinfoBody{}, err
+		return profile{}, err
 	}
-	profile := userinfoBody{Username: who.Username, FirstName: who.FirstName, LastName: who.LastName}
-	if who.Email != "" {
-		profile.Email = &who.Email
+	who := profile{Username: known.Username, FirstName: known.FirstName, LastName: known.LastName, Name: known.Name, Email: known.Email}
+	if known.Email != "" {
+		who.EmailVerified = &known.EmailVerified
 	}
-	return profile, nil
+	return who, nil
 }
 
 // readProfile finds a user's names at the top level of the claims, then at the
 // paths.
-func readProfile(claims map[string]any, paths []string) userinfoBody {
+func readProfile(claims map[string]any, paths []string) profile {
 	places := []map[string]any{claims}
 	for _, path := range paths {
 		value, _ := at(claims, path)
@@ -107,7 +126,7 @@ func readProfile(claims map[string]any, paths []string) userinfoBody {
 			places = append(places, object)
 		}
 	}
-	find := func(names []string) string {
+	find := func(names ...string) string {
 		for _, place := range places {
 			if text := firstText(place, names); text != "" {
 				return text
@@ -115,18 +134,32 @@ func readProfile(claims map[string]any, paths []string) userinfoBody {
 		}
 		return ""
 	}
-	profile := userinfoBody{
-		Username: find(usernameClaims), FirstName: find(firstNameClaims), LastName: find(lastNameClaims),
+	who := profile{
+		Username: find(usernameClaims...), FirstName: find(firstNameClaims...), LastName: find(lastNameClaims...),
+		Name: find("name"), Email: find(emailClaims...),
 	}
-	if email := find(emailClaims); email != "" {
-		profile.Email = &email
-	}
-	if profile.LastName == "" {
-		if words := words(find([]string{"name"})); len(words) > 0 {
-			profile.LastName = words[len(words)-1]
+	if who.LastName == "" {
+		if words := words(who.Name); len(words) > 0 {
+			who.LastName = words[len(words)-1]
 		}
 	}
-	return profile
+	// A word about one address is none about another.
+	if who.Email != "" && claims["email"] == who.Email {
+		who.EmailVerified = truth(claims["email_verified"])
+	}
+	return who
+}
+
+// truth is a claim that is true or false, or the word, as some providers have it; nil:
+// neither.
+func truth(claim any) *bool {
+	switch claim {
+	case true, "true":
+		return new(true)
+	case false, "false":
+		return new(false)
+	}
+	return nil
 }
 
 // errOtherSubject is the cause when userinfo tells about somebody else.

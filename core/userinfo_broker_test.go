@@ -24,7 +24,7 @@ func TestUserinfoOfABrokerIsWhatTheSessionRemembers(t *testing.T) {
 		calls := store.during(func() { got = a.get(browser(), userinfoRoute, bearer(raw)) })
 		require.Equal(t, http.StatusOK, got.StatusCode, got.body)
 		requireProtected(t, got)
-		require.Equal(t, `{"sub":"user-alice","username":"alice","first_name":"Alice","last_name":"Liddell","pw_name":"alice","email":"alice@example.com"}`+"\n", got.body)
+		require.Equal(t, `{"sub":"user-alice","username":"alice","first_name":"Alice","last_name":"Liddell","pw_name":"alice","email":"alice@example.com","preferred_username":"alice","given_name":"Alice","family_name":"Liddell","name":"Alice Liddell","email_verified":true}`+"\n", got.body)
 		require.Equal(t, []string{"get session"}, calls)
 	}
 	require.Equal(t, asked, provider.Requests(""), "no token of ours is sent to the provider")
@@ -39,7 +39,7 @@ func TestUserinfoOfABrokerIsWhatTheSessionRemembers(t *testing.T) {
 func TestUserinfoOfABrokerHasNoEmailWhereThereIsNone(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{Users: []oidctest.User{{Username: "x"}}}), brokered())
 	got := a.get(browser(), userinfoRoute, bearer(a.signIn("x").AccessToken))
-	require.Equal(t, `{"sub":"user-x","username":"x","first_name":"","last_name":"","pw_name":"x","email":null}`+"\n", got.body)
+	require.Equal(t, `{"sub":"user-x","username":"x","pw_name":"x","preferred_username":"x"}`+"\n", got.body)
 }
 
 func TestUserinfoFollowsARefresh(t *testing.T) {

@@ -17,7 +17,7 @@ func TestUserinfoComesFromTheTokenWhenItNamesTheUser(t *testing.T) {
 	got := a.get(browser(), userinfoRoute, "Authorization: Bearer "+raw)
 	require.Equal(t, http.StatusOK, got.StatusCode, got.body)
 	requireProtected(t, got)
-	require.Equal(t, `{"sub":"user-alice","username":"alice","first_name":"Alice","last_name":"Liddell","pw_name":"alice","email":"alice@example.com"}`+"\n", got.body)
+	require.Equal(t, `{"sub":"user-alice","username":"alice","first_name":"Alice","last_name":"Liddell","pw_name":"alice","email":"alice@example.com","preferred_username":"alice","given_name":"Alice","family_name":"Liddell","name":"Alice Liddell","email_verified":true}`+"\n", got.body)
 	require.Zero(t, a.provider.Requests(oidctest.UserinfoPath))
 
 	req, err := http.NewRequest(http.MethodHead, a.api+userinfoRoute, nil)
@@ -46,7 +46,7 @@ func TestUserinfoAsksTheProviderWhenTheTokenNamesNobody(t *testing.T) {
 	ask := func() answer { return a.get(browser(), userinfoRoute, "Authorization: Bearer "+raw) }
 	got := ask()
 	require.Equal(t, http.StatusOK, got.StatusCode, got.body)
-	require.Equal(t, `{"sub":"user-alice","username":"alice","first_name":"Alice","last_name":"Liddell","pw_name":"alice","email":"alice@example.com"}`+"\n", got.body)
+	require.Equal(t, `{"sub":"user-alice","username":"alice","first_name":"Alice","last_name":"Liddell","pw_name":"alice","email":"alice@example.com","preferred_username":"alice","given_name":"Alice","family_name":"Liddell","name":"Alice Liddell","email_verified":true}`+"\n", got.body)
 	require.Equal(t, 1, provider.Requests(oidctest.UserinfoPath))
 
 	for name, row := range map[string]struct {
@@ -86,25 +86,25 @@ func TestUserinfoKnowsTheNamesInUse(t *testing.T) {
 	}{
 		"user_name, first_name, last_name, mail": {
 			map[string]any{"user_name": "u", "first_name": "F", "last_name": "L", "mail": "m@x"},
-			`{"sub":"user-x","username":"u","first_name":"F","last_name":"L","pw_name":"u","email":"m@x"}`},
+			`{"sub":"user-x","username":"u","first_name":"F","last_name":"L","pw_name":"u","email":"m@x","preferred_username":"u","given_name":"F","family_name":"L"}`},
 		"uid, given_name, surname": {
 			map[string]any{"uid": "u", "given_name": "F", "surname": "L"},
-			`{"sub":"user-x","username":"u","first_name":"F","last_name":"L","pw_name":"u","email":null}`},
+			`{"sub":"user-x","username":"u","first_name":"F","last_name":"L","pw_name":"u","preferred_username":"u","given_name":"F","family_name":"L"}`},
 		"username, hyphens": {
 			map[string]any{"username": "u", "given-name": "F", "family-name": "L"},
-			`{"sub":"user-x","username":"u","first_name":"F","last_name":"L","pw_name":"u","email":null}`},
+			`{"sub":"user-x","username":"u","first_name":"F","last_name":"L","pw_name":"u","preferred_username":"u","given_name":"F","family_name":"L"}`},
 		"the first match wins": {
 			map[string]any{"username": "later", "preferred-username": "first", "email": "e@x", "mail": "m@x"},
-			`{"sub":"user-x","username":"first","first_name":"","last_name":"","pw_name":"first","email":"e@x"}`},
+			`{"sub":"user-x","username":"first","pw_name":"first","email":"e@x","preferred_username":"first"}`},
 		"the last word of the name": {
 			map[string]any{"username": "u", "name": " Ada  Lovelace "},
-			`{"sub":"user-x","username":"u","first_name":"","last_name":"Lovelace","pw_name":"u","email":null}`},
+			`{"sub":"user-x","username":"u","last_name":"Lovelace","pw_name":"u","preferred_username":"u","family_name":"Lovelace","name":" Ada  Lovelace "}`},
 		"at a configured path": {
 			map[string]any{"ident": map[string]any{"person": map[string]any{"uid": "u", "mail": "m@x"}}},
-			`{"sub":"user-x","username":"u","first_name":"","last_name":"","pw_name":"u","email":"m@x"}`},
+			`{"sub":"user-x","username":"u","pw_name":"u","email":"m@x","preferred_username":"u"}`},
 		"at a configured path that is a URL": {
 			map[string]any{"https://example.org/person": map[string]any{"uid": "u"}},
-			`{"sub":"user-x","username":"u","first_name":"","last_name":"","pw_name":"u","email":null}`},
+			`{"sub":"user-x","username":"u","pw_name":"u","preferred_username":"u"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			claims := map[string]any{"preferred_username": nil, "name": nil}

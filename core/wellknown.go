@@ -2,10 +2,12 @@ package core
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -29,6 +31,7 @@ type metadataBody struct {
 	DeviceEndpoint        string   `json:"device_authorization_endpoint,omitzero"`
 	UserinfoEndpoint      string   `json:"userinfo_endpoint,omitzero"`
 	EndSessionEndpoint    string   `json:"end_session_endpoint,omitzero"`
+	Scopes                []string `json:"scopes_supported"`
 	GrantTypes            []string `json:"grant_types_supported"`
 	ResponseTypes         []string `json:"response_types_supported"`
 	ClientAuthentications []string `json:"token_endpoint_auth_methods_supported"`
@@ -36,9 +39,18 @@ type metadataBody struct {
 	SigningAlgorithms     []string `json:"id_token_signing_alg_values_supported"`
 }
 
-// metadata describes the broker.
-func (b *broker) metadata() metadataBody {
+// metadata describes the broker. Device logins are there if the provider has them; one
+// that can't be reached has none at the moment.
+func (b *broker) metadata(ctx context.Context) metadataBody {
 	routes := b.config.Routes
+	if m, err := b.auth.provider.metadata.get(ctx); err != nil || m.DeviceEndpoint == "" {
+		routes.Device = Off
+	}
+	scopes := b.config.AllowedScopes
+	if scopes == nil {
+		scopes = b.config.Scopes
+	}
+	scopes = append([]string{"openid"}, slices.DeleteFunc(slices.Clone(scopes), func(scope string) bool { return scope == "openid" })...)
 	at := func(path string) string {
 		if path == Off {
 			return ""
@@ -56,14 +68,14 @@ func (b *broker) metadata() metadataBody {
 		Issuer: b.config.PublicURL, KeysURL: at(routes.JWKS),
 		TokenEndpoint: at(routes.Token), DeviceEndpoint: at(routes.Device),
 		UserinfoEndpoint: at(routes.Userinfo), EndSessionEndpoint: at(routes.Logout),
-		GrantTypes: grants, ResponseTypes: []string{}, ClientAuthentications: []string{string(oidc.AuthMethodNone)},
+		Scopes: scopes, GrantTypes: grants, ResponseTypes: []string{}, ClientAuthentications: []string{string(oidc.AuthMethodNone)},
 		SubjectTypes: []string{"public"}, SigningAlgorithms: []string{b.Algorithm},
 	}
 }
 
 // serveMetadata tells what there is here (RFC 8414 3).
 func (b *broker) serveMetadata(w http.ResponseWriter, r *http.Request) error {
-	body, err := json.Marshal(b.metadata())
+	body, err := json.Marshal(b.metadata(r.Context()))
 	if err != nil {
 		return err
 	}
