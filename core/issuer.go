@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,8 +15,10 @@ import (
 // verifies the tokens of its own issuer alone. A user is known by issuer and
 // subject together: the same subject of another issuer is somebody else.
 type Issuer struct {
-	// URL is the issuer identifier, letter by letter as its tokens have it in
-	// iss; it is needed. A provider with many tenants, which all have its keys in common, can be
+	// URL is the issuer identifier, exactly as its tokens have it in iss; it is needed.
+	// Where JWKSURL is set it is a name and not an address, so that it may be http
+	// or no URL at all, as AD FS has it in access tokens
+	// (http://fs.example.org/adfs/services/trust). A provider with many tenants, which all have its keys in common, can be
 	// named by a pattern: {tenantid} in the path stands for the tenant, which a
 	// token must also have in its claim tid, as Entra's do. It needs JWKSURL, and
 	// takes every tenant there is, unless Require says which:
@@ -40,7 +43,7 @@ type Issuer struct {
 	Algorithms []string
 	// Require are constraints that every guard adds for tokens of this issuer. What
 	// only your own users may be given belongs here: an issuer writes what it likes
-	// into its tokens, and [Scope] and [Claim] take its word for it.
+	// into its tokens, and [Claim] takes its word for it.
 	Require []Constraint
 	// Roles maps the roles that a token of this issuer asserts to those that it
 	// has here (see [Token.Roles]); it is called once for each token that is
@@ -48,6 +51,10 @@ type Issuer struct {
 	// nil, or a panic: none, so that [Role] lets nobody of this issuer in. Claims are
 	// not changed by it: [Claim] and [Token.Decode] see what the issuer has written.
 	Roles func(asserted []string) []string
+	// Scopes maps the scopes that a token of this issuer asserts, maybe none, to those
+	// that it has here (see [Token.Scopes]), as Roles does: tokens of py-oidc-auth have no
+	// scope, for example. nil: those that it asserts. A panic: none.
+	Scopes func(asserted []string) []string
 }
 
 // clone gives a copy that shares no list with i, and names algorithms as jose does.
@@ -71,10 +78,11 @@ func (c Config) checkIssuers(issuers []Issuer) []error {
 			wrong("URL is missing: what the issuer's tokens have in iss")
 			continue
 		}
-		if err := checkURL(strings.Replace(issuer.URL, tenant, "tenant", 1), c.InsecureProviderHTTP); err != nil {
+		if err := c.checkIssuerURL(issuer); err != nil {
 			wrong("URL %q: %w", shown(issuer.URL), err)
 		}
-		switch name := newIssuerName(issuer.URL); {
+		name := newIssuerName(issuer.URL)
+		switch {
 		case !name.wellFormed():
 			wrong("URL %q: a pattern has %s once, as a whole part of the path", issuer.URL, tenant)
 		case name.pattern && issuer.JWKSURL == "":
@@ -88,10 +96,10 @@ func (c Config) checkIssuers(issuers []Issuer) []error {
 		switch {
 		case issuer.URL == c.Issuer && c.Broker == nil:
 			wrong("URL is Config.Issuer: its tokens are taken anyway")
-		case issuer.URL == c.Issuer:
-			wrong("URL is Config.Issuer: with a Broker its tokens are not taken, but may be exchanged (Broker.Exchange)")
-		case c.Broker != nil && issuer.URL == c.PublicURL:
-			wrong("URL is PublicURL: nobody else may sign this application's own tokens")
+		case c.Broker != nil && name.covers(c.Issuer):
+			wrong("URL is Config.Issuer, or a pattern of it: with a Broker its tokens are not taken, but may be exchanged (Broker.Exchange)")
+		case c.Broker != nil && name.covers(c.PublicURL):
+			wrong("URL is PublicURL, or a pattern of it: nobody else may sign this application's own tokens")
 		case seen[issuer.URL]:
 			wrong("URL %q is there twice", issuer.URL)
 		}
@@ -111,6 +119,17 @@ func (c Config) checkIssuers(issuers []Issuer) []error {
 		}
 	}
 	return problems
+}
+
+// checkIssuerURL checks an issuer's URL as an address, unless it is only a name.
+func (c Config) checkIssuerURL(issuer Issuer) error {
+	if issuer.JWKSURL == "" {
+		return checkURL(strings.Replace(issuer.URL, tenant, "tenant", 1), c.InsecureProviderHTTP)
+	}
+	if strings.ContainsFunc(issuer.URL, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return errors.New("has a character that an issuer's name can't have")
+	}
+	return nil
 }
 
 // tenant is the part of an issuer's pattern that stands for any tenant.
@@ -147,5 +166,18 @@ func (n issuerName) names(c *claims) bool {
 		return false // before all claims are decoded for it
 	}
 	id := c.text("tid")
-	return id != "" && !strings.ContainsAny(id, "/?#%") && c.Issuer == n.prefix+id+n.suffix
+	return id != "" && !strings.ContainsAny(id, notInTenant) && c.Issuer == n.prefix+id+n.suffix
+}
+
+// notInTenant are the characters that would lead out of the part of a path.
+const notInTenant = "/?#%"
+
+// covers reports whether there are tokens of this issuer that the name is of.
+func (n issuerName) covers(issuer string) bool {
+	if !n.pattern {
+		return issuer == n.prefix
+	}
+	rest, begins := strings.CutPrefix(issuer, n.prefix)
+	id, ends := strings.CutSuffix(rest, n.suffix)
+	return begins && ends && id != "" && !strings.ContainsAny(id, notInTenant)
 }

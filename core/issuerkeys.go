@@ -47,22 +47,33 @@ func (a *Auth) newFurtherIssuer(issuer Issuer, own *verifier) *furtherIssuer {
 		config: a.config, issuer: newIssuerName(issuer.URL), keys: f.document, algorithms: issuer.Algorithms,
 		audience: own.audience, require: issuer.Require,
 		roles: func(claims map[string]any) []string {
-			if issuer.Roles == nil {
-				return nil
-			}
-			var roles []string
-			_ = safely(a.config.Logger, "Issuer.Roles of "+issuer.URL, func() error { // after a panic there are none
-				roles = slices.Clone(issuer.Roles(own.roles(claims)))
-				return nil
-			})
-			slices.Sort(roles)
-			return slices.Compact(roles)
+			return a.mapped("Issuer.Roles of "+issuer.URL, issuer.Roles, own.roles(claims))
 		},
+	}
+	if issuer.Scopes != nil {
+		f.verifier.scopes = func(asserted []string) []string {
+			return a.mapped("Issuer.Scopes of "+issuer.URL, issuer.Scopes, slices.Clone(asserted))
+		}
 	}
 	if issuer.Audiences != nil {
 		f.verifier.audience.names, f.verifier.audience.anybody = issuer.Audiences, false
 	}
 	return f
+}
+
+// mapped is what the application makes of roles or scopes that an issuer asserts, each
+// once and sorted: nothing without a mapping, and after a panic.
+func (a *Auth) mapped(what string, mapping func([]string) []string, asserted []string) []string {
+	if mapping == nil {
+		return nil
+	}
+	var list []string
+	_ = safely(a.config.Logger, what, func() error {
+		list = slices.Clone(mapping(asserted))
+		return nil
+	})
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // errIssuerDown is the error for a further issuer that can't be reached.

@@ -25,12 +25,19 @@ type Token struct {
 type verified struct {
 	claims *claims
 	by     *verifier
+	scopes []string
 
 	gather   sync.Once
 	gathered []string // the flat roles
 }
 
-func newToken(c *claims, by *verifier) Token { return Token{&verified{claims: c, by: by}} }
+func newToken(c *claims, by *verifier) Token {
+	v := &verified{claims: c, by: by, scopes: c.scopes()}
+	if by.scopes != nil {
+		v.scopes = by.scopes(v.scopes)
+	}
+	return Token{v}
+}
 
 // roles are the flat roles, which nobody may change.
 func (v *verified) roles() []string {
@@ -107,17 +114,18 @@ func (t Token) Expiry() time.Time {
 	return t.verified.claims.Expires.Time
 }
 
-// Scopes are the granted scopes (claim scope, RFC 8693 4.2, or scp), a copy.
+// Scopes are the granted scopes (claim scope, RFC 8693 4.2, or scp), a copy; of a token
+// of a further issuer, what Issuer.Scopes makes of them.
 func (t Token) Scopes() []string {
 	if !t.Valid() {
 		return nil
 	}
-	return slices.Clone(t.verified.claims.scopes())
+	return slices.Clone(t.verified.scopes)
 }
 
 // HasScope reports whether the token has this scope.
 func (t Token) HasScope(scope string) bool {
-	return t.Valid() && slices.Contains(t.verified.claims.scopes(), scope)
+	return t.Valid() && slices.Contains(t.verified.scopes, scope)
 }
 
 // Roles are the flat roles, a sorted copy: of a token of the provider's, what

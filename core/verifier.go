@@ -49,7 +49,8 @@ type verifier struct {
 	algorithms  []string // nil: all that there are
 	audience    audience // of access tokens
 	roles       func(claims map[string]any) []string
-	require     []Constraint // that guards add
+	scopes      func(asserted []string) []string // nil: those that are asserted
+	require     []Constraint                     // that guards add
 }
 
 // keySource gives an issuer's keys; see [document].
