@@ -5,10 +5,12 @@ package clients
 
 import (
 	"context"
+	"errors"
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
 	"github.com/oidcgate/oidcgate/e2e/internal/harness"
+	"github.com/oidcgate/oidcgate/e2e/internal/providers"
 )
 
 // Suites are one for each mode.
@@ -20,9 +22,6 @@ func Suites() []harness.Suite {
 	}
 }
 
-// redirectURI is the clients' own. Nobody listens there: a browser stops before it.
-const redirectURI = "http://127.0.0.1:49153/after-login"
-
 // target is what the clients are told: of an application, and of who signs in there.
 type target struct {
 	Broker       bool   `json:"broker"`   // it mints its own tokens
@@ -31,6 +30,7 @@ type target struct {
 	Provider     string `json:"provider"` // the issuer
 	ClientID     string `json:"client_id"`
 	ClientSecret string `json:"client_secret"` // for what they ask of the provider itself
+	RedirectURI  string `json:"redirect_uri"`  // nobody listens there: a browser stops before it
 	Peer         *peer  `json:"peer"`          // a broker's, nil for none
 	User         user   `json:"user"`
 	Person       string `json:"person"` // the URL of servePerson
@@ -50,56 +50,67 @@ type suite struct {
 	*harness.Run
 	programs programs
 	site     *harness.Site
+	config   core.Config // of the application
 	target   target
 	person   harness.Person
 }
 
-// prepare gives a suite whose application is to be served with config.
-func prepare(ctx context.Context, r *harness.Run) (s *suite, config core.Config, err error) {
-	s = &suite{Run: r}
-	if s.programs, err = install(ctx, r.Cache); err != nil {
-		return nil, config, err
+// prepare gives a suite whose application is to be served with its config.
+func prepare(ctx context.Context, r *harness.Run, config core.Config, person harness.Person) (*suite, error) {
+	programs, err := install(ctx, r.Cache)
+	if err != nil {
+		return nil, err
 	}
-	if s.site, err = r.Listen(); err != nil {
-		return nil, config, err
+	site, err := r.Listen()
+	if err != nil {
+		return nil, err
 	}
+	url, err := servePerson(r, person)
+	return &suite{r, programs, site, config, target{
+		API: site.URL, Provider: config.Issuer, ClientID: config.ClientID, ClientSecret: config.ClientSecret,
+		RedirectURI: providers.Native, User: user{Name: person.Name}, Person: url,
+	}, person}, err
+}
+
+// atOIDCTest prepares a suite whose provider is in this process.
+func atOIDCTest(ctx context.Context, r *harness.Run) (*suite, error) {
 	provider, err := oidctest.Start("127.0.0.1:0", oidctest.Options{StrictRefresh: true, IssParameter: true, DeviceInterval: -1})
 	if err != nil {
-		return nil, config, err
+		return nil, err
 	}
 	r.Cleanup(func() { _ = provider.Close() })
-	s.target = target{
-		API: s.site.URL, Provider: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret,
-		User: user{Subject: "user-alice", Name: "alice", Given: "Alice", Family: "Liddell", Email: "alice@example.com"},
+	config := core.Config{Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret}
+	s, err := prepare(ctx, r, config, harness.Person{Name: "alice", Password: "wonderland"})
+	if err != nil {
+		return nil, err
 	}
-	s.person = harness.Person{Name: "alice", Password: "wonderland"}
-	s.target.Person, err = servePerson(r, s.person)
-	return s, core.Config{Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret}, err
+	s.target.User = user{Subject: "user-alice", Name: "alice", Given: "Alice", Family: "Liddell", Email: "alice@example.com"}
+	return s, nil
 }
 
 func passthrough(ctx context.Context, r *harness.Run) error {
-	s, config, err := prepare(ctx, r)
+	s, err := atOIDCTest(ctx, r)
 	if err != nil {
 		return err
 	}
-	if _, err := r.App(s.site, "std", config); err != nil {
+	if _, err := r.App(s.site, "std", s.config); err != nil {
 		return err
 	}
 	return s.clients(ctx)
 }
 
 func broker(ctx context.Context, r *harness.Run) error {
-	s, config, err := prepare(ctx, r)
+	s, err := atOIDCTest(ctx, r)
 	if err != nil {
 		return err
 	}
-	s.target.Broker, s.target.Audience = true, "fleet"
+	s.broker()
 	if s.target.Peer, err = s.startPeer(ctx); err != nil {
 		return err
 	}
-	config.Broker = &core.Broker{Audience: s.target.Audience, PythonPeers: true, Exchange: true}
-	config.TrustedIssuers = []core.Issuer{{URL: s.target.Peer.URL, Roles: func(asserted []string) []string { return asserted }}}
-	if _, err := r.App(s.site, "chi", config); err != nil {
+	s.config.Broker.PythonPeers = true
+	s.config.TrustedIssuers = []core.Issuer{{URL: s.target.Peer.URL, Roles: func(asserted []string) []string { return asserted }}}
+	if _, err := r.App(s.site, "chi", s.config); err != nil {
 		return err
 	}
 	if err := s.clients(ctx); err != nil {
@@ -108,18 +119,39 @@ func broker(ctx context.Context, r *harness.Run) error {
 	return s.run(ctx, "py-oidc-auth", s.programs.python("federation.py"))
 }
 
+// broker has the application mint its own tokens.
+func (s *suite) broker() {
+	s.target.Broker, s.target.Audience = true, "fleet"
+	s.config.Broker = &core.Broker{Audience: s.target.Audience, Exchange: true}
+}
+
 // clients runs every client.
 func (s *suite) clients(ctx context.Context) error {
 	s.golang(ctx)
-	for _, program := range []struct {
-		name string
-		args []string
-	}{
-		{"openid-client", s.programs.node("openid-client.mjs")},
-		{"oauth4webapi", s.programs.node("oauth4webapi.mjs")},
-		{"py-oidc-auth-client", s.programs.python("client.py")},
-	} {
-		if err := s.run(ctx, program.name, program.args); err != nil {
+	return errors.Join(
+		s.run(ctx, "openid-client", s.programs.node("openid-client.mjs")),
+		s.run(ctx, "oauth4webapi", s.programs.node("oauth4webapi.mjs")),
+		s.run(ctx, "py-oidc-auth-client", s.programs.python("client.py")),
+	)
+}
+
+// OpenIDClient runs openid-client, in both modes, against applications of a provider
+// whose access tokens are JWTs.
+func OpenIDClient(ctx context.Context, r *harness.Run, provider *providers.Provider) error {
+	for _, broker := range []bool{true, false} {
+		s, err := prepare(ctx, r, provider.Config, provider.User)
+		if err != nil {
+			return err
+		}
+		name := "passthrough: openid-client"
+		if broker {
+			s.broker()
+			name = "broker: openid-client"
+		}
+		if _, err := r.App(s.site, "fiber", s.config); err != nil {
+			return err
+		}
+		if err := s.run(ctx, name, s.programs.node("openid-client.mjs")); err != nil {
 			return err
 		}
 	}

@@ -45,7 +45,7 @@ type golang struct {
 }
 
 func (s *suite) golang(ctx context.Context) {
-	g := &golang{suite: s, oauth2: oauthClient(s.target.API, s.target.ClientID, redirectURI)}
+	g := &golang{suite: s, oauth2: oauthClient(s.target.API, s.target.ClientID, s.target.RedirectURI)}
 	for _, step := range g.steps() {
 		g.Step(ctx, step.name, step.run)
 	}

@@ -26,9 +26,9 @@ func (s *suite) command(ctx context.Context, args []string) *exec.Cmd {
 // run runs a program, and reports the steps that it writes: {"name": …} for one that
 // passed, {"name": …, "error": …} for one that failed.
 func (s *suite) run(ctx context.Context, name string, args []string) error {
-	ctx, cancel := context.WithTimeout(ctx, programTimeout)
+	limited, cancel := context.WithTimeout(ctx, programTimeout)
 	defer cancel()
-	command := s.command(ctx, args)
+	command := s.command(limited, args)
 	var errorOutput bytes.Buffer
 	command.Stderr = &errorOutput
 	output, err := command.Output()

@@ -2,7 +2,7 @@
 // as a resource server.
 import assert from 'node:assert/strict'
 import * as oauth from 'oauth4webapi'
-import { at, decide, redirectURI, refused, scopes, target, signIn, step } from './steps.mjs'
+import { at, decide, refused, scopes, target, signIn, step } from './steps.mjs'
 
 const { broker } = target
 
@@ -39,7 +39,7 @@ async function login(scope = 'openid profile email') {
   const url = new URL(server.authorization_endpoint)
   url.search = new URLSearchParams({
     client_id: client.client_id,
-    redirect_uri: redirectURI,
+    redirect_uri: target.redirect_uri,
     response_type: 'code',
     scope,
     code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
@@ -48,7 +48,7 @@ async function login(scope = 'openid profile email') {
     ...(nonce && { nonce }),
   })
   const answer = oauth.validateAuthResponse(server, client, await signIn(url.href), state)
-  const response = await oauth.authorizationCodeGrantRequest(server, client, anyone, answer, redirectURI, verifier, http)
+  const response = await oauth.authorizationCodeGrantRequest(server, client, anyone, answer, target.redirect_uri, verifier, http)
   if (broker) return oauth.processAuthorizationCodeResponse(server, client, response)
   const got = await oauth.processAuthorizationCodeResponse(server, client, response, { expectedNonce: nonce, requireIdToken: true })
   await oauth.validateApplicationLevelSignature(server, response, http)

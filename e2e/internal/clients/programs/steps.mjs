@@ -6,10 +6,6 @@ import assert from 'node:assert/strict'
 export const target = JSON.parse(process.env.E2E_TARGET)
 export const at = (path) => target.api + path
 
-// redirectURI is the client's own. Nobody listens there: the person's browser stops
-// before it.
-export const redirectURI = 'http://127.0.0.1:49153/after-login'
-
 // step reports how one step went, as a line of JSON.
 export async function step(name, run) {
   let error
