@@ -4,6 +4,7 @@ package contract
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/e2e/internal/harness"
@@ -14,6 +15,7 @@ import (
 func Suites() []harness.Suite {
 	return []harness.Suite{
 		{Name: "zitadel", About: "the example server of zitadel/oidc", Needs: []string{"go"}, Run: zitadel},
+		{Name: "keycloak", About: "Keycloak, as it comes", Needs: []string{"java", "mvn"}, Run: keycloak},
 	}
 }
 
@@ -21,59 +23,93 @@ func Suites() []harness.Suite {
 type client struct {
 	provider *providers.Provider
 	app      *harness.App
+	broker   bool
 }
 
-// setup is a router and a mode.
+// step is one thing that a client can see.
+type step struct {
+	name string
+	run  func(*client, context.Context) error
+}
+
+// setup is how an application runs.
 type setup struct {
+	name   string
 	router string
 	broker bool
+	config func(*core.Config) // what is special about it
 }
 
-func (s setup) String() string {
-	if s.broker {
-		return s.router + ", broker"
-	}
-	return s.router + ", passthrough"
+var (
+	chiBroker        = setup{name: "chi, broker", router: "chi", broker: true}
+	stdBroker        = setup{name: "net/http, broker", router: "std", broker: true}
+	fiberBroker      = setup{name: "Fiber, broker", router: "fiber", broker: true}
+	chiPassthrough   = setup{name: "chi, passthrough", router: "chi"}
+	stdPassthrough   = setup{name: "net/http, passthrough", router: "std"}
+	fiberPassthrough = setup{name: "Fiber, passthrough", router: "fiber"}
+)
+
+// with is the same setup with something special.
+func (s setup) with(name string, config func(*core.Config)) setup {
+	s.name, s.config = s.name+", "+name, config
+	return s
 }
 
-func zitadel(ctx context.Context, r *harness.Run) error {
-	setups := []setup{{"chi", true}, {"std", false}, {"fiber", true}}
-	sites, redirectURIs, err := listen(r, len(setups))
-	if err != nil {
-		return err
-	}
-	provider, err := providers.StartZitadel(ctx, r, redirectURIs)
-	if err != nil {
-		return err
-	}
-	for i, s := range setups {
-		config := provider.Config
-		config.RedirectURIs = []string{providers.Page}
-		if s.broker {
-			config.Broker = &core.Broker{Algorithm: "ES256"}
-		} else {
-			config.Introspection = true
+// place is where applications run, and where their provider may send browsers.
+type place struct {
+	run          *harness.Run
+	sites        []*harness.Site // one for each application to come
+	redirectURIs []string
+}
+
+// newPlace reserves an address for each of n applications.
+func newPlace(r *harness.Run, n int) (*place, error) {
+	p := &place{run: r, redirectURIs: []string{providers.Page, providers.Native}}
+	for range n {
+		site, err := r.Listen()
+		if err != nil {
+			return nil, err
 		}
-		app, err := r.App(sites[i], s.router, config)
+		p.sites, p.redirectURIs = append(p.sites, site), append(p.redirectURIs, site.Callback())
+	}
+	return p, nil
+}
+
+// client starts an application, and gives a client of it.
+func (p *place) client(provider *providers.Provider, s setup) (*client, error) {
+	if len(p.sites) == 0 {
+		return nil, errors.New("no address is left for another application")
+	}
+	site := p.sites[0]
+	p.sites = p.sites[1:]
+	config := provider.Config
+	config.RedirectURIs = []string{providers.Page}
+	config.PostLogoutURIs = []string{providers.Page}
+	if s.broker {
+		config.Broker = &core.Broker{Algorithm: "ES256"} // whose keys are made in no time
+	}
+	if s.config != nil {
+		s.config(&config)
+	}
+	app, err := p.run.App(site, s.router, config)
+	if err != nil {
+		return nil, err
+	}
+	return &client{provider: provider, app: app, broker: s.broker}, nil
+}
+
+// try starts an application of each setup, and runs the steps there.
+func (p *place) try(ctx context.Context, provider *providers.Provider, setups []setup, steps []step) error {
+	for _, s := range setups {
+		c, err := p.client(provider, s)
 		if err != nil {
 			return err
 		}
-		c := &client{provider, app}
-		r.Step(ctx, s.String()+": login through the callback", c.callback)
-		r.Step(ctx, s.String()+": login of a native program", c.native)
-		r.Step(ctx, s.String()+": login of a page with PKCE of its own", c.page)
+		for _, step := range append(slices.Clone(steps), step{"no log line has a token or a code", (*client).cleanLog}) {
+			p.run.Step(ctx, s.name+": "+step.name, func(ctx context.Context) error { return step.run(c, ctx) })
+		}
 	}
 	return nil
 }
 
-// listen reserves sites, and gives all redirect URIs that their provider has to know.
-func listen(r *harness.Run, n int) (sites []*harness.Site, redirectURIs []string, err error) {
-	redirectURIs = []string{providers.Page, providers.Native}
-	for range n {
-		site, siteErr := r.Listen()
-		if err = errors.Join(err, siteErr); err == nil {
-			sites, redirectURIs = append(sites, site), append(redirectURIs, site.Callback())
-		}
-	}
-	return sites, redirectURIs, err
-}
+func (c *client) cleanLog(context.Context) error { return c.app.Log.Clean() }

@@ -76,6 +76,14 @@ func (a Answer) Is(status int, code string) error {
 	return nil
 }
 
+// Has holds a header against a text that must be in it.
+func (a Answer) Has(header, part string) error {
+	if value := a.Header.Get(header); !strings.Contains(value, part) {
+		return fmt.Errorf("the header %s is %q, expected it to have %q", header, value, part)
+	}
+	return nil
+}
+
 // IsTokens holds an answer against what every token answer has.
 func (a Answer) IsTokens() error {
 	if err := a.Is(http.StatusOK, ""); err != nil {

@@ -69,6 +69,11 @@ func (b *Browser) Open(ctx context.Context, address string) Answer {
 	return Send(ctx, &b.client, address, "", nil)
 }
 
+// Post sends a form, as a page's script does, with the cookies.
+func (b *Browser) Post(ctx context.Context, address string, form url.Values) Answer {
+	return Send(ctx, &b.client, address, "", form)
+}
+
 // SignIn opens an address and fills in each form that follows, until there is none, or
 // the browser stops. The answer is the last one.
 func (b *Browser) SignIn(ctx context.Context, address string, who Person) Answer {

@@ -54,7 +54,7 @@ func (p *Process) Start(ctx context.Context) error {
 	go func() { ended <- cmd.Wait() }()
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	return Until(ctx, func(ctx context.Context) error {
+	return Until(ctx, 100*time.Millisecond, func(ctx context.Context) error {
 		select {
 		case err := <-ended:
 			ended <- err
@@ -76,6 +76,18 @@ func (p *Process) Kill() {
 	p.running = nil
 }
 
+// End asks the program to end, and waits until it has.
+func (p *Process) End(ctx context.Context) error {
+	_ = syscall.Kill(-p.running.Process.Pid, syscall.SIGTERM)
+	select {
+	case <-p.ended:
+		p.running = nil
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 func serves(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -94,9 +106,10 @@ func serves(ctx context.Context, url string) error {
 	return nil
 }
 
-// Until asks until the answer is nil, or ctx ends; its error then is the last answer.
-func Until(ctx context.Context, ask func(context.Context) error) error {
-	tick := time.NewTicker(100 * time.Millisecond)
+// Until asks, again and again after an interval, until the answer is nil or ctx ends; its
+// error then is the last answer.
+func Until(ctx context.Context, interval time.Duration, ask func(context.Context) error) error {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		err := ask(ctx)

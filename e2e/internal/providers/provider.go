@@ -3,6 +3,8 @@
 package providers
 
 import (
+	"strconv"
+
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/e2e/internal/harness"
 )
@@ -20,3 +22,6 @@ type Provider struct {
 	Config  core.Config // what an application needs to know of it
 	User    harness.Person
 }
+
+// rootURL is where a process serves.
+func rootURL(port int) string { return "http://127.0.0.1:" + strconv.Itoa(port) }

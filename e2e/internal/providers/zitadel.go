@@ -2,7 +2,6 @@ package providers
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -42,7 +41,7 @@ func StartZitadel(ctx context.Context, r *harness.Run, redirectURIs []string) (*
 	if err != nil {
 		return nil, err
 	}
-	issuer := fmt.Sprintf("http://127.0.0.1:%d/", port)
+	issuer := rootURL(port) + "/"
 	process, err := r.Start(ctx, "zitadel", issuer+".well-known/openid-configuration", func() *exec.Cmd {
 		return exec.Command(program, append([]string{ZitadelCommand, strconv.Itoa(port)}, redirectURIs...)...)
 	})

@@ -1,0 +1,122 @@
+package contract
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+
+	"github.com/oidcgate/oidcgate/e2e/internal/harness"
+	"github.com/oidcgate/oidcgate/e2e/internal/providers"
+)
+
+var refreshSteps = []step{
+	{"refresh gives other tokens, again and again", (*client).refresh},
+	{"refresh 64 times at once signs nobody out", (*client).refreshMany},
+	{"refresh for more scopes than granted is refused", (*client).refreshWider},
+}
+
+func (c *client) refresh(ctx context.Context) error {
+	tokens, err := c.signIn(ctx, c.provider.User, nil)
+	if err != nil {
+		return err
+	}
+	first := tokens
+	for range 3 {
+		next := c.app.Refresh(ctx, tokens.Value("refresh_token"))
+		if err := harness.InOrder(next.IsTokens, c.welcome(ctx, next)); err != nil {
+			return err
+		}
+		if next.Value("refresh_token") == tokens.Value("refresh_token") || next.Value("access_token") == tokens.Value("access_token") {
+			return errors.New("the tokens are the same as before")
+		}
+		tokens = next
+	}
+	if !c.broker {
+		return nil // Keycloak takes an earlier one within the same second
+	}
+	return c.app.Refresh(ctx, first.Value("refresh_token")).Is(http.StatusBadRequest, "invalid_grant")
+}
+
+// refreshMany: tabs of one browser use the same token at the same moment. The provider
+// takes it once, and a broker sees to it that this is enough.
+func (c *client) refreshMany(ctx context.Context) error {
+	if !c.broker {
+		return nil // there clients have the provider's own tokens, and its rules
+	}
+	tokens, err := c.signIn(ctx, c.provider.User, nil)
+	if err != nil {
+		return err
+	}
+	answers := make([]harness.Answer, 64)
+	var wait sync.WaitGroup
+	for i := range answers {
+		wait.Go(func() { answers[i] = c.app.Refresh(ctx, tokens.Value("refresh_token")) })
+	}
+	wait.Wait()
+	for i, answer := range answers {
+		if err := answer.IsTokens(); err != nil {
+			return fmt.Errorf("number %d: %w", i, err)
+		}
+		if answer.Value("refresh_token") != answers[0].Value("refresh_token") {
+			return errors.New("two have different refresh tokens")
+		}
+	}
+	last := c.app.Refresh(ctx, answers[0].Value("refresh_token"))
+	return harness.InOrder(last.IsTokens, c.welcome(ctx, last))
+}
+
+func (c *client) refreshWider(ctx context.Context) error {
+	tokens, err := c.signIn(ctx, c.provider.User, url.Values{"scope": {"openid profile"}})
+	if err != nil {
+		return err
+	}
+	return c.app.Token(ctx, url.Values{
+		"grant_type": {"refresh_token"}, "refresh_token": {tokens.Value("refresh_token")}, "scope": {"openid profile email"},
+	}).Is(http.StatusBadRequest, "invalid_scope")
+}
+
+var logoutSteps = []step{
+	{"logout ends the session here and at the provider", (*client).logout},
+	{"logout to an address that is not listed is refused", (*client).logoutForeign},
+}
+
+// logout: afterwards the same browser is asked for the password again, and the refresh
+// token is worth nothing.
+func (c *client) logout(ctx context.Context) error {
+	browser := harness.NewBrowser(providers.Page)
+	tokens, err := c.signInWith(ctx, browser, c.provider.User, nil)
+	if err != nil {
+		return err
+	}
+	login := c.login(url.Values{"redirect_uri": {providers.Native}})
+	if again, err := harness.NewBrowser().AsksForPassword(ctx, login); err != nil || !again {
+		return fmt.Errorf("a new browser is not asked for a password: %w", err)
+	}
+	query := url.Values{"post_logout_redirect_uri": {providers.Page}, "state": {"bye"}, "refresh_token": {tokens.Value("refresh_token")}}
+	if id := tokens.Value("id_token"); id != "" {
+		query.Set("id_token_hint", id)
+	}
+	sent := c.app.Post(ctx, "/auth/v2/logout", tokens.Value("access_token"), query)
+	if err := sent.Is(http.StatusFound, ""); err != nil {
+		return err
+	}
+	back, err := browser.Back(ctx, sent.Header.Get("Location"), c.provider.User)
+	if err != nil {
+		return err
+	}
+	if back.Query().Get("state") != "bye" {
+		return fmt.Errorf("the logout came back to %s, without its state", back)
+	}
+	if again, err := browser.AsksForPassword(ctx, login); err != nil || !again {
+		return errors.Join(errors.New("the browser is still signed in at the provider"), err)
+	}
+	return c.app.Refresh(ctx, tokens.Value("refresh_token")).Is(http.StatusBadRequest, "invalid_grant")
+}
+
+func (c *client) logoutForeign(ctx context.Context) error {
+	query := url.Values{"post_logout_redirect_uri": {"https://elsewhere.example/"}}
+	return c.app.Get(ctx, "/auth/v2/logout?"+query.Encode(), "").Is(http.StatusBadRequest, "invalid_request")
+}
