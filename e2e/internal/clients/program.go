@@ -35,11 +35,15 @@ func (s *suite) run(ctx context.Context, name string, args []string) error {
 	if err != nil {
 		err = fmt.Errorf("%s: %w\n%s", name, err, &errorOutput)
 	}
-	for steps := json.NewDecoder(bytes.NewReader(output)); ; {
+	steps := json.NewDecoder(bytes.NewReader(output))
+	for n := 0; ; n++ {
 		var step struct{ Name, Error string }
-		if end := steps.Decode(&step); end == io.EOF {
+		switch end := steps.Decode(&step); {
+		case end == io.EOF && n == 0 && err == nil:
+			return fmt.Errorf("%s has reported no step", name)
+		case end == io.EOF:
 			return err
-		} else if end != nil {
+		case end != nil:
 			return errors.Join(err, fmt.Errorf("%s writes what is no step: %w", name, end))
 		}
 		s.Step(ctx, name+" "+step.Name, func(context.Context) error { return failure(step.Error) })
