@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -86,7 +87,8 @@ type Config struct {
 
 	// PublicURL is the external URL of the place where the routes are
 	// mounted, https://app.example.org/api for instance: https, or http on
-	// loopback, without a trailing slash, query or fragment. It is the base of
+	// loopback, without a trailing slash, query, fragment or braces; see
+	// InsecurePublicHTTP for http elsewhere. It is the base of
 	// the callback's URL and decides whether cookies are Secure. Nothing is
 	// ever taken from a request's Host or forwarding headers. With a Broker it is
 	// needed, and the issuer of its tokens; otherwise, "": every login must name a
@@ -127,6 +129,10 @@ type Config struct {
 	// InsecureProviderHTTP allows http to a provider that is not on loopback.
 	// Whoever can change the traffic then decides who is signed in.
 	InsecureProviderHTTP bool
+	// InsecurePublicHTTP allows http in a PublicURL that is not on loopback, for labs.
+	// Codes, tokens and cookies then go over the network in clear. Config.RedirectURIs
+	// must still be https.
+	InsecurePublicHTTP bool
 	// Require are constraints that every guard adds to its own.
 	Require []Constraint
 	// RoleClaims are paths of the claims of the provider in which a user's flat roles
@@ -287,18 +293,18 @@ func (c Config) check() error {
 		problems = append(problems, fmt.Errorf("Config.%s "+format, append([]any{field}, args...)...))
 	}
 
-	providerURL := func(field, value string) bool {
-		err := checkURL(value, c.InsecureProviderHTTP)
-		if err != nil {
+	providerURL := func(field, value string) {
+		if err := checkURL(value, c.InsecureProviderHTTP); err != nil {
 			wrong(field, "%q: %w", shown(value), err)
 		}
-		return err == nil
 	}
 	if c.Issuer == "" {
 		wrong("Issuer", "is missing: the provider's issuer URL, as its discovery document spells it")
 	} else if strings.Contains(c.Issuer, tenant) {
 		wrong("Issuer", "%q is a pattern: users sign in at one tenant, name that; patterns are for Config.TrustedIssuers", c.Issuer)
-	} else if providerURL("Issuer", c.Issuer) {
+	} else if err := cmp.Or(noDocument(c.Issuer), checkURL(c.Issuer, c.InsecureProviderHTTP)); err != nil {
+		wrong("Issuer", "%q: %w", shown(c.Issuer), err)
+	} else {
 		providerURL("DiscoveryURL", c.DiscoveryURL)
 	}
 	if c.JWKSURL != "" {
@@ -340,10 +346,8 @@ func (c Config) check() error {
 		}
 	}
 	if c.PublicURL != "" {
-		if err := checkURL(c.PublicURL, false); err != nil {
+		if err := checkPublic(c.PublicURL, c.InsecurePublicHTTP); err != nil {
 			wrong("PublicURL", "%q: %w", shown(c.PublicURL), err)
-		} else if strings.HasSuffix(c.PublicURL, "/") || strings.Contains(c.PublicURL, "?") {
-			wrong("PublicURL", "%q must not end in a slash nor have a query", c.PublicURL)
 		}
 	}
 	for _, uri := range c.RedirectURIs {

@@ -24,6 +24,38 @@ func goodConfig() core.Config {
 	}
 }
 
+// Who is asked for an issuer often pastes what he has: the address of its document.
+func TestNewSaysWhichIssuerADiscoveryDocumentIsOf(t *testing.T) {
+	for pasted, issuer := range map[string]string{
+		"https://id.example.org/.well-known/openid-configuration":                        "https://id.example.org",
+		"https://id.example.org/realms/demo/.well-known/openid-configuration":            "https://id.example.org/realms/demo",
+		"https://id.example.org/realms/demo/.well-known/openid-configuration/":           "https://id.example.org/realms/demo",
+		"https://id.example.org/.well-known/oauth-authorization-server/realms/demo":      "https://id.example.org/realms/demo",
+		"http://keycloak:8080/realms/demo/.well-known/openid-configuration":              "http://keycloak:8080/realms/demo",
+		"https://id.example.org/t/v2.0/.well-known/openid-configuration?p=B2C_1_sign_in": "https://id.example.org/t/v2.0",
+	} {
+		config := goodConfig()
+		config.Issuer = pasted
+		config.TrustedIssuers = []core.Issuer{{URL: pasted}}
+		_, err := core.New(config)
+		sentence := "is the address of a document: write the issuer in it, which is \"" + issuer + "\" or the same with a slash at the end"
+		require.ErrorContains(t, err, "Config.Issuer \""+pasted+"\": "+sentence)
+		require.ErrorContains(t, err, "Config.TrustedIssuers[0].URL \""+pasted+"\": "+sentence)
+	}
+}
+
+func TestAnHTTPPublicURLOffLoopbackMustBeAskedFor(t *testing.T) {
+	config := goodConfig()
+	config.PublicURL = "http://lab.example.org:8000/api"
+	_, err := core.New(config)
+	require.ErrorContains(t, err, "Config.PublicURL")
+	config.InsecurePublicHTTP = true
+	config.Broker = &core.Broker{Store: core.NewMemoryStore()}
+	auth, err := core.New(config)
+	require.NoError(t, err)
+	require.NoError(t, auth.Close())
+}
+
 func TestNewReportsEachMistake(t *testing.T) {
 	_, err := core.New(goodConfig())
 	require.NoError(t, err)
@@ -73,6 +105,11 @@ func TestNewReportsEachMistake(t *testing.T) {
 		"login parameter, malformed":  {func(c *core.Config) { c.LoginParams = []string{"kc idp"} }, "LoginParams"},
 		"login parameter, empty":      {func(c *core.Config) { c.LoginParams = []string{""} }, "LoginParams"},
 		"login parameter, configured": {func(c *core.Config) { c.LoginParams = []string{"hd"}; c.AuthParams = url.Values{"hd": {"x"}} }, "LoginParams"},
+		"public URL with braces":      {func(c *core.Config) { c.PublicURL = "https://shop.example.org/{tenant}/api" }, "PublicURL"},
+		"public URL with a brace":     {func(c *core.Config) { c.PublicURL += "}" }, "PublicURL"},
+		"public URL of a lab, braces": {func(c *core.Config) { c.PublicURL, c.InsecurePublicHTTP = "http://lab/{x}", true }, "PublicURL"},
+		"public URL of another kind":  {func(c *core.Config) { c.PublicURL, c.InsecurePublicHTTP = "ftp://lab", true }, "PublicURL"},
+		"issuer http, public allowed": {func(c *core.Config) { c.Issuer, c.InsecurePublicHTTP = "http://id.example.org", true }, "Issuer"},
 		"timeout negative":            {func(c *core.Config) { c.Timeout = -1 }, "Timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {

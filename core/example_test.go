@@ -143,7 +143,7 @@ func ExampleNew() {
 	// Output:
 	// Config.Issuer "http://id.example.org": must be https; http is for loopback (127.0.0.1, [::1], localhost)
 	// Config.ClientID is missing: the name under which the provider knows this application
-	// Config.PublicURL "https://shop.example.org/" must not end in a slash nor have a query
+	// Config.PublicURL "https://shop.example.org/": must not end in a slash nor have a query
 }
 
 // Health is for a probe or a dashboard.

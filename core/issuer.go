@@ -123,6 +123,9 @@ func (c Config) checkIssuers(issuers []Issuer) []error {
 
 // checkIssuerURL checks an issuer's URL as an address, unless it is only a name.
 func (c Config) checkIssuerURL(issuer Issuer) error {
+	if err := noDocument(issuer.URL); err != nil {
+		return err
+	}
 	if issuer.JWKSURL == "" {
 		return checkURL(strings.Replace(issuer.URL, tenant, "tenant", 1), c.InsecureProviderHTTP)
 	}

@@ -108,6 +108,21 @@ var storeModules = map[string]string{
 	"postgresql": "github.com/oidcgate/oidcgate/store/postgres",
 }
 
+// Advice for URLs of other programs. SQLAlchemy puts a driver behind the scheme, and
+// counts the slashes of a file in another way.
+const (
+	adviseSQLite   = "write sqlite:app.db for a file in the working directory (sqlite:///app.db in Python), sqlite:/var/lib/app.db for one anywhere else (sqlite:////var/lib/app.db in Python)"
+	advisePostgres = "write postgres://<user>@<host>/<database>, without a driver"
+)
+
+// foreignSchemes are what other programs call the databases that there are stores for,
+// without a driver behind a plus sign.
+var foreignSchemes = map[string]string{
+	"sqlite": adviseSQLite, "sqlite3": adviseSQLite, "file": adviseSQLite,
+	"postgres": advisePostgres, "postgresql": advisePostgres, "pgsql": advisePostgres, "psql": advisePostgres, "pgx": advisePostgres,
+	"memory": "write memory:",
+}
+
 // RegisterStore makes a store available to [OpenStore] under the scheme of a
 // URL, in lower case. It is for the init functions of packages, as
 // [database/sql.Register] is, and panics when the scheme is taken or open is
@@ -130,6 +145,9 @@ func RegisterStore(scheme string, open func(*url.URL) (Store, error)) {
 //
 //	import _ "github.com/oidcgate/oidcgate/store/memory"
 //
+// postgresql: is the same as postgres:. Of a URL for a driver of Python
+// (postgresql+asyncpg:, sqlite+aiosqlite:) the error says what to write instead.
+//
 // It makes no I/O: core opens the store when it is needed, or in [Auth.Start].
 // Errors repeat nothing of the URL but its scheme, since there may be a password
 // in it. It may be called concurrently.
@@ -146,6 +164,10 @@ func OpenStore(rawURL string) (Store, error) {
 	if open == nil {
 		if module, ok := storeModules[scheme]; ok {
 			return nil, fmt.Errorf("no store is registered for %s: URLs; add the import: import _ %q", scheme, module)
+		}
+		database, _, _ := strings.Cut(scheme, "+")
+		if advice, ok := foreignSchemes[database]; ok {
+			return nil, fmt.Errorf("%s: is not a scheme of a store's URL: %s", scheme, advice)
 		}
 		return nil, fmt.Errorf("no store is registered for %s: URLs, only for %q; import the package that registers it", scheme, known)
 	}

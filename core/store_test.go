@@ -58,6 +58,24 @@ func TestOpenStoreNamesTheMissingImport(t *testing.T) {
 	}
 }
 
+func TestOpenStoreSaysWhatToWriteForAURLOfPython(t *testing.T) {
+	for rawURL, advice := range map[string]string{
+		"postgresql+asyncpg://user:hunter2@db.example.org/app":  "write postgres://<user>@<host>/<database>",
+		"postgresql+psycopg2://user:hunter2@db.example.org/app": "write postgres://<user>@<host>/<database>",
+		"POSTGRES+pg8000://user:hunter2@db.example.org/app":     "write postgres://<user>@<host>/<database>",
+		"pgx://user:hunter2@db.example.org/app":                 "write postgres://<user>@<host>/<database>",
+		"sqlite+aiosqlite:///hunter2.db":                        "write sqlite:app.db for a file in the working directory",
+		"sqlite+pysqlite:////var/lib/hunter2.db":                "sqlite:/var/lib/app.db for one anywhere else",
+		"sqlite3:hunter2.db":                                    "write sqlite:app.db",
+		"file:hunter2.db":                                       "write sqlite:app.db",
+	} {
+		_, err := core.OpenStore(rawURL)
+		require.ErrorContains(t, err, advice, rawURL)
+		require.ErrorContains(t, err, strings.ToLower(rawURL[:strings.IndexByte(rawURL, ':')])+": is not a scheme")
+		require.NotContains(t, err.Error(), "hunter2")
+	}
+}
+
 func TestOpenStoreNamesTheSchemesThatItKnows(t *testing.T) {
 	known := newScheme()
 	core.RegisterStore(known, func(*url.URL) (core.Store, error) { return core.NewMemoryStore(), nil })

@@ -2,6 +2,7 @@ package core
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
@@ -30,6 +31,36 @@ func checkURL(raw string, anyHTTP bool) error {
 	default:
 		return errors.New("must be an https URL")
 	}
+}
+
+// noDocument refuses the address of a discovery document (OpenID Connect Discovery 4,
+// RFC 8414 3), which is easily taken for the issuer.
+func noDocument(raw string) error {
+	const mark = "/.well-known/"
+	before, after, isDocument := strings.Cut(raw, mark)
+	if !isDocument {
+		return nil
+	}
+	// RFC 8414 puts the issuer's path behind.
+	_, path, _ := strings.Cut(strings.TrimRight(after, "/"), "/")
+	if path != "" {
+		before += "/" + path
+	}
+	return fmt.Errorf("is the address of a document: write the issuer in it, which is %q or the same with a slash at the end", shown(before))
+}
+
+// checkPublic accepts the place where our routes are mounted.
+func checkPublic(raw string, anyHTTP bool) error {
+	err := checkURL(raw, anyHTTP)
+	switch {
+	case err != nil:
+		return err
+	case strings.HasSuffix(raw, "/"), strings.Contains(raw, "?"):
+		return errors.New("must not end in a slash nor have a query")
+	case strings.ContainsAny(raw, "{}"):
+		return errors.New("has a brace in it, which a router would take for a pattern: the routes have one address")
+	}
+	return nil
 }
 
 // checkRedirectURI accepts what an authorization response may be sent to:
