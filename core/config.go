@@ -54,7 +54,8 @@ type Config struct {
 	// DiscoveryURL is where the discovery document is fetched when that is
 	// not below the issuer, in a container network for example. The issuer in
 	// the document must still be Issuer, and the endpoints in it are used as
-	// they stand. "": <Issuer>/.well-known/openid-configuration.
+	// they stand; they may be inside a private network if Issuer or DiscoveryURL is.
+	// "": <Issuer>/.well-known/openid-configuration.
 	DiscoveryURL string
 	// JWKSURL is where the provider's keys are fetched. "": where the
 	// discovery document says.
@@ -126,7 +127,8 @@ type Config struct {
 	// anybody else's application as well: whoever runs one of those can then
 	// act as its users here.
 	InsecureAcceptAnyAudience bool
-	// InsecureProviderHTTP allows http to a provider that is not on loopback.
+	// InsecureProviderHTTP allows http to a provider that is not on loopback, and
+	// endpoints inside a private network of one that is not.
 	// Whoever can change the traffic then decides who is signed in.
 	InsecureProviderHTTP bool
 	// InsecurePublicHTTP allows http in a PublicURL that is not on loopback, for labs.

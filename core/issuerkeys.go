@@ -133,13 +133,16 @@ func (a *Auth) findKeys(ctx context.Context, issuer string) (string, error) {
 	if err := checkURL(m.KeysURL, a.config.InsecureProviderHTTP); err != nil {
 		return "", nonsense("its jwks_uri %s %w", excerpt(m.KeysURL), err)
 	}
-	// A provider's keys may be at another host, as Google's are, if that is none which
-	// this machine alone can reach. A peer's have no reason to.
+	// A provider's keys may be at another host, as Google's are. A peer's have no reason
+	// to.
 	keys, errKeys := url.Parse(m.KeysURL)
 	home, errHome := url.Parse(issuer)
 	elsewhere := errors.Join(errKeys, errHome) != nil || origin(keys) != origin(home)
-	if elsewhere && (a.broker != nil || isLoopback(keys.Hostname())) {
+	switch {
+	case elsewhere && a.broker != nil:
 		return "", nonsense("its jwks_uri %s is at another host", excerpt(m.KeysURL))
+	case leadsInside(m.KeysURL, issuer):
+		return "", nonsense("its jwks_uri %s is inside a private network, where the issuer is not: if it is right, set Issuer.JWKSURL to it", excerpt(m.KeysURL))
 	}
 	return m.KeysURL, nil
 }

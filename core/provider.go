@@ -1,7 +1,6 @@
 package core
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -116,8 +115,11 @@ func parseMetadata(body []byte, config Config) (metadata, error) {
 		{"revocation_endpoint", &m.RevocationEndpoint, "Endpoints.Revocation", config.Endpoints.Revocation, false},
 		{"introspection_endpoint", &m.IntrospectionEndpoint, "Endpoints.Introspection", config.Endpoints.Introspection, false},
 	} {
-		*endpoint.url = cmp.Or(endpoint.configured, document.text(endpoint.name))
-		err := checkURL(*endpoint.url, config.InsecureProviderHTTP)
+		*endpoint.url = document.text(endpoint.name)
+		err := config.checkEndpoint(*endpoint.url)
+		if endpoint.configured != "" { // which New has checked
+			*endpoint.url, err = endpoint.configured, nil
+		}
 		switch {
 		case err == nil, *endpoint.url == "" && !endpoint.needed:
 		case *endpoint.url == "":
@@ -130,6 +132,15 @@ func parseMetadata(body []byte, config Config) (metadata, error) {
 		}
 	}
 	return m, nil
+}
+
+// checkEndpoint accepts the URL of an endpoint that the discovery document names.
+func (c Config) checkEndpoint(raw string) error {
+	err := checkURL(raw, c.InsecureProviderHTTP)
+	if err == nil && !c.InsecureProviderHTTP && leadsInside(raw, c.Issuer, c.DiscoveryURL) {
+		return errors.New("is inside a private network, where neither Config.Issuer nor Config.DiscoveryURL is: if it is right, set Config.DiscoveryURL to the provider's address in there")
+	}
+	return err
 }
 
 func (p *provider) loadKeys(ctx context.Context) (jose.KeySet, time.Duration, error) {

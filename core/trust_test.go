@@ -246,7 +246,7 @@ func TestAFurtherIssuersKeysAreNotLookedForOnThisMachine(t *testing.T) {
 	})
 	_, err := a.auth.Verify(t.Context(), secret.Sign(t, nil, secret.Claims("alice", map[string]any{"iss": issuer, "aud": "app"})))
 	require.ErrorIs(t, err, core.ErrUnavailable)
-	require.Contains(t, a.auth.Health().Issuers[issuer].Error, "is at another host")
+	require.Contains(t, a.auth.Health().Issuers[issuer].Error, "is inside a private network")
 	require.Zero(t, secret.Requests(""))
 }
 

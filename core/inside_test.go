@@ -1,0 +1,88 @@
+package core
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var insideURLs = []string{
+	"https://localhost/t", "https://localhost:8443/t", "https://LOCALHOST/t", "https://localhost./t", "https://app.localhost/t",
+	"https://127.0.0.1/t", "https://127.8.8.8/t", "https://[::1]/t", "https://[::ffff:127.0.0.1]/t", "https://[::ffff:a00:1]/t", "https://127.0.0.1./t",
+	"https://10.0.0.1/t", "https://172.16.0.1/t", "https://172.31.255.255/t", "https://192.168.1.1/t", "https://100.100.100.200/t", "https://[fd00::1]/t",
+	"https://169.254.169.254/t", "https://[fe80::1]/t", "https://[fe80::1%25eth0]/t",
+	"https://0.0.0.0/t", "https://[::]/t", "https://224.0.0.1/t", "https://255.255.255.255/t",
+	"https://2130706433/t", "https://0x7f000001/t", "https://127.1/t", "https://0177.0.0.1/t", "https://0x7f.0x0.0x0.0x1/t",
+	"https://keycloak:8443/t", "https://keycloak.auth.svc.cluster.local/t", "https://metadata.google.internal/t", "https://router.home.arpa/t", "https://nas.local/t",
+}
+
+var outsideURLs = []string{
+	"https://id.example.org/t", "https://8.8.8.8/t", "https://172.32.0.1/t", "https://100.128.0.1/t", "https://[2606:4700::1111]/t",
+	"https://localhost.example.org/t", "https://10.0.0.1.example.org/t", "https://mylocal.example/t", "https://internal.example.org/t", "https://id.example.org./t",
+}
+
+func TestInsideIsWhatOnlyAPrivateNetworkHas(t *testing.T) {
+	for _, inside := range insideURLs {
+		require.True(t, isInside(inside), inside)
+	}
+	for _, outside := range outsideURLs {
+		require.False(t, isInside(outside), outside)
+	}
+}
+
+// A document of a provider on the internet must not make us call what is inside.
+func TestAProviderOnTheInternetHasNoEndpointInside(t *testing.T) {
+	document := func(field, url string) []byte {
+		endpoints := map[string]string{"token_endpoint": "https://id.example.org/t", "jwks_uri": "https://id.example.org/k", "userinfo_endpoint": "https://id.example.org/u"}
+		endpoints[field] = url
+		return fmt.Appendf(nil, `{"issuer":"https://id.example.org","authorization_endpoint":"https://id.example.org/a","token_endpoint":%q,"jwks_uri":%q,"userinfo_endpoint":%q}`,
+			endpoints["token_endpoint"], endpoints["jwks_uri"], endpoints["userinfo_endpoint"])
+	}
+	for _, url := range insideURLs {
+		var log bytes.Buffer
+		config := Config{Issuer: "https://id.example.org", Logger: slog.New(slog.NewTextHandler(&log, nil))}.withDefaults()
+		for _, field := range []string{"token_endpoint", "jwks_uri"} {
+			_, err := parseMetadata(document(field, url), config)
+			require.ErrorIs(t, err, ErrProvider, url)
+			require.ErrorContains(t, causeOf(err), "set Config.DiscoveryURL to the provider's address in there, or set Config.", url)
+		}
+		m, err := parseMetadata(document("userinfo_endpoint", url), config)
+		require.NoError(t, err)
+		require.Empty(t, m.UserinfoEndpoint, url)
+		require.Contains(t, log.String(), "is inside a private network")
+	}
+	// What is configured is the operator's word.
+	config := Config{Issuer: "https://id.example.org", Endpoints: Endpoints{Token: "https://10.0.0.1/t"}}.withDefaults()
+	m, err := parseMetadata(document("token_endpoint", "https://10.0.0.2/t"), config)
+	require.NoError(t, err)
+	require.Equal(t, "https://10.0.0.1/t", m.TokenEndpoint)
+	for _, url := range outsideURLs {
+		_, err := parseMetadata(document("token_endpoint", url), Config{Issuer: "https://id.example.org"}.withDefaults())
+		require.NoError(t, err, url)
+	}
+}
+
+// Wherever the operator says that the provider is inside, its document may.
+func TestAProviderInsideHasItsEndpointsInside(t *testing.T) {
+	for name, config := range map[string]Config{
+		"in containers": {Issuer: "http://localhost:8080", DiscoveryURL: "http://keycloak:8080/.well-known/openid-configuration", InsecureProviderHTTP: true},
+		"on loopback":   {Issuer: "http://127.0.0.1:8080"},
+		"behind a public name": {
+			Issuer: "https://id.example.org", DiscoveryURL: "https://keycloak:8443/.well-known/openid-configuration",
+		},
+		"in Kubernetes":         {Issuer: "https://id.example.org", DiscoveryURL: "https://keycloak.auth.svc.cluster.local/.well-known/openid-configuration"},
+		"on a private address":  {Issuer: "https://10.1.2.3"},
+		"in a lab without TLS":  {Issuer: "http://id.example.org", InsecureProviderHTTP: true},
+		"on a link-local one":   {Issuer: "https://[fe80::1]"},
+		"by an intranet's name": {Issuer: "https://sso"},
+	} {
+		for _, url := range []string{"https://keycloak:8443", "https://10.1.2.3", "https://localhost:8443"} {
+			body := fmt.Appendf(nil, `{"issuer":%q,"authorization_endpoint":"%[2]s/a","token_endpoint":"%[2]s/t","jwks_uri":"%[2]s/k"}`, config.Issuer, url)
+			_, err := parseMetadata(body, config.withDefaults())
+			require.NoError(t, err, "%s: %s", name, url)
+		}
+	}
+}
