@@ -43,7 +43,7 @@ func (p *provider) checkLogins(m metadata) error {
 	}
 	for _, need := range loginNeeds {
 		offered := m.document.list(need.member)
-		if len(offered) > 0 && !slices.ContainsFunc(offered, func(one string) bool { return slices.Contains(need.needed, one) }) {
+		if len(offered) > 0 && !slices.ContainsFunc(offered, func(one string) bool { return slices.Contains(need.needed, jose.Canonical(one)) }) {
 			wrong("its %s %q has none of %q: %s at the provider", need.member, offered, need.needed, need.advice)
 		}
 	}

@@ -42,6 +42,7 @@ func TestStartTellsWhatDiscoveryShowsToStopEveryLogin(t *testing.T) {
 		"PKCE as one text":           {"code_challenge_methods_supported", "S256", ""},
 		"PKCE not told":              {"code_challenge_methods_supported", nil, ""},
 		"ID tokens by shared secret": {"id_token_signing_alg_values_supported", []string{"HS256"}, "id_token_signing_alg_values_supported"},
+		"ID tokens by Ed25519":       {"id_token_signing_alg_values_supported", []string{"Ed25519"}, ""},
 		"no method that we have":     {"token_endpoint_auth_methods_supported", []string{"private_key_jwt"}, "client_secret_basic nor client_secret_post"},
 		"no methods":                 {"token_endpoint_auth_methods_supported", []string{}, ""},
 	} {
