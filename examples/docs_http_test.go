@@ -164,7 +164,7 @@ func errorCode(t *testing.T, node ast.Node) string {
 }
 
 // TestTheHTTPDocumentHasEveryRoute holds that the table of routes is what is served:
-// each route with its path and its methods, and no other.
+// each route with its path and its methods, and no other. The README's has them too.
 func TestTheHTTPDocumentHasEveryRoute(t *testing.T) {
 	auth, err := core.New(core.Config{
 		Issuer: "https://id.example.org", ClientID: "app", ClientSecret: "secret", PublicURL: "https://app.example.org/api",
@@ -184,4 +184,10 @@ func TestTheHTTPDocumentHasEveryRoute(t *testing.T) {
 		documented = append(documented, row[:3])
 	}
 	require.ElementsMatch(t, served, documented)
+
+	readme, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	for _, route := range served {
+		require.Regexp(t, `(?m)^\| `+route[0]+` \| `+route[1]+` \| .*`+regexp.QuoteMeta(route[2])+`.* \|$`, string(readme))
+	}
 }
