@@ -17,6 +17,10 @@ type Endpoint struct {
 	// Handler answers every method itself, those that the route doesn't know
 	// included (405 with Allow). It looks at the request's method, query,
 	// headers and body, not at its path, and keeps nothing of it.
+	//
+	// It gives a body ten seconds to arrive, by [http.ResponseController]. Where the
+	// ResponseWriter has neither SetReadDeadline nor Unwrap, as on fasthttp, the
+	// server's own time limit has to do that.
 	Handler http.Handler
 }
 
@@ -63,6 +67,7 @@ type serve func(http.ResponseWriter, *http.Request) error
 func (a *Auth) endpoint(name, path string, serve serve, methods ...string) Endpoint {
 	allow := strings.Join(methods, ", ")
 	return Endpoint{Name: name, Path: path, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		limitBody(w, r)
 		if !slices.Contains(methods, r.Method) {
 			w.Header().Set("Allow", allow)
 			WriteError(w, errMethod)

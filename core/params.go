@@ -1,9 +1,6 @@
 package core
 
 import (
-	"errors"
-	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"strings"
@@ -13,7 +10,6 @@ import (
 
 // Limits of what a request may carry, in bytes.
 const (
-	maxBody     = 64 << 10
 	maxToken    = 16 << 10 // bearer, refresh and subject tokens
 	maxState    = 4 << 10  // state and code
 	maxRedirect = 2 << 10  // redirect URIs and scopes
@@ -35,38 +31,6 @@ func queryParams(r *http.Request) (params, error) {
 		return params{}, ErrInvalidRequest.because("The query is not in the form name=value&name=value.")
 	}
 	return newParams(values)
-}
-
-// formParams reads the parameters of a form body, and of nothing else. An empty
-// body has none, whatever its type.
-func formParams(w http.ResponseWriter, r *http.Request) (params, error) {
-	values, err := formValues(w, r)
-	if err != nil {
-		return params{}, err
-	}
-	return newParams(values)
-}
-
-func formValues(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return nil, errTooLarge.because("The body is larger than 64 KiB.")
-	case err != nil:
-		return nil, ErrInvalidRequest.because("The body could not be read to its end.").from(err)
-	case len(body) == 0:
-		return nil, nil
-	}
-	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || mediaType != "application/x-www-form-urlencoded" {
-		return nil, errMediaType.because("The body must be application/x-www-form-urlencoded.")
-	}
-	values, err := url.ParseQuery(string(body))
-	if err != nil {
-		return nil, ErrInvalidRequest.because("The body is not in the form name=value&name=value.")
-	}
-	return values, nil
 }
 
 func newParams(values url.Values) (params, error) {

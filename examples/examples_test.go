@@ -36,8 +36,26 @@ func TestExamples(t *testing.T) {
 		t.Run(name+"/passthrough", func(t *testing.T) { t.Parallel(); callRoutes(t, program) })
 		t.Run(name+"/broker", func(t *testing.T) { t.Parallel(); callRoutes(t, program, "OIDC_STORE=memory:") })
 		t.Run(name+"/provider down", func(t *testing.T) { t.Parallel(); goesOn(t, program) })
+		t.Run(name+"/slow body", func(t *testing.T) { t.Parallel(); slowBody(t, program) })
 		t.Run(name+"/mistakes", func(t *testing.T) { t.Parallel(); mistakes(t, program) })
 	}
+}
+
+// slowBody leaves half a request behind: the program has to end all the same, in the
+// time that start gives it.
+func slowBody(t *testing.T, program string) {
+	provider := oidctest.New(t, oidctest.Options{})
+	var conn net.Conn
+	t.Cleanup(func() { _ = conn.Close() }) // when the program has ended
+	api := start(t, program, client(provider)...)
+	host := strings.TrimSuffix(strings.TrimPrefix(api, "http://"), "/api")
+	conn, err := net.Dial("tcp", host)
+	require.NoError(t, err)
+	_, err = io.WriteString(conn, "POST /api/auth/v2/token HTTP/1.1\r\nHost: "+host+"\r\nExpect: 100-continue\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\n")
+	require.NoError(t, err)
+	// The interim answer shows that the program waits for the body.
+	_, err = io.ReadFull(conn, make([]byte, len("HTTP/1.1 100 Continue\r\n\r\n")))
+	require.NoError(t, err)
 }
 
 func callRoutes(t *testing.T, program string, env ...string) {

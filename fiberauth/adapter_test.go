@@ -14,7 +14,7 @@ import (
 
 // newApp is a Fiber app as the package's documentation wants it.
 func newApp() *fiber.App {
-	app := fiber.New(fiber.Config{ReadBufferSize: fiberauth.ReadBufferSize})
+	app := fiber.New(fiber.Config{ReadBufferSize: fiberauth.ReadBufferSize, ReadTimeout: fiberauth.ReadTimeout})
 	app.Use(recover.New())
 	return app
 }

@@ -24,7 +24,7 @@ func Example() {
 	}
 	defer auth.Close()
 
-	app := fiber.New(fiber.Config{ReadBufferSize: fiberauth.ReadBufferSize})
+	app := fiber.New(fiber.Config{ReadBufferSize: fiberauth.ReadBufferSize, ReadTimeout: fiberauth.ReadTimeout})
 	api := app.Group("/api")
 	fiberauth.Mount(api, auth)
 	api.Get("/me", fiberauth.Required(auth), func(c fiber.Ctx) error {

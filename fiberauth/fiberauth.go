@@ -2,7 +2,7 @@
 // [core.Auth] to an app or a group, and [Required] and [Optional] are middleware for
 // the application's own routes.
 //
-//	app := fiber.New(fiber.Config{ReadBufferSize: fiberauth.ReadBufferSize})
+//	app := fiber.New(fiber.Config{ReadBufferSize: fiberauth.ReadBufferSize, ReadTimeout: fiberauth.ReadTimeout})
 //	api := app.Group("/api")
 //	fiberauth.Mount(api, auth)
 //	api.Get("/me", fiberauth.Required(auth), func(c fiber.Ctx) error {
@@ -25,7 +25,8 @@
 // Config.Timeout allows.
 //
 // Fiber answers 431 to headers that don't fit its read buffer of 4 KiB, and a token
-// may have 16: see [ReadBufferSize]. It also answers 413 in its own words to bodies
+// may have 16: see [ReadBufferSize]. It reads the body of a request before any handler
+// is asked, and waits for it for ever unless its config has a [ReadTimeout]. It also answers 413 in its own words to bodies
 // beyond its BodyLimit (4 MiB), and leaves it to its recover middleware that a
 // handler which panics does not end the program. Letter case and a slash at the end
 // make no difference to its paths, unless its config is CaseSensitive and
@@ -49,6 +50,10 @@ import (
 // ReadBufferSize, as the ReadBufferSize of a fiber.Config, in bytes, takes requests
 // with the longest token that core does, and cookies besides.
 const ReadBufferSize = 32 << 10
+
+// ReadTimeout, as the ReadTimeout of a fiber.Config, is how long a request may take to
+// arrive. Other routers are given this limit by core.
+const ReadTimeout = 10 * time.Second
 
 // TimeLimit is how long a request to one of the routes may take. Each call to the
 // provider or the store has a limit of its own, Config.Timeout; this one is for all

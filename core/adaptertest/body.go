@@ -3,11 +3,14 @@ package adaptertest
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/oidcgate/oidcgate/core/oidctest"
 )
@@ -135,6 +138,34 @@ func bodyCutOff(s suite) {
 		a.Fatal("the provider was asked about half a request")
 	}
 	a.same(get("/hello"), http.StatusOK)
+}
+
+// bodyNeverArrives sends half a body, also where none is read, and waits until the
+// connection ends. That takes the ten seconds that a body has.
+func bodyNeverArrives(s suite) {
+	a := s.start(options{})
+	heads := []string{"POST " + a.mount + tokenRoute, "POST " + a.mount + userinfoRoute, "GET " + a.mount + loginRoute, "PUT " + a.mount + deviceRoute}
+	ended := make(chan error, len(heads))
+	for _, head := range heads {
+		go func() {
+			c, err := a.dial()
+			if err == nil {
+				defer c.Close()
+				_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+				fmt.Fprintf(c, "%s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: 100\r\n\r\nrefresh_token=the-first-half", head, a.address, formType)
+				_, err = io.Copy(io.Discard, c)
+			}
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				err = nil // there may have been an answer or none
+			}
+			ended <- err
+		}()
+	}
+	for range heads {
+		if err := <-ended; err != nil {
+			a.Errorf("the server waits for a body for ever: %v", err)
+		}
+	}
 }
 
 func bodyTypes(s suite) {

@@ -363,6 +363,7 @@ var faults = []fault{
 		body, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(body))
 	})},
+	{"a body that does not arrive is given up", "nobody can set a deadline", answers(func(*http.Request, *httptest.ResponseRecorder) {})},
 	{"a body is of the type that it says", "gzip is unpacked", edits(func(r *http.Request, body string) string {
 		if packed, err := gzip.NewReader(strings.NewReader(body)); err == nil && r.Header.Get("Content-Encoding") == "gzip" {
 			plain, _ := io.ReadAll(packed)

@@ -66,7 +66,8 @@ const (
 // test ends: serve returns as soon as that is under way, and leaves it to
 // t.Cleanup to stop the server and to wait for what runs. An own port for each
 // application keeps suites that run at once apart. The server has to take request
-// headers of 24 KiB.
+// headers of 24 KiB, and to give up on a body after ten seconds where core can't see to
+// that itself (see [core.Endpoint]).
 func Run(t *testing.T, serve func(t *testing.T, listener net.Listener, app App)) {
 	for _, rule := range rules {
 		t.Run(rule.name, func(t *testing.T) { rule.check(suite{t, serve}) })
@@ -119,6 +120,7 @@ var rules = []struct {
 	{"long tokens are taken", longTokensAreTaken},
 	{"a body may come in pieces", bodyInPieces},
 	{"a body that is cut off is not served", bodyCutOff},
+	{"a body that does not arrive is given up", bodyNeverArrives},
 	{"a body is of the type that it says", bodyTypes},
 
 	{"a guard is asked anew for each request", guardIsAskedAnew},

@@ -44,7 +44,7 @@ type server interface {
 
 // serveHTTP is the server of every router that is an http.Handler.
 func serveHTTP(router http.Handler) server {
-	return &http.Server{Handler: router, ReadHeaderTimeout: 10 * time.Second}
+	return &http.Server{Handler: router, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
 }
 
 func chiRouter(auth *core.Auth, prefix string, page http.Handler) server {
@@ -84,7 +84,7 @@ func stdRouter(auth *core.Auth, prefix string, page http.Handler) server {
 }
 
 func fiberRouter(auth *core.Auth, prefix string, page http.Handler) server {
-	app := fiber.New(fiber.Config{ReadBufferSize: fiberauth.ReadBufferSize, ReadTimeout: 10 * time.Second})
+	app := fiber.New(fiber.Config{ReadBufferSize: fiberauth.ReadBufferSize, ReadTimeout: fiberauth.ReadTimeout})
 	app.Use(recover.New()) // or a handler that panics ends the program
 	api := app.Group(prefix)
 	fiberauth.Mount(api, auth)

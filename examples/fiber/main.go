@@ -47,7 +47,7 @@ func main() {
 		log.Fatal(err) // the configuration is wrong
 	}
 
-	router := fiber.New(fiber.Config{ReadBufferSize: fiberauth.ReadBufferSize, ReadTimeout: 10 * time.Second})
+	router := fiber.New(fiber.Config{ReadBufferSize: fiberauth.ReadBufferSize, ReadTimeout: fiberauth.ReadTimeout})
 	router.Use(recover.New())   // a handler that panics must not end the program
 	api := router.Group("/api") // where PublicURL leads
 	fiberauth.Mount(api, auth)
@@ -63,9 +63,9 @@ func main() {
 		}
 	}()
 	<-ctx.Done()
-	stop()                // so that a second Ctrl-C ends the program at once
-	_ = router.Shutdown() // lets requests finish
-	_ = auth.Close()      // lets refreshes be saved
+	stop()                                           // so that a second Ctrl-C ends the program at once
+	_ = router.ShutdownWithTimeout(30 * time.Second) // lets requests finish, for a while
+	_ = auth.Close()                                 // lets refreshes be saved
 }
 
 func hello(c fiber.Ctx) error { return c.SendString("hello\n") }

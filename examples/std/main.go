@@ -54,7 +54,9 @@ func main() {
 	router.Handle("GET /api/admin", stdauth.Required(auth, core.Scope("email"), core.Role("admin"))(http.HandlerFunc(admin)))
 
 	server := &http.Server{
-		Addr: cmp.Or(os.Getenv("ADDR"), "localhost:8082"), Handler: router, ReadHeaderTimeout: 10 * time.Second,
+		Addr: cmp.Or(os.Getenv("ADDR"), "localhost:8082"), Handler: router,
+		// Without these, whoever sends slowly keeps a connection for ever.
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 	}
 	go func() {
 		log.Printf("sign in at %s/auth/v2/login", config.PublicURL)
@@ -63,9 +65,11 @@ func main() {
 		}
 	}()
 	<-ctx.Done()
-	stop()                                    // so that a second Ctrl-C ends the program at once
-	_ = server.Shutdown(context.Background()) // lets requests finish
-	_ = auth.Close()                          // lets refreshes be saved
+	stop() // so that a second Ctrl-C ends the program at once
+	ending, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	_ = server.Shutdown(ending) // lets requests finish, for a while
+	_ = auth.Close()            // lets refreshes be saved
 }
 
 func hello(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "hello") }

@@ -182,7 +182,7 @@ func serveHTTP(handler http.Handler, listener net.Listener) func() {
 }
 
 func serveFiber(auth *core.Auth, listener net.Listener) func() {
-	app := fiber.New(fiber.Config{ReadBufferSize: fiberauth.ReadBufferSize, ReadTimeout: 10 * time.Second})
+	app := fiber.New(fiber.Config{ReadBufferSize: fiberauth.ReadBufferSize, ReadTimeout: fiberauth.ReadTimeout})
 	api := app.Group("/api")
 	fiberauth.Mount(api, auth)
 	for _, r := range routes {
