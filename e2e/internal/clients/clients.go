@@ -13,12 +13,13 @@ import (
 	"github.com/oidcgate/oidcgate/e2e/internal/providers"
 )
 
-// Suites are one for each mode.
+// Suites are one for each mode, and one at a provider of another maker.
 func Suites() []harness.Suite {
 	needs := []string{"node", "npm", "python3"}
 	return []harness.Suite{
 		{Name: "clients-broker", About: "clients, resource servers and a peer of other makers", Needs: needs, Run: broker},
 		{Name: "clients-passthrough", About: "clients of other makers that have the provider's tokens", Needs: needs, Run: passthrough},
+		{Name: "clients-keycloak", About: "openid-client and py-oidc-auth-client, where the provider is Keycloak", Needs: append(needs, "java", "mvn"), Run: keycloak},
 	}
 }
 
@@ -68,7 +69,7 @@ func prepare(ctx context.Context, r *harness.Run, config core.Config, person har
 	url, err := servePerson(r, person)
 	return &suite{r, programs, site, config, target{
 		API: site.URL, Provider: config.Issuer, ClientID: config.ClientID, ClientSecret: config.ClientSecret,
-		RedirectURI: providers.Native, User: user{Name: person.Name}, Person: url,
+		RedirectURI: providers.Native, Person: url,
 	}, person}, err
 }
 
@@ -135,23 +136,30 @@ func (s *suite) clients(ctx context.Context) error {
 	)
 }
 
-// OpenIDClient runs openid-client, in both modes, against applications of a provider
-// whose access tokens are JWTs.
-func OpenIDClient(ctx context.Context, r *harness.Run, provider *providers.Provider) error {
-	for _, broker := range []bool{true, false} {
+// keycloak runs clients where the provider is of another maker too.
+func keycloak(ctx context.Context, r *harness.Run) error {
+	// It takes any port where none is registered for localhost.
+	provider, err := providers.StartKeycloak(ctx, r, []string{providers.Native, "http://localhost/callback"})
+	if err != nil {
+		return err
+	}
+	for _, mode := range []string{"broker", "passthrough"} {
 		s, err := prepare(ctx, r, provider.Config, provider.User)
 		if err != nil {
 			return err
 		}
-		name := "passthrough: openid-client"
-		if broker {
+		s.target.User = user{Name: provider.User.Name, Given: "Alice", Family: "Liddell", Email: "alice@example.org"}
+		if mode == "broker" {
 			s.broker()
-			name = "broker: openid-client"
 		}
 		if _, err := r.App(s.site, "fiber", s.config); err != nil {
 			return err
 		}
-		if err := s.run(ctx, name, s.programs.node("openid-client.mjs")); err != nil {
+		err = errors.Join(
+			s.run(ctx, mode+": openid-client", s.programs.node("openid-client.mjs")),
+			s.run(ctx, mode+": py-oidc-auth-client", s.programs.python("client.py")),
+		)
+		if err != nil {
 			return err
 		}
 	}

@@ -153,7 +153,7 @@ func (g *golang) device(ctx context.Context, approve bool) (*oauth2.Token, error
 	if err != nil {
 		return nil, err
 	}
-	if err := decide(ctx, device.VerificationURI, device.UserCode, approve, g.person); err != nil {
+	if err := decide(ctx, device.VerificationURIComplete, device.UserCode, approve, g.person); err != nil {
 		return nil, err
 	}
 	return g.oauth2.DeviceAccessToken(ctx, device)

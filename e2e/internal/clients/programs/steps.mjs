@@ -34,7 +34,7 @@ export async function signIn(url) {
 
 // decide has a person approve or refuse a device.
 export async function decide(device, decision) {
-  await person('device', { uri: device.verification_uri, code: device.user_code, decision })
+  await person('device', { uri: device.verification_uri_complete, code: device.user_code, decision })
 }
 
 async function person(does, query) {
