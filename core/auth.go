@@ -112,7 +112,7 @@ func (a *Auth) Start(ctx context.Context) error {
 	}()
 	m, err := a.provider.metadata.get(ctx)
 	if err == nil {
-		err = a.provider.checkLogins(m)
+		err = a.provider.check(m)
 	}
 	if err == nil {
 		_, err = a.provider.keys.get(ctx)

@@ -27,9 +27,13 @@ var loginNeeds = []struct {
 	{"id_token_signing_alg_values_supported", jose.Algorithms, "have it sign ID tokens with one of these"},
 }
 
-// checkLogins reports what the provider's discovery document shows to stand in the way
-// of every login. Those who switched the login route off have nothing to mend.
-func (p *provider) checkLogins(m metadata) error {
+// check reports what the provider's discovery document shows to stand in the way of
+// every login, and logs what stands in the way of less. Those who switched the login
+// route off have nothing to mend about logins.
+func (p *provider) check(m metadata) error {
+	if p.config.Introspection && m.IntrospectionEndpoint == "" {
+		p.config.Logger.Warn("guards can't take opaque tokens, since the provider's discovery document names no introspection_endpoint: set Config.Endpoints.Introspection, or switch Config.Introspection off")
+	}
 	if p.config.Routes.Login == Off {
 		return nil
 	}

@@ -1,7 +1,10 @@
 package core_test
 
 import (
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -70,6 +73,45 @@ func TestStartTellsWhatDiscoveryShowsToStopEveryLogin(t *testing.T) {
 		require.ErrorContains(t, err, "PAR")
 		require.ErrorContains(t, err, "S256")
 	})
+}
+
+// What is wrong with a configuration is said when the program starts, with what to
+// change. Health says the same.
+func TestStartAndHealthTellWhatToMend(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	untrusted := httptest.NewUnstartedServer(http.NotFoundHandler())
+	untrusted.Config.ErrorLog = log.New(io.Discard, "", 0)
+	untrusted.StartTLS()
+	defer untrusted.Close()
+	moved := httptest.NewServer(http.RedirectHandler("https://id.example.org/", http.StatusFound))
+	defer moved.Close()
+	for name, row := range map[string]struct {
+		configure func(*core.Config)
+		kind      *core.Error
+		says      string
+	}{
+		"no document there":         {func(c *core.Config) { c.DiscoveryURL = c.Issuer + "/nowhere" }, core.ErrProvider, "/nowhere answered 404; check Config.Issuer, or set Config.DiscoveryURL"},
+		"no keys there":             {func(c *core.Config) { c.JWKSURL = c.Issuer + "/nowhere" }, core.ErrProvider, "/nowhere answered 404; set Config.JWKSURL"},
+		"another issuer":            {func(c *core.Config) { c.DiscoveryURL, c.Issuer = c.Issuer+oidctest.DiscoveryPath, c.Issuer+"/" }, core.ErrProvider, "set Config.Issuer to exactly this"},
+		"nobody there":              {func(c *core.Config) { c.Issuer = "http://127.0.0.1:9" }, core.ErrUnavailable, "there is no connection"},
+		"a certificate of nobody's": {func(c *core.Config) { c.Issuer = untrusted.URL }, core.ErrUnavailable, "let the transport of Config.HTTPClient trust who signed it"},
+		"moved":                     {func(c *core.Config) { c.Issuer = moved.URL }, core.ErrProvider, "redirects are not followed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newApp(t, provider, row.configure)
+			err := a.auth.Start(t.Context())
+			require.ErrorIs(t, err, row.kind)
+			require.ErrorContains(t, err, row.says)
+			require.ErrorContains(t, a.auth.Health().Err(), row.says)
+		})
+	}
+}
+
+func TestStartWarnsOfIntrospectionThatTheProviderDoesNotHave(t *testing.T) {
+	provider := announcing(t, oidctest.Options{}, map[string]any{"introspection_endpoint": nil})
+	a := newApp(t, provider, func(c *core.Config) { c.Introspection = true })
+	require.NoError(t, a.auth.Start(t.Context()), "JWTs are good all the same")
+	require.Len(t, a.log.lines("set Config.Endpoints.Introspection"), 1)
 }
 
 func TestClientAuthIsWhatDiscoveryListsBasicFirst(t *testing.T) {

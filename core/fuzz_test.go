@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/oidcgate/oidcgate/core/internal/httpx"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/core/internal/session"
 )
@@ -373,11 +374,19 @@ func FuzzAnswersOfTheProvider(f *testing.F) {
 	for _, seed := range []string{
 		"", "null", "{}", `{"access_token":"x","expires_in":"1"}`, `{"access_token":"x","expires":-1,"refresh_exp":1e99}`, `{"access_token":1}`,
 		`{"device_code":"d","user_code":"u","verification_url":"v","expires_in":1}`, `{"access_token":"x","expires_in":"NaN"}`, `{"access_token":"x","expires_in":253402300799}`,
+		`{"access_token":"x","scope":["a",null],"x_refresh_token_expires_in":"1"}`, `{"error":"invalid_grant","error_description":"\u0000\""}`,
+		`{"error":{"code":190}}`, `{"error":"x y\n"}`, `{"error":"invalid_request","error_description":"DPoP"}`,
 	} {
 		f.Add([]byte(seed))
 	}
 	a := fuzzAuth(f)
 	f.Fuzz(func(t *testing.T, body []byte) {
+		if _, err := goodBody("https://id.example.org/token", httpx.Response{Status: http.StatusOK, Body: body}, nil); err != nil {
+			e := answerTo(err)
+			if e.Status < 400 || e.Code == "" || len(e.Description) > maxForeignText || e.Description != quotable(e.Description) {
+				t.Fatalf("%+v", e)
+			}
+		}
 		if answer, err := parseTokenAnswer(body, a.now()); err == nil {
 			if b := a.tokenBody(answer); b.AccessToken == "" || b.ExpiresIn < 0 || b.RefreshExpires <= 0 || b.RefreshExpiresIn < 0 {
 				t.Fatalf("%+v", b)

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -75,7 +76,7 @@ func newProvider(config Config, life *life) *provider {
 func (p *provider) loadMetadata(ctx context.Context) (metadata, time.Duration, error) {
 	res, err := fetch(ctx, p.http, p.config.DiscoveryURL)
 	if err != nil {
-		return metadata{}, 0, err
+		return metadata{}, 0, advise(err, "check Config.Issuer, or set Config.DiscoveryURL to where the discovery document is")
 	}
 	m, err := parseMetadata(res.Body, p.config)
 	return m, refreshMetadata, err
@@ -97,7 +98,7 @@ func parseMetadata(body []byte, config Config) (metadata, error) {
 		ClientAuth:       clientAuth(config, document), document: document,
 	}
 	if m.Issuer != config.Issuer {
-		return metadata{}, nonsense("%s is of issuer %q: if that is your provider, set Config.Issuer to exactly this", config.DiscoveryURL, m.Issuer)
+		return metadata{}, nonsense("%s is of issuer %.200q: if that is your provider, set Config.Issuer to exactly this", config.DiscoveryURL, m.Issuer)
 	}
 	for _, endpoint := range []struct {
 		name       string
@@ -152,7 +153,8 @@ func (p *provider) loadKeys(ctx context.Context) (jose.KeySet, time.Duration, er
 		}
 		location = m.KeysURL
 	}
-	return fetchKeys(ctx, p.http, location, jose.MaxRSABits)
+	keys, fresh, err := fetchKeys(ctx, p.http, location, jose.MaxRSABits)
+	return keys, fresh, advise(err, "set Config.JWKSURL to where the provider's keys are")
 }
 
 // maxKeySet is the largest key set that is read, in bytes: enough for a hundred keys
@@ -286,10 +288,23 @@ func (p *provider) authentication(method ClientAuth) any {
 
 // answerFailed is the error of a call that had no answer, or one too large.
 func answerFailed(err error) error {
-	if errors.Is(err, httpx.ErrTooLarge) {
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.Is(err, httpx.ErrTooLarge):
 		return ErrProvider.because("The provider's answer is too large.").from(err)
+	case errors.As(err, &certificate):
+		err = fmt.Errorf("%w; if the provider's certificate is good, let the transport of Config.HTTPClient trust who signed it", err)
 	}
 	return errDown.from(err)
+}
+
+// advise adds what an operator can do to the cause of an error that is no outage.
+func advise(err error, advice string) error {
+	var e *Error
+	if !errors.As(err, &e) || !errors.Is(e, ErrProvider) {
+		return err
+	}
+	return e.from(fmt.Errorf("%w; %s", causeOf(e), advice))
 }
 
 // unavailable is the error for a provider that asks for patience.
@@ -304,7 +319,8 @@ func unavailable(res httpx.Response) error {
 }
 
 // retryAfter reads the seconds of a Retry-After header (RFC 9110 10.2.3), kept
-// between a second and a minute.
+// between a second and a minute. A date there is of the provider's clock, and so is
+// worth less than a guess of ours.
 func retryAfter(header http.Header) time.Duration {
 	seconds, err := strconv.Atoi(header.Get("Retry-After"))
 	if err != nil {
