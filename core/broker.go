@@ -225,6 +225,7 @@ func (b *broker) verifier() *verifier {
 	return &verifier{
 		config: b.config, issuer: newIssuerName(b.config.PublicURL), keys: publicKeys{b.keys}, thumbprints: true,
 		audience: audience{names: []string{b.Audience}},
+		require:  asMinted(b.config.Require),
 		// Where else a provider may have its roles, Identify may have put anything.
 		roles: roleClaims{"roles"}.in,
 	}

@@ -28,7 +28,7 @@ func TestAChallengeNamesAllScopesThatTheRouteNeeds(t *testing.T) {
 	for scope, missing := range map[string]string{"base orders:read": "orders:write", "orders:write base": "orders:read", "openid": "base orders:read orders:write"} {
 		require.Equal(t, realm+`, error="insufficient_scope", error_description="The token lacks the scope `+missing+`.", `+all, challenge(with(provider, scope)))
 	}
-	require.Equal(t, realm+`, error="insufficient_scope", error_description="The token lacks the scope orders:write guest.", scope="base orders:read orders:write guest"`,
+	require.Equal(t, realm+`, error="insufficient_scope", error_description="The token lacks the scope guest orders:write.", scope="base guest orders:read orders:write"`,
 		challenge(with(other, "base orders:read")), "those that are needed of this issuer's tokens as well")
 	require.Equal(t, realm+`, error="invalid_request", error_description="The request has more than one Authorization header."`, challenge(bearer("x"), bearer("y")))
 	require.Empty(t, challenge(with(provider, "base orders:read orders:write")))

@@ -135,7 +135,11 @@ type Config struct {
 	// Codes, tokens and cookies then go over the network in clear. Config.RedirectURIs
 	// must still be https.
 	InsecurePublicHTTP bool
-	// Require are constraints that every guard adds to its own.
+	// Require are constraints that every guard adds to its own. With a Broker they also
+	// decide who gets a token: at each login, refresh and exchange they must hold for what
+	// the token will say, and a [Claim] that the token will not have for what the provider
+	// says. Who fails one is refused, and a session of his ends. Guards then trust that for
+	// the claims which a token of ours leaves out.
 	Require []Constraint
 	// RoleClaims are paths of the claims of the provider in which a user's flat roles
 	// are (see [Token.Roles]), all of which are read. A path is tried as [Claim] tries

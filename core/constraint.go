@@ -18,6 +18,7 @@ type Constraint struct {
 	names  []string // scopes or roles
 	values []any    // of a claim: string, bool or float64
 	all    bool     // the claim must have all the values, and not just one
+	minted bool     // a claim that a token leaves out was judged when the token was minted
 	err    error
 }
 
@@ -175,7 +176,10 @@ func neededScopes(lists ...[]Constraint) string {
 }
 
 func (c Constraint) holds(token Token) bool {
-	value, _ := at(token.verified.claims.all(), c.path)
+	value, found := at(token.verified.claims.all(), c.path)
+	if !found && c.minted {
+		return true
+	}
 	has := func(wanted any) bool { // compares a text, a bool or a number
 		if list, ok := value.([]any); ok {
 			return slices.Contains(list, wanted)

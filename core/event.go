@@ -25,6 +25,8 @@ const (
 	EventLogout EventKind = "logout"
 	// EventExchange: a token of the provider was exchanged for one of ours.
 	EventExchange EventKind = "exchange"
+	// EventMint: the program made a token by [Auth.Mint].
+	EventMint EventKind = "mint"
 	// EventEnd: a refresh, or a logout with a refresh token that was used up, ended a
 	// session before its time; Event.Reason says why.
 	EventEnd EventKind = "end"
@@ -47,7 +49,7 @@ const (
 	ReasonUnknown = string(session.ReasonUnknown)
 	// ReasonSubject: the provider's tokens were suddenly another user's.
 	ReasonSubject = string(session.ReasonSubject)
-	// ReasonDenied: Broker.Identify refused the user.
+	// ReasonDenied: Broker.Identify refused the user, or Config.Require does.
 	ReasonDenied = string(session.ReasonDenied)
 )
 

@@ -37,14 +37,14 @@ func (a *Auth) Optional(constraints ...Constraint) *Guard {
 }
 
 func (a *Auth) guard(constraints []Constraint) *Guard {
-	g := &Guard{auth: a, constraints: slices.Concat(a.config.Require, constraints)}
-	for _, c := range g.constraints {
+	g := &Guard{auth: a, constraints: slices.Clone(constraints)}
+	for _, c := range slices.Concat(a.config.Require, constraints) {
 		if err := c.check(); err != nil {
 			panic("oidcgate: " + err.Error())
 		}
 		g.refuseBad = g.refuseBad || c.kind == constraintRefuseBad
 	}
-	g.scopes = neededScopes(g.constraints)
+	g.scopes = neededScopes(a.config.Require, g.constraints)
 	return g
 }
 
@@ -100,7 +100,7 @@ func (g *Guard) check(ctx context.Context, authorization []string) (Token, error
 	if err != nil {
 		return Token{}, err
 	}
-	if err := judge(token, g.constraints, token.verified.by.require); err != nil {
+	if err := judge(token, token.verified.by.require, g.constraints); err != nil {
 		event := Event{Kind: EventToken, Subject: token.Subject()}
 		if token.verified.by != g.auth.trust.own {
 			event.Issuer = token.Issuer() // a subject is somebody else at each

@@ -14,8 +14,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Identity is who a login, refresh or exchange is about, for Broker.Identify to
-// look at and to change before tokens are minted:
+// Identity is who a token is about. At a login, refresh or exchange Broker.Identify looks
+// at it, and changes it, before tokens are minted; for [Auth.Mint] a program makes one.
 //
 //	Identify: func(ctx context.Context, who *core.Identity) error {
 //		if !strings.HasSuffix(who.Email, "@example.org") {
@@ -59,9 +59,13 @@ type Identity struct {
 	Roles []string
 	// Scopes are what the provider granted.
 	Scopes []string
-	// Extra are further claims of the minted tokens. It is never nil. Claims
-	// that the broker itself sets can't be among them. None of them is a role:
-	// guards find those of our own tokens in the claim roles alone.
+	// Extra are further claims of the minted tokens; for Broker.Identify it is never nil.
+	// These can't be among them, in any letter case, since the broker sets them or they
+	// would make the token look like another one: iss, sub, aud, exp, iat, nbf, jti, sid,
+	// client_id, azp, idp_iss, auth_time, acr, amr, preferred_username, name, email,
+	// email_verified, roles, scope, scp, typ, token_use, nonce, at_hash, c_hash, events,
+	// act and cnf. None of them is a role: guards find those of our own tokens in the claim
+	// roles alone.
 	Extra map[string]any
 }
 
@@ -113,7 +117,8 @@ func (b *broker) identify(ctx context.Context, e evidence, save func() error) (r
 	if err := b.askUserinfo(ctx, &e, save); err != nil {
 		return remembered{}, err
 	}
-	who := newIdentity(merge(e.idClaims(), e.told, e.accessClaims()), b.config.ProfilePaths)
+	all := merge(e.idClaims(), e.told, e.accessClaims())
+	who := newIdentity(all, b.config.ProfilePaths)
 	who.Issuer, who.Subject = b.config.Issuer, e.subject
 	who.Roles = b.rolesOf(ctx, e)
 	who.Scopes = words(e.granted)
@@ -126,7 +131,11 @@ func (b *broker) identify(ctx context.Context, e evidence, save func() error) (r
 			return remembered{}, err
 		}
 	}
-	return b.remember(e, who)
+	known, err := b.remember(e, who)
+	if err != nil {
+		return remembered{}, err
+	}
+	return known, b.permit(minting{who: known, issuer: b.config.Issuer, subject: e.subject, session: anySession}, all)
 }
 
 func (e *evidence) idClaims() map[string]any { return e.id.allOrNone() }
@@ -168,11 +177,11 @@ func (b *broker) askUserinfo(ctx context.Context, e *evidence, save func() error
 		return nil
 	}
 	complete := username != "" && (roles.areIn(e.accessClaims()) || roles.areIn(e.freshClaims()))
-	needed := b.SubjectIsUsername && username == ""
+	needed := b.SubjectIsUsername && username == "" || len(b.config.Require) > 0
 	if before := e.before; before != nil && before.Userinfo {
-		// Identify must not refuse a user for what is only missing at the moment.
+		// Nobody must be refused for what is only missing at the moment.
 		email, _ := address(b.config.ProfilePaths, e.accessClaims(), e.idClaims())
-		complete = complete && b.Identify == nil && (email != "" || before.Email == "")
+		complete = complete && b.Identify == nil && len(b.config.Require) == 0 && (email != "" || before.Email == "")
 		needed = true
 	}
 	switch {

@@ -45,7 +45,7 @@ func (a *Auth) newFurtherIssuer(issuer Issuer, own *verifier) *furtherIssuer {
 	}
 	f.verifier = &verifier{
 		config: a.config, issuer: newIssuerName(issuer.URL), keys: f.document, algorithms: issuer.Algorithms,
-		audience: own.audience, require: issuer.Require,
+		audience: own.audience, require: slices.Concat(a.config.Require, issuer.Require),
 		roles: func(claims map[string]any) []string {
 			return a.mapped("Issuer.Roles of "+issuer.URL, issuer.Roles, own.roles(claims))
 		},

@@ -24,7 +24,7 @@ type mintedClaims struct {
 	ID             string   `json:"jti"`
 	Session        string   `json:"sid,omitzero"` // none after a token exchange
 	ClientID       string   `json:"client_id"`
-	ProviderIssuer string   `json:"idp_iss"`
+	ProviderIssuer string   `json:"idp_iss,omitzero"` // none of a subject of our own
 	AuthTime       int64    `json:"auth_time,omitzero"`
 	ACR            string   `json:"acr,omitzero"`
 	AMR            []string `json:"amr,omitzero"`
@@ -45,18 +45,23 @@ type mintedClaims struct {
 var brokerClaims = []string{
 	"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "client_id", "azp", "idp_iss", "auth_time", "acr", "amr",
 	"preferred_username", "name", "email", "email_verified", "roles", "scope", "scp",
-	"typ", "nonce", "at_hash", "c_hash", "events", "act", "cnf",
+	"typ", "token_use", "nonce", "at_hash", "c_hash", "events", "act", "cnf",
 }
 
 // minting is what an access token is made of.
 type minting struct {
 	who     remembered
+	issuer  string // whose subject it is, the provider; "": the application's own
 	subject string
 	wanted  narrowing
 	session string
 	actor   jsontext.Value // a JSON object; nil: nobody acts for the subject
 	expires time.Time
 }
+
+// anySession stands for the id of a session that has none yet, where only the size of it
+// counts.
+var anySession = strings.Repeat("-", base64.RawURLEncoding.EncodedLen(16))
 
 // scope is the scope of the token.
 func (m minting) scope() string { return strings.Join(m.wanted.scopesOf(m.who.Scopes), " ") }
@@ -89,7 +94,7 @@ func (b *broker) payload(m minting) ([]byte, error) {
 	c := mintedClaims{
 		Issuer: b.config.PublicURL, Subject: m.subject, Audience: audiences,
 		Expires: m.expires.Unix(), IssuedAt: issued.Unix(), ID: id[:22],
-		Session: m.session, ClientID: b.config.ClientID, ProviderIssuer: b.config.Issuer,
+		Session: m.session, ClientID: b.config.ClientID, ProviderIssuer: m.issuer,
 		AuthTime: who.AuthTime, ACR: who.ACR, AMR: who.AMR,
 		Username: who.Username, Name: who.Name, Email: who.Email,
 		Roles: who.Roles, Scope: m.scope(),

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -287,10 +286,6 @@ func (r *refreshAnswer) Judge(ctx context.Context, save func() error) (jsontext.
 	case errors.Is(err, ErrAccessDenied):
 		return nil, &session.Ended{Reason: session.ReasonDenied, Cause: err}
 	case err != nil:
-		return nil, err
-	}
-	// A refresh that no token can be minted for must not use the client's up.
-	if _, err := b.payload(minting{who: who, subject: e.subject, session: strings.Repeat("-", 22)}); err != nil {
 		return nil, err
 	}
 	content, err := json.Marshal(who, json.Deterministic(true))

@@ -62,7 +62,7 @@ type keySource interface {
 
 // providerVerifier checks the provider's tokens.
 func providerVerifier(config Config, keys keySource) *verifier {
-	v := &verifier{config: config, issuer: newIssuerName(config.Issuer), keys: keys, roles: roleClaims(config.RoleClaims).in}
+	v := &verifier{config: config, issuer: newIssuerName(config.Issuer), keys: keys, roles: roleClaims(config.RoleClaims).in, require: config.Require}
 	v.audience = audience{names: config.Audiences, client: config.ClientID, anybody: config.InsecureAcceptAnyAudience}
 	return v
 }
