@@ -16,6 +16,7 @@ func Suites() []harness.Suite {
 	return []harness.Suite{
 		{Name: "zitadel", About: "the example server of zitadel/oidc", Needs: []string{"go"}, Run: zitadel},
 		{Name: "keycloak", About: "Keycloak, as it comes", Needs: []string{"java", "mvn"}, Run: keycloak},
+		{Name: "oidc-provider", About: "npm's oidc-provider, strict", Needs: []string{"node", "npm"}, Run: oidcProvider},
 	}
 }
 

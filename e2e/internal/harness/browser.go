@@ -90,6 +90,9 @@ func (b *Browser) SignIn(ctx context.Context, address string, who Person) Answer
 			}
 		}
 		answer = b.submit(ctx, form, who)
+		if who.Refuses && form.refusable() {
+			return answer // whatever form follows, it is another beginning
+		}
 	}
 	return answer
 }

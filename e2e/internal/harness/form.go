@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -102,6 +103,9 @@ func (f field) filled(who Person) string {
 	}
 	return f.value
 }
+
+// refusable tells whether one of the buttons says no.
+func (f *form) refusable() bool { return slices.ContainsFunc(f.buttons, field.refuses) }
 
 // refuses tells whether a button says no.
 func (f field) refuses() bool {

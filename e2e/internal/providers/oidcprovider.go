@@ -1,0 +1,105 @@
+package providers
+
+import (
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/e2e/internal/harness"
+)
+
+//go:embed oidc-provider
+var oidcProviderFiles embed.FS
+
+// OIDCProvider is npm's oidc-provider, as strict as it can be.
+type OIDCProvider struct {
+	Provider // its client app has opaque access tokens
+	folder   string
+}
+
+// JWTClient is the configuration of the client that has JWTs for access tokens.
+func (p *OIDCProvider) JWTClient(c *core.Config) {
+	c.ClientID, c.ClientSecret = "jwt", "jwt-secret"
+	c.Audiences = []string{"https://api.example"}
+}
+
+// StartOIDCProvider starts it as a process of its own.
+func StartOIDCProvider(ctx context.Context, r *harness.Run, redirectURIs []string) (*OIDCProvider, error) {
+	installed, err := installOIDCProvider(ctx, r.Cache)
+	if err != nil {
+		return nil, err
+	}
+	port, err := harness.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	folder := filepath.Join(r.Folder, "oidc-provider")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		return nil, err
+	}
+	told, err := json.Marshal(map[string]any{
+		"port": port, "folder": folder, "kid": "the-same", "redirectURIs": redirectURIs, "postLogoutURIs": []string{Page},
+	})
+	if err != nil {
+		return nil, err
+	}
+	process, err := r.Start(ctx, "oidc-provider", rootURL(port)+"/.well-known/openid-configuration", func() *exec.Cmd {
+		cmd := exec.Command("node", "--no-warnings", filepath.Join(installed, "server.mjs"))
+		cmd.Env = append(os.Environ(), "E2E_PROVIDER="+string(told))
+		return cmd
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &OIDCProvider{folder: folder, Provider: Provider{
+		Process: process,
+		Config:  core.Config{Issuer: rootURL(port), ClientID: "app", ClientSecret: "app-secret"},
+		User:    Alice,
+	}}, nil
+}
+
+// ReplaceKey has it start again with another key under the same name.
+func (p *OIDCProvider) ReplaceKey(ctx context.Context) error {
+	p.Process.Kill()
+	return errors.Join(os.Remove(filepath.Join(p.folder, "keys.json")), p.Process.Start(ctx))
+}
+
+// installOIDCProvider gives the folder of the cache where it and its packages are.
+func installOIDCProvider(ctx context.Context, cache string) (string, error) {
+	const source = "oidc-provider"
+	pinned, err := oidcProviderFiles.ReadFile(source + "/package-lock.json")
+	if err != nil {
+		return "", err
+	}
+	hash := sha256.Sum256(pinned)
+	folder := filepath.Join(cache, source+"-"+hex.EncodeToString(hash[:6]))
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return "", err
+	}
+	unlock, err := lock(folder + ".lock")
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	for _, name := range []string{"package.json", "package-lock.json", "server.mjs"} {
+		content, err := oidcProviderFiles.ReadFile(source + "/" + name)
+		if err := errors.Join(err, os.WriteFile(filepath.Join(folder, name), content, 0o600)); err != nil {
+			return "", err
+		}
+	}
+	done := filepath.Join(folder, "done")
+	if _, err := os.Stat(done); err == nil {
+		return folder, nil
+	}
+	if err := harness.Command(ctx, folder, "npm", "ci", "--no-audit", "--no-fund"); err != nil {
+		return "", err
+	}
+	return folder, os.WriteFile(done, nil, 0o600)
+}
