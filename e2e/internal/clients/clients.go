@@ -58,7 +58,7 @@ type suite struct {
 
 // prepare gives a suite whose application is to be served with its config.
 func prepare(ctx context.Context, r *harness.Run, config core.Config, person harness.Person) (*suite, error) {
-	programs, err := install(ctx, r.Cache)
+	programs, err := install(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -66,11 +66,14 @@ func prepare(ctx context.Context, r *harness.Run, config core.Config, person har
 	if err != nil {
 		return nil, err
 	}
-	url, err := servePerson(r, person)
-	return &suite{r, programs, site, config, target{
+	personURL, err := servePerson(r, person)
+	if err != nil {
+		return nil, err
+	}
+	return &suite{Run: r, programs: programs, site: site, config: config, person: person, target: target{
 		API: site.URL, Provider: config.Issuer, ClientID: config.ClientID, ClientSecret: config.ClientSecret,
-		RedirectURI: providers.Native, Person: url,
-	}, person}, err
+		RedirectURI: providers.Native, Person: personURL,
+	}}, nil
 }
 
 // atOIDCTest prepares a suite whose provider is in this process.
@@ -105,8 +108,8 @@ func broker(ctx context.Context, r *harness.Run) error {
 	if err != nil {
 		return err
 	}
-	s.broker()
-	if s.target.Peer, err = s.startPeer(ctx); err != nil {
+	s.mint()
+	if err := s.startPeer(ctx); err != nil {
 		return err
 	}
 	s.config.Broker.PythonPeers = true
@@ -120,8 +123,8 @@ func broker(ctx context.Context, r *harness.Run) error {
 	return s.run(ctx, "py-oidc-auth", s.programs.python("federation.py"))
 }
 
-// broker has the application mint its own tokens.
-func (s *suite) broker() {
+// mint has the application mint its own tokens.
+func (s *suite) mint() {
 	s.target.Broker, s.target.Audience = true, "fleet"
 	s.config.Broker = &core.Broker{Audience: s.target.Audience, Exchange: true}
 }
@@ -138,7 +141,7 @@ func (s *suite) clients(ctx context.Context) error {
 
 // keycloak runs clients where the provider is of another maker too.
 func keycloak(ctx context.Context, r *harness.Run) error {
-	// It takes any port where none is registered for localhost.
+	// It takes any port of localhost where none is registered.
 	provider, err := providers.StartKeycloak(ctx, r, []string{providers.Native, "http://localhost/callback"})
 	if err != nil {
 		return err
@@ -150,7 +153,7 @@ func keycloak(ctx context.Context, r *harness.Run) error {
 		}
 		s.target.User = user{Name: provider.User.Name, Given: "Alice", Family: "Liddell", Email: "alice@example.org"}
 		if mode == "broker" {
-			s.broker()
+			s.mint()
 		}
 		if _, err := r.App(s.site, "fiber", s.config); err != nil {
 			return err

@@ -6,7 +6,6 @@ import (
 	"embed"
 	"encoding/hex"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -16,57 +15,83 @@ import (
 //go:embed programs
 var sources embed.FS
 
-// programs is a folder with the programs and the packages that they need.
-type programs string
+// programs are in a folder of the suite, the packages that they need in one of the cache.
+type programs struct{ folder, packages string }
 
-func (p programs) file(name string) string { return filepath.Join(string(p), name) }
-
-func (p programs) node(name string) []string { return []string{"node", p.file(name)} }
-
-func (p programs) python(name string) []string {
-	return []string{p.file("python/bin/python"), p.file(name)}
+func (p programs) node(name string) []string {
+	return []string{"node", filepath.Join(p.folder, name)}
 }
 
-// install puts the programs into a folder of the cache that is named after the packages
-// that they need, so that a second run downloads nothing.
-func install(ctx context.Context, cache string) (programs, error) {
+func (p programs) python(name string) []string {
+	return []string{filepath.Join(p.packages, "python/bin/python"), filepath.Join(p.folder, name)}
+}
+
+// install writes the programs, and downloads what they need unless the cache has it.
+func install(ctx context.Context, r *harness.Run) (programs, error) {
+	packages, err := installPackages(ctx, r)
+	if err != nil {
+		return programs{}, err
+	}
+	folder, err := os.MkdirTemp(r.Folder, "programs-")
+	if err != nil {
+		return programs{}, err
+	}
+	err = errors.Join(
+		write(folder, names()...),
+		os.Symlink(filepath.Join(packages, "node_modules"), filepath.Join(folder, "node_modules")),
+	)
+	return programs{folder, packages}, err
+}
+
+// installPackages gives the folder of the cache that is named after what is pinned.
+func installPackages(ctx context.Context, r *harness.Run) (string, error) {
+	pins := []string{"package.json", "package-lock.json", "requirements.txt"}
 	hash := sha256.New()
-	for _, name := range []string{"package-lock.json", "requirements.txt"} {
-		pinned, err := sources.ReadFile("programs/" + name)
+	for _, name := range pins {
+		pinned, err := source(name)
 		if err != nil {
 			return "", err
 		}
 		hash.Write(pinned)
 	}
-	p := programs(filepath.Join(cache, "clients-"+hex.EncodeToString(hash.Sum(nil))[:12]))
-	if err := p.write(); err != nil {
-		return "", err
-	}
-	complete := p.file("complete")
-	if _, err := os.Stat(complete); !errors.Is(err, fs.ErrNotExist) {
-		return p, err
-	}
-	for _, command := range [][]string{
-		{"npm", "ci", "--no-audit", "--no-fund"},
-		{"python3", "-m", "venv", "--clear", "python"},
-		{p.file("python/bin/python"), "-m", "pip", "install", "--requirement", "requirements.txt"},
-	} {
-		if err := harness.Command(ctx, string(p), command[0], command[1:]...); err != nil {
-			return "", err
+	return r.Made("clients-"+hex.EncodeToString(hash.Sum(nil)[:6]), func(folder string) error {
+		if err := write(folder, pins...); err != nil {
+			return err
 		}
-	}
-	return p, os.WriteFile(complete, nil, 0o600)
+		for _, command := range [][]string{
+			{"npm", "ci", "--no-audit", "--no-fund"},
+			{"python3", "-m", "venv", "python"},
+			{"python/bin/python", "-m", "pip", "install", "--requirement", "requirements.txt"},
+		} {
+			if err := harness.Command(ctx, folder, command[0], command[1:]...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
-// write writes the programs as they are in this version.
-func (p programs) write() error {
-	if err := os.MkdirAll(string(p), 0o700); err != nil {
-		return err
-	}
-	files, err := sources.ReadDir("programs")
+func source(name string) ([]byte, error) { return sources.ReadFile("programs/" + name) }
+
+// names are those of all sources.
+func names() (all []string) {
+	files, _ := sources.ReadDir("programs") // it is embedded
 	for _, file := range files {
-		content, readErr := sources.ReadFile("programs/" + file.Name())
-		err = errors.Join(err, readErr, os.WriteFile(p.file(file.Name()), content, 0o600))
+		all = append(all, file.Name())
 	}
-	return err
+	return all
+}
+
+// write writes sources to a folder.
+func write(folder string, names ...string) error {
+	for _, name := range names {
+		content, err := source(name)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(folder, name), content, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }

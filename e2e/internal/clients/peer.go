@@ -16,14 +16,13 @@ type peer struct {
 
 // startPeer starts one that trusts the application. The application need not be served
 // yet: its keys are fetched when they are needed.
-func (s *suite) startPeer(ctx context.Context) (*peer, error) {
+func (s *suite) startPeer(ctx context.Context) error {
 	port, err := harness.FreePort()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	origin := fmt.Sprintf("http://127.0.0.1:%d", port)
-	p := &peer{Port: port, URL: origin + "/api"}
-	s.target.Peer = p
+	s.target.Peer = &peer{Port: port, URL: origin + "/api"}
 	_, err = s.Start(ctx, "peer", origin+"/openapi.json", func() *exec.Cmd { return s.command(ctx, s.programs.python("peer.py")) })
-	return p, err
+	return err
 }

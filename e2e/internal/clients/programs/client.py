@@ -1,16 +1,13 @@
 """py-oidc-auth-client as its users have it, against our routes."""
 
 import asyncio
-import tempfile
-from pathlib import Path
 
 import httpx
 from py_oidc_auth.schema import UserInfo
-from py_oidc_auth_client import AuthError, BaseFlow, CodeFlow, DeviceFlow, TokenStore, authenticate
-from steps import free_port, person, target, step
+from py_oidc_auth_client import AuthError, BaseFlow, CodeFlow, DeviceFlow, authenticate
+from steps import free_port, person, step, store, target
 
 HOST, USER = target["api"], target["user"]
-store = TokenStore(Path(tempfile.mkdtemp()) / "tokens.json")
 
 
 def flow(kind):
@@ -50,35 +47,28 @@ def _():
     """reads userinfo in the Python server's form"""
     answer = httpx.get(f"{HOST}/auth/v2/userinfo", headers=sign_in()["headers"])
     user = UserInfo(**answer.json())
-    assert (user.username, user.last_name, user.first_name) == (USER["preferred_username"], USER["family_name"], USER["given_name"]), user
-    assert user.email == USER["email"]
+    assert (user.username, user.email) == (USER["preferred_username"], USER["email"]), user
+    assert (user.first_name, user.last_name) == (USER["given_name"], USER["family_name"]), user
+
+
+async def log_in(decision):
+    device = flow(DeviceFlow)
+    code = await device.get_device_code()
+    person("device", uri=code["uri"], decision=decision)
+    return await device.poll(code["device_code"], code["interval"])
 
 
 @step
 def _():
     """logs a device in"""
-
-    async def log_in():
-        device = flow(DeviceFlow)
-        code = await device.get_device_code()
-        person("device", uri=code["uri"], decision="approve")
-        return await device.poll(code["device_code"], code["interval"])
-
-    assert whoami(asyncio.run(log_in())) == USER["preferred_username"]
+    assert whoami(asyncio.run(log_in("approve"))) == USER["preferred_username"]
 
 
 @step
 def _():
     """stops to poll when the person refuses the device"""
-
-    async def log_in():
-        device = flow(DeviceFlow)
-        code = await device.get_device_code()
-        person("device", uri=code["uri"], decision="refuse")
-        return await device.poll(code["device_code"], code["interval"])
-
     try:
-        asyncio.run(log_in())
+        asyncio.run(log_in("refuse"))
     except AuthError as error:
         assert "access_denied" in str(error), error
     else:

@@ -1,4 +1,4 @@
-"""What the Python programs in this folder share with the harness."""
+"""What the Python programs share: what they are told, a person, and the report of a step."""
 
 import json
 import os
@@ -6,9 +6,15 @@ import socket
 import urllib.parse
 import urllib.request
 import webbrowser
+from pathlib import Path
 
-# What the harness writes: where the application, its provider and its peer are.
+from py_oidc_auth_client import TokenStore
+
+# The application, its peer, and who signs in there.
 target = json.loads(os.environ["E2E_TARGET"])
+
+# Where the library keeps tokens: in the suite's folder.
+store = TokenStore(Path(__file__).with_name("tokens.json"))
 
 
 def person(does, **query):
