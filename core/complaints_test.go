@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -110,5 +111,21 @@ func TestACallerWhoGoesAwayIsNoOutage(t *testing.T) {
 			require.Empty(t, a.log.lines("requests fail"))
 			require.Equal(t, core.StateGood, a.auth.Health().Provider.State)
 		})
+	}
+}
+
+func TestAnIdentifyThatFailsIsLoggedOnce(t *testing.T) {
+	var broken error
+	a := newApp(t, newProvider(t, oidctest.Options{}), identifying(func(context.Context, *core.Identity) error { return broken }))
+	for _, broken = range []error{errors.New("the directory is down"), core.ErrInvalidRequest, core.ErrUnavailable} {
+		before := len(a.log.lines(`"requests fail","at":"Broker.Identify`))
+		for range 5 {
+			require.GreaterOrEqual(t, a.codeLogin("alice").StatusCode, 400)
+		}
+		require.Len(t, a.log.lines(`"requests fail","at":"Broker.Identify`), before+1, "%v", broken)
+		a.clock.Add(time.Minute)
+		broken = core.Refuse("Only our staff may sign in.") // which it can tell again
+		require.Equal(t, http.StatusForbidden, a.codeLogin("alice").StatusCode)
+		require.Len(t, a.log.lines(`"requests succeed again","at":"Broker.Identify`), before+1)
 	}
 }

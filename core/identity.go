@@ -305,20 +305,26 @@ func (b *broker) callIdentify(ctx context.Context, who *Identity, refresh bool) 
 	defer cancel()
 	err := safely(b.config.Logger, "Broker.Identify", func() error { return b.Identify(ctx, who) })
 	var e *Error
+	refusal := errors.As(err, &e) && e != nil && e.Code == ErrAccessDenied.Code
 	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &e) && e != nil && e.Code == ErrAccessDenied.Code:
-		return ErrAccessDenied.because(e.Description).from(err)
+	case refusal:
+		err = ErrAccessDenied.because(e.Description).from(err)
 	case errors.Is(err, ErrAccessDenied):
-		return ErrAccessDenied.from(err)
+		refusal, err = true, ErrAccessDenied.from(err)
 	}
-	b.config.Logger.WarnContext(ctx, "Broker.Identify failed; to refuse a user for good, let it return core.Refuse", "error", err)
+	if err == nil || refusal {
+		b.auth.complaints.note(ctx, failingIdentify, nil)
+		return err
+	}
+	// Its errors have no meaning but here: an Error is no answer of ours.
+	b.auth.complaints.note(ctx, failingIdentify, fmt.Errorf("%v", err))
 	if refresh || errors.Is(err, ErrUnavailable) {
 		return ErrUnavailable.because("The application can't tell at the moment whether this user may go on.").from(err).soon()
 	}
 	return ErrAccessDenied.because("The application does not let this user in.").from(err)
 }
+
+const failingIdentify = "Broker.Identify, which refuses a user for good by core.Refuse"
 
 // identityError is for an identity that no token can be made of, which the
 // application mends in its Identify.
