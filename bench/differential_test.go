@@ -293,7 +293,7 @@ func (g generator) claim() member {
 			return member{pick(g, []string{`"ISS"`, `"Exp"`, `"\u0069ss"`, `"iss "`, `"aud\u0000"`, `""`, `"_claim_names"`}), g.value(2)}
 		},
 		func() member {
-			return member{pick(g, []string{`"typ"`, `"azp"`, `"client_id"`, `"scope"`, `"scp"`, `"nonce"`, `"at_hash"`, `"events"`, `"jti"`, `"acr"`}), g.value(2)}
+			return member{pick(g, []string{`"typ"`, `"azp"`, `"client_id"`, `"scope"`, `"scp"`, `"nonce"`, `"at_hash"`, `"c_hash"`, `"token_use"`, `"cnf"`, `"events"`, `"jti"`, `"acr"`}), g.value(2)}
 		},
 		func() member { return member{quote(fmt.Sprint("private-", g.IntN(3))), g.value(4)} },
 		func() member { return member{`"groups"`, g.value(3)} },

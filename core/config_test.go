@@ -89,6 +89,7 @@ func TestNewReportsEachMistake(t *testing.T) {
 		"route with a dot segment":    {func(c *core.Config) { c.Routes.Login = "/a/../b" }, "Routes.Login"},
 		"route that ends in a slash":  {func(c *core.Config) { c.Routes.Login = "/login/" }, "Routes.Login"},
 		"two routes at one path":      {func(c *core.Config) { c.Routes.Login = "/auth/v2/token" }, "Routes.Token"},
+		"role claim empty":            {func(c *core.Config) { c.RoleClaims = []string{"roles", ""} }, "RoleClaims"},
 		"secret of 31 bytes":          {func(c *core.Config) { c.Secrets = []string{strings.Repeat("A", 42)} }, "31 bytes"},
 		"public URL http anywhere":    {func(c *core.Config) { c.PublicURL, c.InsecureProviderHTTP = "http://shop.example.org", true }, "PublicURL"},
 		"route with a dot":            {func(c *core.Config) { c.Routes.Login = "/a/./b" }, "Routes.Login"},
@@ -208,7 +209,7 @@ func TestConfigFromEnv(t *testing.T) {
 		"OIDC_PUBLIC_URL": "https://shop.example.org", "OIDC_SCOPES": "profile, email\torders", "OIDC_ALLOWED_SCOPES": "a,b",
 		"OIDC_ONLINE_DEVICES": "true", "OIDC_AUTH_PARAMS": "audience=api&access_type=offline",
 		"OIDC_LOGIN_PARAMS": "hd,kc_idp_hint", "OIDC_REDIRECT_URIS": "https://a/ https://b/", "OIDC_POST_LOGOUT_URIS": "https://c/", "OIDC_SECRETS": "one two",
-		"OIDC_AUDIENCES": "x,y", "OIDC_PROFILE_PATHS": "ident.person", "OIDC_LEEWAY": "-1s", "OIDC_TIMEOUT": "3s",
+		"OIDC_AUDIENCES": "x,y", "OIDC_ROLE_CLAIMS": "realm_access.roles urn:roles", "OIDC_PROFILE_PATHS": "ident.person", "OIDC_LEEWAY": "-1s", "OIDC_TIMEOUT": "3s",
 	} {
 		t.Setenv(name, value)
 	}
@@ -225,7 +226,7 @@ func TestConfigFromEnv(t *testing.T) {
 		AuthParams:   url.Values{"audience": {"api"}, "access_type": {"offline"}},
 		LoginParams:  []string{"hd", "kc_idp_hint"},
 		RedirectURIs: []string{"https://a/", "https://b/"}, PostLogoutURIs: []string{"https://c/"},
-		Secrets: []string{"one", "two"}, Audiences: []string{"x", "y"}, ProfilePaths: []string{"ident.person"},
+		Secrets: []string{"one", "two"}, Audiences: []string{"x", "y"}, RoleClaims: []string{"realm_access.roles", "urn:roles"}, ProfilePaths: []string{"ident.person"},
 		Leeway: -time.Second, Timeout: 3 * time.Second,
 	}, config)
 }
