@@ -23,6 +23,7 @@ var trustSteps = []step{
 	{"a broker of py-oidc-auth takes our tokens, and we take its", (*check).bothLanguages},
 	{"userinfo knows a peer's user from the token", (*check).userinfo},
 	{"a peer's tokens refresh, exchange and end nothing", (*check).otherRoutes},
+	{"a visitor's narrowed token is worth nothing at home", (*check).narrowed},
 	{"health tells of each peer", (*check).health},
 }
 
@@ -145,6 +146,23 @@ func (c *check) otherRoutes(ctx context.Context) error {
 		},
 		func() error { return token(url.Values{"refresh_token": {ours.Text("refresh_token")}}).IsTokens() },
 	)
+}
+
+// narrowed: south, which has seen the token, can't act as the user at north with it.
+func (c *check) narrowed(ctx context.Context) error {
+	tokens, err := c.signIn(ctx, c.north, probe.Alice)
+	if err != nil {
+		return err
+	}
+	visiting := probe.Post(ctx, c.http, c.north.url+"/auth/v2/token", "", url.Values{
+		"refresh_token": {tokens.Text("refresh_token")}, "resource": {guests},
+	})
+	if err := visiting.IsTokens(); err != nil {
+		return err
+	}
+	return errors.Join(
+		c.taken(ctx, c.south, visiting.Text("access_token")),
+		c.refused(ctx, c.north, visiting.Text("access_token")))
 }
 
 // health: whoever runs south sees which of its peers are doing well.

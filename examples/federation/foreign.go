@@ -141,11 +141,11 @@ func (f *foreign) takes(ctx context.Context, client *http.Client, raw string) er
 		return err
 	}
 	var claims struct {
-		Issuer    string `json:"iss"`
-		Audience  string `json:"aud"` // PyJWT takes a list as well
-		Expires   int64  `json:"exp"`
-		IssuedAt  int64  `json:"iat"`
-		NotBefore int64  `json:"nbf"`
+		Issuer    string       `json:"iss"`
+		Audience  jwt.Audience `json:"aud"`
+		Expires   int64        `json:"exp"`
+		IssuedAt  int64        `json:"iat"`
+		NotBefore int64        `json:"nbf"`
 	}
 	if err := unverified.UnsafeClaimsWithoutVerification(&claims); err != nil {
 		return err
@@ -166,7 +166,7 @@ func (f *foreign) takes(ctx context.Context, client *http.Client, raw string) er
 		return errors.New("it has expired")
 	case claims.IssuedAt > now, claims.NotBefore > now:
 		return errors.New("it is not yet valid")
-	case claims.Audience != fleet:
+	case !claims.Audience.Contains(fleet):
 		return fmt.Errorf("it is for %q", claims.Audience)
 	}
 	return nil

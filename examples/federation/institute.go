@@ -26,6 +26,11 @@ import (
 // peers in Broker.PeerAudiences: docs/federation.md tells why.
 const fleet = "fleet"
 
+// guests is a further audience of all tokens, which institutes accept of each other's
+// users and not of their own. A client that visits a peer gets a token for guests alone,
+// so that the peer can't use it at the user's home.
+const guests = "guests"
+
 // institute is an organization with users, a provider that knows them, and an
 // application, which runs as several instances with one store.
 type institute struct {
@@ -108,7 +113,7 @@ func (i *institute) grow(ctx context.Context, peers []core.Issuer) error {
 		Issuer: i.provider.Issuer, ClientID: i.provider.ClientID, ClientSecret: i.provider.ClientSecret,
 		PublicURL:      i.url,
 		Secrets:        i.secrets,
-		Broker:         &core.Broker{Store: store, Audience: fleet, PythonPeers: true, Exchange: true},
+		Broker:         &core.Broker{Store: store, Audience: fleet, PeerAudiences: []string{guests}, PythonPeers: true, Exchange: true},
 		TrustedIssuers: peers,
 		Logger:         slog.New(slog.DiscardHandler), // nearly all that happens here is provoked
 	})

@@ -112,7 +112,7 @@ func listen(addr string) (net.Listener, string, error) {
 // visitorsFrom is how an institute trusts another: for whom its users are, and for
 // no more about them than that. Its administrators are not ours.
 func visitorsFrom(url string) core.Issuer {
-	return core.Issuer{URL: url, Roles: func(asserted []string) []string {
+	return core.Issuer{URL: url, Audiences: []string{fleet, guests}, Roles: func(asserted []string) []string {
 		for _, role := range asserted {
 			if role == "user" {
 				return []string{"visitor"}
