@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/oidcgate/oidcgate/e2e/internal/harness"
 )
@@ -29,27 +28,14 @@ type installation struct {
 }
 
 // installKeycloak gives the installation in the cache, and makes it when there is none.
-// One process at a time does.
-func installKeycloak(ctx context.Context, r *harness.Run) (installation, error) {
+func installKeycloak(ctx context.Context, r *harness.Run) (k installation, err error) {
+	name := "keycloak-" + keycloakVersion
 	// The paths are part of the archive of classes: nothing can be moved afterwards.
-	folder := filepath.Join(r.Cache, "keycloak-"+keycloakVersion)
-	k := installation{filepath.Join(folder, "keycloak-"+keycloakVersion), filepath.Join(folder, "h2"), filepath.Join(folder, "classes.jsa")}
-	unlock, err := lock(folder + ".lock")
-	if err != nil {
-		return k, err
+	in := func(folder string) installation {
+		return installation{filepath.Join(folder, name), filepath.Join(folder, "h2"), filepath.Join(folder, "classes.jsa")}
 	}
-	defer unlock()
-	done := filepath.Join(folder, "done")
-	if _, err := os.Stat(done); err == nil {
-		return k, nil
-	}
-	if err := errors.Join(os.RemoveAll(folder), os.MkdirAll(folder, 0o700)); err != nil {
-		return k, err
-	}
-	if err := k.make(ctx, r, folder); err != nil {
-		return k, err
-	}
-	return k, os.WriteFile(done, nil, 0o600)
+	folder, err := r.Made(name, func(folder string) error { return in(folder).make(ctx, r, folder) })
+	return in(folder), err
 }
 
 func (k installation) make(ctx context.Context, r *harness.Run, folder string) error {
@@ -141,16 +127,4 @@ func extract(root *os.Root, file *zip.File) error {
 	}
 	_, err = io.Copy(to, from)
 	return errors.Join(err, to.Close())
-}
-
-// lock waits until no other process has the lock of that name.
-func lock(name string) (unlock func(), err error) {
-	file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return func() { _ = file.Close() }, nil
 }

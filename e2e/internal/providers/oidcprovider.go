@@ -7,9 +7,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/e2e/internal/harness"
@@ -32,7 +34,7 @@ func (p *OIDCProvider) JWTClient(c *core.Config) {
 
 // StartOIDCProvider starts it as a process of its own.
 func StartOIDCProvider(ctx context.Context, r *harness.Run, redirectURIs []string) (*OIDCProvider, error) {
-	installed, err := installOIDCProvider(ctx, r.Cache)
+	installed, err := installOIDCProvider(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -72,34 +74,23 @@ func (p *OIDCProvider) ReplaceKey(ctx context.Context) error {
 }
 
 // installOIDCProvider gives the folder of the cache where it and its packages are.
-func installOIDCProvider(ctx context.Context, cache string) (string, error) {
-	const source = "oidc-provider"
-	pinned, err := oidcProviderFiles.ReadFile(source + "/package-lock.json")
-	if err != nil {
-		return "", err
-	}
-	hash := sha256.Sum256(pinned)
-	folder := filepath.Join(cache, source+"-"+hex.EncodeToString(hash[:6]))
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return "", err
-	}
-	unlock, err := lock(folder + ".lock")
-	if err != nil {
-		return "", err
-	}
-	defer unlock()
-	for _, name := range []string{"package.json", "package-lock.json", "server.mjs"} {
-		content, err := oidcProviderFiles.ReadFile(source + "/" + name)
-		if err := errors.Join(err, os.WriteFile(filepath.Join(folder, name), content, 0o600)); err != nil {
+func installOIDCProvider(ctx context.Context, r *harness.Run) (string, error) {
+	files := map[string][]byte{"package.json": nil, "package-lock.json": nil, "server.mjs": nil}
+	hash := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		content, err := oidcProviderFiles.ReadFile("oidc-provider/" + name)
+		if err != nil {
 			return "", err
 		}
+		files[name] = content
+		hash.Write(content)
 	}
-	done := filepath.Join(folder, "done")
-	if _, err := os.Stat(done); err == nil {
-		return folder, nil
-	}
-	if err := harness.Command(ctx, folder, "npm", "ci", "--no-audit", "--no-fund"); err != nil {
-		return "", err
-	}
-	return folder, os.WriteFile(done, nil, 0o600)
+	return r.Made("oidc-provider-"+hex.EncodeToString(hash.Sum(nil)[:6]), func(folder string) error {
+		for name, content := range files {
+			if err := os.WriteFile(filepath.Join(folder, name), content, 0o600); err != nil {
+				return err
+			}
+		}
+		return harness.Command(ctx, folder, "npm", "ci", "--no-audit", "--no-fund")
+	})
 }
