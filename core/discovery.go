@@ -13,18 +13,19 @@ import (
 const authMethods = "token_endpoint_auth_methods_supported"
 
 // loginNeeds are the members of a discovery document (OpenID Connect Discovery 3, RFC
-// 8414 2) that show that no login can work: those that are there and hold none of what
-// logins need.
+// 8414 2) that show that logins can't work: those that are there and hold none of what
+// logins need. Not every provider keeps each of them with care: Facebook's response
+// types lack the one that it serves.
 var loginNeeds = []struct {
 	member string
 	needed []string // one of them
 	advice string
+	sure   bool // no login works
 }{
-	{"response_types_supported", []string{"code"}, "switch the authorization code flow on"},
-	{"response_modes_supported", []string{"query"}, "have it answer by a query"},
-	{"grant_types_supported", []string{"authorization_code"}, "switch the authorization code flow on"},
-	{"code_challenge_methods_supported", []string{"S256"}, "switch PKCE with S256 on"},
-	{"id_token_signing_alg_values_supported", jose.Algorithms, "have it sign ID tokens with one of these"},
+	{"code_challenge_methods_supported", []string{"S256"}, "switch PKCE with S256 on", true},
+	{"id_token_signing_alg_values_supported", jose.Algorithms, "have it sign ID tokens with one of these", true},
+	{"response_types_supported", []string{"code"}, "switch the authorization code flow on", false},
+	{"grant_types_supported", []string{"authorization_code"}, "switch the authorization code flow on", false},
 }
 
 // check reports what the provider's discovery document shows to stand in the way of
@@ -47,8 +48,14 @@ func (p *provider) check(m metadata) error {
 	}
 	for _, need := range loginNeeds {
 		offered := m.document.list(need.member)
-		if len(offered) > 0 && !slices.ContainsFunc(offered, func(one string) bool { return slices.Contains(need.needed, jose.Canonical(one)) }) {
-			wrong("its %s %q has none of %q: %s at the provider", need.member, offered, need.needed, need.advice)
+		if len(offered) == 0 || slices.ContainsFunc(offered, func(one string) bool { return slices.Contains(need.needed, jose.Canonical(one)) }) {
+			continue
+		}
+		problem := fmt.Errorf("its %s %q has none of %q: %s at the provider", need.member, offered, need.needed, need.advice)
+		if need.sure {
+			problems = append(problems, problem)
+		} else {
+			p.config.Logger.Warn("logins may not work as the provider is set up", "reason", problem)
 		}
 	}
 	offered := m.document.list(authMethods)

@@ -38,9 +38,6 @@ func TestStartTellsWhatDiscoveryShowsToStopEveryLogin(t *testing.T) {
 		"PAR required":               {"require_pushed_authorization_requests", true, "switch pushed authorization requests off"},
 		"PAR offered":                {"require_pushed_authorization_requests", false, ""},
 		"JAR required":               {"require_signed_request_object", true, "switch request objects off"},
-		"no code flow":               {"response_types_supported", []string{"id_token"}, "response_types_supported"},
-		"no answer by query":         {"response_modes_supported", []string{"form_post"}, "response_modes_supported"},
-		"no code grant":              {"grant_types_supported", []string{"implicit"}, "grant_types_supported"},
 		"PKCE with plain alone":      {"code_challenge_methods_supported", []string{"plain"}, "switch PKCE with S256 on"},
 		"PKCE as one text":           {"code_challenge_methods_supported", "S256", ""},
 		"PKCE not told":              {"code_challenge_methods_supported", nil, ""},
@@ -104,6 +101,18 @@ func TestStartAndHealthTellWhatToMend(t *testing.T) {
 			require.ErrorContains(t, err, row.says)
 			require.ErrorContains(t, a.auth.Health().Err(), row.says)
 		})
+	}
+}
+
+// Lists that not every provider keeps with care stop nobody.
+func TestStartWarnsOfWhatMayStopLogins(t *testing.T) {
+	for member, value := range map[string]string{"response_types_supported": "id_token", "grant_types_supported": "implicit"} {
+		provider := announcing(t, oidctest.Options{}, map[string]any{member: []string{value}, "response_modes_supported": []string{"form_post"}})
+		a := newApp(t, provider)
+		require.NoError(t, a.auth.Start(t.Context()))
+		require.Len(t, a.log.lines("logins may not work as the provider is set up"), 1)
+		require.Len(t, a.log.lines("its "+member), 1)
+		a.signIn("alice")
 	}
 }
 
