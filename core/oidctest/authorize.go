@@ -157,7 +157,7 @@ func (p *Provider) login(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.PostFormValue("decision") == "cancel" {
 		if p.storage.finish(si, nil) {
-			p.redirectError(w, r, si.request, oidc.ErrAccessDenied().WithDescription("the person did not want to sign in"))
+			p.redirectError(w, r, si.request, oidc.ErrAccessDenied().WithDescription("The person did not want to sign in."))
 			return
 		}
 		refuse(w, "This sign-in has been answered already.", "")

@@ -69,7 +69,7 @@ func (s *storage) poll(deviceCode string) (*grant, error) {
 		return nil, oidc.ErrSlowDown().WithDescription("the device polls faster than the interval that it was told")
 	case d.refused:
 		// It stays refused: a client that asks once more is told the same.
-		return nil, oidc.ErrAccessDenied().WithDescription("the person refused the device")
+		return nil, oidc.ErrAccessDenied().WithDescription("The person refused the device.")
 	case d.approved == nil:
 		return nil, oidc.ErrAuthorizationPending().WithDescription("nobody has decided on the device yet")
 	}
