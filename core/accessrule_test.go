@@ -258,6 +258,11 @@ func TestTheLogTellsOfAValidTokenForAnotherAudience(t *testing.T) {
 	a.clock.Add(time.Hour)
 	refuse(raw)
 	require.Len(t, a.log.lines(said), 2)
+
+	opaque := newApp(t, provider, introspecting)
+	introspects(provider, `{"active":true,"scope":"a","sub":"alice","aud":"other"}`)
+	requireError(t, serve(opaque.auth.Required(), bearer("an-opaque-token")), http.StatusUnauthorized, "invalid_token")
+	require.Len(t, opaque.log.lines(said), 1)
 }
 
 // A line of the log is as long as what it tells, whatever a stranger writes.

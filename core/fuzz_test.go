@@ -317,11 +317,13 @@ func FuzzScopes(f *testing.F) {
 }
 
 func FuzzClaims(f *testing.F) {
-	constraints := []Constraint{Scope("orders"), Role("admin"), Claim("a.b", "x", true, 1)}
+	constraints := []Constraint{Scope("orders"), Role("admin"), Claim("a.b", "x", true, 1), ClaimAll("a.b.c", "x", 1)}
 	for _, seed := range []string{
 		`{}`, `null`, `[]`, `{"iss":"i","exp":1}`, `{"exp":1e400}`, `{"exp":-1}`, `{"exp":"1"}`, `{"exp":1,"exp":2}`, `{"aud":["a",1]}`, `{"aud":{}}`, `{"scope":["a b","c"]}`,
 		`{"realm_access":{"roles":["admin",1,null]},"resource_access":{"x":{"roles":"y"}},"groups":{}}`, `{"a":{"b":[1,"x",{}]},"a.b":true}`, "{\"a\":\"\xff\"}",
 		strings.Repeat(`{"a":`, 5000), strings.Repeat("[", 20000), `{"preferred-username":"x","name":" "}`,
+		`{"Preferred_Username":7,"UID":9007199254740993,"Email":"m@x","auth_time":"x","client_id":7,"cnf":null,"token_use":"id"}`,
+		`{"roles":{"admin":{},"x":false},"groups":"staff","a.b":{"c":["x",1]},"a":{"b.c":"x"},"scope":"a\u00a0b\tc","scp":null}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -337,6 +339,11 @@ func FuzzClaims(f *testing.F) {
 		_ = judge(token, constraints)
 		_ = readProfile(c.all(), []string{"a", "a.b"})
 		_ = token.Username() + token.Email() + token.SessionID() + token.ClientID()
+		for _, scope := range token.Scopes() {
+			if scope == "" || strings.ContainsAny(scope, " \t") {
+				t.Fatalf("scopes %q", token.Scopes())
+			}
+		}
 		for i, role := range token.Roles() {
 			if role == "" || i > 0 && token.Roles()[i-1] >= role {
 				t.Fatalf("roles %q", token.Roles())

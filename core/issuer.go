@@ -149,6 +149,13 @@ func newIssuerName(url string) issuerName {
 	return issuerName{prefix, suffix, pattern}
 }
 
+func (n issuerName) String() string {
+	if n.pattern {
+		return n.prefix + tenant + n.suffix
+	}
+	return n.prefix
+}
+
 // wellFormed reports whether a pattern's tenant is a whole part of the path.
 func (n issuerName) wellFormed() bool {
 	if !n.pattern {

@@ -62,7 +62,7 @@ func (t *trust) verify(ctx context.Context, raw string) (Token, error) {
 		if t.opaque != nil && by == t.own && by.incomplete(ctx, c) {
 			return t.introspect(ctx, raw, name)
 		}
-		t.tellAudience(ctx, c, by, err)
+		t.tellAudience(ctx, by, err, func() bool { return by.signed(ctx, c) })
 		return Token{}, err
 	}
 	token := newToken(c.claims, by)
@@ -86,14 +86,14 @@ func (t *trust) verifierOf(c *claims) *verifier {
 // for, since that may be a mistake in the configuration. Users of other applications
 // can bring such tokens all day long: once in a while is enough, and the rest are
 // events.
-func (t *trust) tellAudience(ctx context.Context, c *candidate, by *verifier, err error) {
+func (t *trust) tellAudience(ctx context.Context, by *verifier, err error, genuine func() bool) {
 	now, before := t.now(), t.told.Load()
 	mistake := errors.Is(err, errAudience) && (by != t.own || by.audience.client != "") // a broker knows whom its own tokens are for
-	if !mistake || before != nil && now.Before(before.Add(tellAudienceAgain)) || !by.signed(ctx, c) || !t.told.CompareAndSwap(before, &now) {
+	if !mistake || before != nil && now.Before(before.Add(tellAudienceAgain)) || !genuine() || !t.told.CompareAndSwap(before, &now) {
 		return
 	}
 	by.config.Logger.WarnContext(ctx, "a valid token was refused: it is meant for another audience. If it should be good here, name that in Config.Audiences, or for a further issuer in Issuer.Audiences",
-		"issuer", excerpt(c.claims.Issuer), "needed", by.audience.String(), "token", causeOf(tokenError(err)))
+		"issuer", by.issuer.String(), "needed", by.audience.String(), "token", causeOf(tokenError(err)))
 }
 
 // tellAudienceAgain is after how long the log tells again of a token for somebody else.
@@ -107,6 +107,7 @@ func (t *trust) introspect(ctx context.Context, raw string, name tokenName) (Tok
 	c, err := t.opaque.ask(ctx, raw, name)
 	now := t.now()
 	if err != nil {
+		t.tellAudience(ctx, t.own, err, func() bool { return true }) // the provider knows it
 		if !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrProvider) {
 			t.cache.add(&cachedToken{name: name, refused: err, until: now.Add(keepRefused), size: sizeOf(&claims{})}, now)
 		}
