@@ -19,8 +19,8 @@ type situation struct {
 	ask    func(*app) answer
 }
 
-// ofStranger is a request that names what nobody has.
-func ofStranger(fields ...string) func(*app) answer {
+// posts is a form for the token route.
+func posts(fields ...string) func(*app) answer {
 	return func(a *app) answer { return a.post(browser(), tokenRoute, fields...) }
 }
 
@@ -36,37 +36,35 @@ func guardedBy(constraints ...core.Constraint) func(*app) answer {
 	}
 }
 
-const (
-	longest  = "a-verifier-that-is-long-enough-to-be-one-of-rfc-7636"
-	redeemed = "redirect_uri"
-)
+// someVerifier has the form of a PKCE verifier.
+const someVerifier = "a-verifier-that-is-long-enough-to-be-one-of-rfc-7636"
 
 // The table of errors, as far as it is about what a caller sends: one row each.
 func TestTableOfErrorsOfTheCaller(t *testing.T) {
 	for name, row := range map[string]situation{
-		"parameter missing":         {400, "invalid_request", ofStranger()},
-		"parameter repeated":        {400, "invalid_request", ofStranger("refresh_token", "a", "refresh_token", "b")},
+		"parameter missing":         {400, "invalid_request", posts()},
+		"parameter repeated":        {400, "invalid_request", posts("refresh_token", "a", "refresh_token", "b")},
 		"parameter malformed":       {400, "invalid_request", asks("/auth/v2/login?max_age=soon")},
 		"parameter too long":        {400, "invalid_request", asks("/auth/v2/login?scope=" + strings.Repeat("x", 2049))},
-		"grant_type unknown":        {400, "unsupported_grant_type", ofStranger("grant_type", "password")},
+		"grant_type unknown":        {400, "unsupported_grant_type", posts("grant_type", "password")},
 		"scope malformed":           {400, "invalid_scope", asks("/auth/v2/login?scope=%22")},
 		"scope wider than allowed":  {400, "invalid_scope", asks("/auth/v2/login?scope=admin")},
-		"code wrong":                {400, "invalid_grant", ofStranger("code", "x", redeemed, native, "code_verifier", longest)},
-		"state wrong":               {400, "invalid_grant", ofStranger("code", "x", redeemed, native, "code_verifier", "og1.x")},
-		"refresh token wrong":       {400, "invalid_grant", ofStranger("refresh_token", "x")},
+		"code wrong":                {400, "invalid_grant", posts("code", "x", "redirect_uri", native, "code_verifier", someVerifier)},
+		"state wrong":               {400, "invalid_grant", posts("code", "x", "redirect_uri", native, "code_verifier", "og1.x")},
+		"refresh token wrong":       {400, "invalid_grant", posts("refresh_token", "x")},
 		"subject token not good":    {400, "invalid_request", func(a *app) answer { return a.exchange("garbage") }},
 		"audience not ours":         {400, "invalid_target", func(a *app) answer { return a.exchange(a.provider.AccessToken(a.t, "bob"), "audience", "x") }},
-		"credentials wrong":         {401, "invalid_client", ofStranger("refresh_token", "x", "client_secret", "guess")},
+		"credentials wrong":         {401, "invalid_client", posts("refresh_token", "x", "client_secret", "guess")},
 		"no bearer token":           {401, "missing_token", asks(userinfoRoute)},
 		"bearer token not good":     {401, "invalid_token", asks(userinfoRoute, bearer("garbage"))},
 		"scope missing":             {403, "insufficient_scope", guardedBy(core.Scope("orders:read"))},
 		"claim constraint failed":   {403, "insufficient_claims", guardedBy(core.Claim("email", "alice@example.com"))},
 		"role missing":              {403, "insufficient_claims", guardedBy(core.Role("admin"))},
-		"body too big":              {413, "invalid_request", ofStranger("refresh_token", "x", "pad", strings.Repeat("x", 64<<10))},
+		"body too big":              {413, "invalid_request", posts("refresh_token", "x", "pad", strings.Repeat("x", 64<<10))},
 		"body no form":              {415, "invalid_request", func(a *app) answer { return a.postBody(browser(), tokenRoute, "{}", "application/json") }},
 		"method not allowed":        {405, "invalid_request", asks(tokenRoute)},
 		"Identify refuses":          {403, "access_denied", func(a *app) answer { return a.codeLogin("alice") }},
-		"a device that polls wrong": {400, "invalid_grant", ofStranger("device_code", "x")},
+		"a device that polls wrong": {400, "invalid_grant", posts("device_code", "x")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newApp(t, newProvider(t, oidctest.Options{}), identifying(func(_ context.Context, who *core.Identity) error {
