@@ -173,6 +173,7 @@ func (b *broker) askUserinfo(ctx context.Context, e *evidence, save func() error
 	}
 	told, err := b.auth.provider.userinfo(ctx, e.raw, e.subject)
 	if err == nil {
+		b.auth.complaints.note(ctx, userinfoFails, nil)
 		e.told = told
 		return nil
 	}
@@ -192,9 +193,12 @@ func (b *broker) askUserinfo(ctx context.Context, e *evidence, save func() error
 	case !complete && (needed || errors.Is(err, ErrUnavailable)):
 		return err
 	}
-	b.auth.complaints.note(ctx, "the provider's userinfo endpoint, without which logins go on", err)
+	b.auth.complaints.note(ctx, userinfoFails, err)
 	return nil
 }
+
+// userinfoFails is what the log calls requests to userinfo whose failure ends no login.
+const userinfoFails = "the provider's userinfo endpoint, without which logins go on"
 
 // rolesOf finds out what a user may do. One source says it, the one meant for that: were
 // they mixed, a role that the access token has lost would live on in an ID token of the

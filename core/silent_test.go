@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
@@ -92,6 +93,11 @@ func TestUserinfoThatFailsEndsNoLogin(t *testing.T) {
 			}
 			if row.status != 401 && row.status != 403 {
 				require.Equal(t, 1, strings.Count(a.log.logged(), `"level":"ERROR"`)+strings.Count(a.log.logged(), `"level":"WARN"`), "an operator is told once: %s", a.log.logged())
+				a.provider.Answer(oidctest.UserinfoPath, nil)
+				a.clock.Add(time.Minute)
+				a.signIn("alice")
+				require.Contains(t, a.log.logged(), `"at":"the provider's userinfo endpoint`)
+				require.Contains(t, a.log.logged(), "requests succeed again", "and when it is over")
 			}
 		})
 	}
