@@ -66,17 +66,21 @@ type serve func(http.ResponseWriter, *http.Request) error
 // endpoint wraps what a route does in what all routes do.
 func (a *Auth) endpoint(name, path string, serve serve, methods ...string) Endpoint {
 	allow := strings.Join(methods, ", ")
+	writeError := func(w http.ResponseWriter, _ *http.Request, err error) { WriteError(w, err) }
+	if slices.Contains(pageRoutes, name) {
+		writeError = a.writePage
+	}
 	return Endpoint{Name: name, Path: path, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		limitBody(w, r)
 		if !slices.Contains(methods, r.Method) {
 			w.Header().Set("Allow", allow)
-			WriteError(w, errMethod)
+			writeError(w, r, errMethod)
 			return
 		}
 		err := serve(w, r)
 		a.complaints.note(r.Context(), name, err)
 		if err != nil {
-			WriteError(w, a.challenging(err, ""))
+			writeError(w, r, a.challenging(err, ""))
 		}
 	})}
 }

@@ -163,16 +163,7 @@ func (e *Error) as(form errorForm) *Error {
 // Status, becomes a 500 that tells nothing about it; log it yourself.
 func WriteError(w http.ResponseWriter, err error) {
 	e := answerTo(err)
-	header := w.Header()
-	switch {
-	case e.form == formBasic:
-		header.Set("WWW-Authenticate", `Basic realm="`+defaultRealm+`"`)
-	case e.form == formChallenge && (e.Status == http.StatusUnauthorized || e.Code == ErrInsufficientScope.Code || e.Code == ErrInvalidRequest.Code):
-		header.Set("WWW-Authenticate", e.challenge())
-	}
-	if e.RetryAfter > 0 {
-		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
-	}
+	e.setHeaders(w.Header())
 	body := struct {
 		Error       string `json:"error,omitempty"`
 		Description string `json:"error_description"`
@@ -182,6 +173,19 @@ func WriteError(w http.ResponseWriter, err error) {
 		body.Error = ""
 	}
 	writeJSON(w, e.Status, body)
+}
+
+// setHeaders sets the headers of an answer with this error.
+func (e *Error) setHeaders(header http.Header) {
+	switch {
+	case e.form == formBasic:
+		header.Set("WWW-Authenticate", `Basic realm="`+defaultRealm+`"`)
+	case e.form == formChallenge && (e.Status == http.StatusUnauthorized || e.Code == ErrInsufficientScope.Code || e.Code == ErrInvalidRequest.Code):
+		header.Set("WWW-Authenticate", e.challenge())
+	}
+	if e.RetryAfter > 0 {
+		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+	}
 }
 
 // answerTo is the [Error] that a request is answered with. It is a 500 for an error

@@ -142,6 +142,10 @@ func routesRefuse(s suite) {
 			} {
 				a.refused(row.request, row.status, row.code)
 			}
+			page := a.same(get(loginRoute+"?prompt=maybe", "Accept", "text/html"), http.StatusBadRequest)
+			if page.header.Get("Content-Type") != "text/html; charset=utf-8" || page.header.Get("Content-Security-Policy") == "" || !strings.Contains(page.body, "invalid_request") {
+				a.Fatalf("a browser is answered with %v", page)
+			}
 			a.same(get(logoutRoute+"?state=s+t&post_logout_redirect_uri="+a.base+"/a%3Fb"), http.StatusFound)
 			a.same(post(logoutRoute+"?state=s", "post_logout_redirect_uri", a.base+"/bye"), http.StatusFound)
 		})
