@@ -15,11 +15,12 @@ import (
 // programTimeout is what all steps of a program may take.
 const programTimeout = 3 * time.Minute
 
-// command makes a program that is told the target.
+// command makes a program that is told the target, and whose user has a cache folder of
+// the suite's.
 func (s *suite) command(ctx context.Context, args []string) *exec.Cmd {
 	told, _ := json.Marshal(s.target) // texts and numbers
 	command := exec.CommandContext(ctx, args[0], args[1:]...)
-	command.Env = append(os.Environ(), "E2E_TARGET="+string(told))
+	command.Env = append(os.Environ(), "E2E_TARGET="+string(told), "XDG_CACHE_HOME="+s.programs.folder)
 	return command
 }
 
