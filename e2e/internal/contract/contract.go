@@ -25,6 +25,14 @@ type client struct {
 	provider *providers.Provider
 	app      *harness.App
 	broker   bool
+
+	place *place
+	setup setup
+}
+
+// another gives a client of one more application, which differs in something.
+func (c *client) another(config func(*core.Config)) (*client, error) {
+	return c.place.client(c.provider, c.setup.with("another", config))
 }
 
 // step is one thing that a client can see.
@@ -96,7 +104,7 @@ func (p *place) client(provider *providers.Provider, s setup) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{provider: provider, app: app, broker: s.broker}, nil
+	return &client{provider: provider, app: app, broker: s.broker, place: p, setup: s}, nil
 }
 
 // try starts an application of each setup, and runs the steps there.

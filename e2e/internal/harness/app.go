@@ -8,10 +8,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -54,6 +57,7 @@ type App struct {
 type Site struct {
 	URL      string // of the mount
 	listener net.Listener
+	number   int // of the suite's
 }
 
 // Callback is the redirect URI that the application's own callback has.
@@ -66,7 +70,8 @@ func (r *Run) Listen() (*Site, error) {
 		return nil, err
 	}
 	r.Cleanup(func() { _ = listener.Close() })
-	return &Site{"http://" + listener.Addr().String() + "/api", listener}, nil
+	r.sites++
+	return &Site{"http://" + listener.Addr().String() + "/api", listener, r.sites}, nil
 }
 
 // App serves an application at a site until the suite ends, on the router chi, std or
@@ -78,7 +83,12 @@ func (r *Run) App(site *Site, router string, config core.Config) (*App, error) {
 	}
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret)
-	app := &App{URL: site.URL, Log: &Log{}, client: &http.Client{
+	file, err := os.Create(filepath.Join(r.Folder, fmt.Sprintf("application-%d-%s.log", site.number, router)))
+	if err != nil {
+		return nil, err
+	}
+	r.Cleanup(func() { _ = file.Close() })
+	app := &App{URL: site.URL, Log: &Log{file: file}, client: &http.Client{
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 100},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -202,9 +212,10 @@ func serveFiber(auth *core.Auth, listener net.Listener) func() {
 	}
 }
 
-// Log keeps what an application logs, and the secrets that its clients have seen. It
+// Log keeps what an application logs, in a file of the suite's folder too, and the secrets that its clients have seen. It
 // may be used concurrently.
 type Log struct {
+	file    io.Writer
 	mu      sync.Mutex
 	text    bytes.Buffer
 	secrets []string
@@ -213,7 +224,8 @@ type Log struct {
 func (l *Log) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.text.Write(line)
+	l.text.Write(line)
+	return l.file.Write(line)
 }
 
 // String is all that was logged: a line of JSON each.

@@ -106,7 +106,7 @@ func (b *Browser) Back(ctx context.Context, login string, who Person) (*url.URL,
 	}
 	back, err := answer.URL.Parse(answer.Header.Get("Location"))
 	if err != nil || !b.stopsAt(back) {
-		return nil, fmt.Errorf("the login ended at %s with %d %s, not at the client", answer.URL, answer.Status, shortened(answer.Text))
+		return nil, fmt.Errorf("the browser ended at %s with %d %s, not at the client", answer.URL.Path, answer.Status, shortened(answer.Text))
 	}
 	return back, nil
 }

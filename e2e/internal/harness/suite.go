@@ -18,8 +18,9 @@ import (
 // ErrFailed is told by the exit code alone: the steps have said why.
 var ErrFailed = errors.New("a step failed")
 
-// stepTimeout is how long one step may take, so that nothing hangs the run.
-const stepTimeout = time.Minute
+// stepTimeout is how long one step may take, so that nothing hangs the run. On a busy
+// machine a provider takes a minute to start again.
+const stepTimeout = 3 * time.Minute
 
 // Suite is a group of steps around one provider or client.
 type Suite struct {
@@ -39,10 +40,11 @@ type Run struct {
 	suite    string
 	report   *report
 	only     string // runs the steps alone that contain it
+	sites    int
 	cleanups []func()
 }
 
-// Step runs a step, and reports how it went. A step gets a minute.
+// Step runs a step, and reports how it went. A step gets three minutes.
 func (r *Run) Step(ctx context.Context, name string, step func(context.Context) error) {
 	if ctx.Err() != nil || !strings.Contains(name, r.only) {
 		return

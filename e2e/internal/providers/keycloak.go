@@ -35,7 +35,8 @@ const keycloakAdmin, keycloakPassword = "admin", "admin"
 // Keycloak runs with the realm of keycloak.json.
 type Keycloak struct {
 	Provider
-	root string // its URL
+	root     string // its URL
+	priority int    // of the key that was added last
 }
 
 // StartKeycloak starts it as a process of its own, with a database of its own.
@@ -94,6 +95,8 @@ func (k installation) start(home string, port int, javaOption string) *exec.Cmd 
 		"-Dkc.home.dir="+home)
 	cmd.Env = append(os.Environ(),
 		"KC_BOOTSTRAP_ADMIN_USERNAME="+keycloakAdmin, "KC_BOOTSTRAP_ADMIN_PASSWORD="+keycloakPassword,
+		// What was answered is to be on the disk.
+		"KC_DB_URL_PROPERTIES=;NON_KEYWORDS=VALUE;WRITE_DELAY=0",
 		// It lives for minutes: the second compiler costs more than it gives.
 		"JAVA_OPTS=-Xms64m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "+javaOption)
 	return cmd
