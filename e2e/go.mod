@@ -10,6 +10,7 @@ require (
 	github.com/oidcgate/oidcgate/core v0.1.0
 	github.com/oidcgate/oidcgate/fiberauth v0.1.0
 	github.com/oidcgate/oidcgate/stdauth v0.1.0
+	github.com/stretchr/testify v1.12.1
 	github.com/zitadel/oidc/v3 v3.51.17
 	golang.org/x/net v0.56.0
 	golang.org/x/oauth2 v0.37.0
@@ -51,6 +52,7 @@ require (
 	go.opentelemetry.io/otel v1.46.0 // indirect
 	go.opentelemetry.io/otel/metric v1.46.0 // indirect
 	go.opentelemetry.io/otel/trace v1.46.0 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/crypto v0.53.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/sys v0.46.0 // indirect

@@ -49,10 +49,12 @@ func (r *Run) Step(ctx context.Context, name string, step func(context.Context) 
 	if ctx.Err() != nil || !strings.Contains(name, r.only) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	limited, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
 	began := time.Now()
-	r.report.step(r.suite+": "+name, step(ctx), time.Since(began))
+	if err := step(limited); ctx.Err() == nil { // or it was not the step that failed
+		r.report.step(r.suite+": "+name, err, time.Since(began))
+	}
 }
 
 // Cleanup has f called when the suite ends, however it ends; the last one first.
@@ -88,7 +90,7 @@ func RunAll(ctx context.Context, out io.Writer, o Options, suites []Suite) error
 		if name == "" || name == suite.Name {
 			found = true
 			r := &Run{Folder: filepath.Join(folder, suite.Name), Cache: cache, suite: suite.Name, report: report, only: only}
-			if err := r.all(ctx, suite); err != nil {
+			if err := r.all(ctx, suite); err != nil && ctx.Err() == nil {
 				report.step(suite.Name+": start", err, 0)
 			}
 		}
