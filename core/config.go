@@ -21,6 +21,8 @@ const (
 	DefaultLeeway    = 30 * time.Second
 	DefaultTimeout   = 10 * time.Second
 	DefaultCacheSize = 32 << 20 // bytes
+
+	DefaultMaxIntrospections = 32
 )
 
 // Off switches a route off: Routes{Device: core.Off}.
@@ -162,8 +164,13 @@ type Config struct {
 	// longer than the token is good, a refusal for ten seconds; with a negative
 	// CacheSize it is asked at each request. Of a provider that has no
 	// introspection_endpoint such tokens are answered 503. A valid JWT of the provider's
-	// that leaves out sub or aud is asked about, too. Without a Broker only.
+	// that leaves out sub or aud is asked about, too. It needs ClientSecret. Without a Broker only.
 	Introspection bool
+	// MaxIntrospections is how many tokens the provider is asked about at once, 2 or more.
+	// Half of these turns are for tokens that were good before, so that made-up ones can't
+	// keep them out. Eight times as many may wait, and whoever comes then is answered 503.
+	// 0: 32.
+	MaxIntrospections int
 	// CacheSize is how many bytes of memory verified tokens may take, so that
 	// another request with the same token costs next to nothing. One of 1 KiB
 	// takes up to 10 KiB, its claims decoded. 0: 32 MiB; negative: none are
@@ -247,6 +254,7 @@ func (c Config) withDefaults() Config {
 	c.Leeway = max(c.Leeway, 0)
 	setDefault(&c.Timeout, DefaultTimeout)
 	setDefault(&c.CacheSize, DefaultCacheSize)
+	setDefault(&c.MaxIntrospections, DefaultMaxIntrospections)
 	if c.Scopes == nil {
 		c.Scopes = []string{"profile", "email"}
 	}
@@ -390,6 +398,12 @@ func (c Config) check() error {
 		if c.Introspection {
 			wrong("Introspection", "is for guards that take the provider's tokens: with a Broker they take its own")
 		}
+	}
+	if c.Introspection && c.ClientSecret == "" {
+		wrong("Introspection", "needs Config.ClientSecret: a provider tells about tokens only those who prove who they are (RFC 7662 2.1)")
+	}
+	if c.MaxIntrospections < 2 {
+		wrong("MaxIntrospections", "is %d: use 2 or more, since half of them are for tokens that were good before", c.MaxIntrospections)
 	}
 	if c.Timeout < 0 {
 		wrong("Timeout", "is negative: calls without a time limit are not offered")

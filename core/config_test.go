@@ -111,6 +111,9 @@ func TestNewReportsEachMistake(t *testing.T) {
 		"public URL of a lab, braces": {func(c *core.Config) { c.PublicURL, c.InsecurePublicHTTP = "http://lab/{x}", true }, "PublicURL"},
 		"public URL of another kind":  {func(c *core.Config) { c.PublicURL, c.InsecurePublicHTTP = "ftp://lab", true }, "PublicURL"},
 		"issuer http, public allowed": {func(c *core.Config) { c.Issuer, c.InsecurePublicHTTP = "http://id.example.org", true }, "Issuer"},
+		"introspection, no secret":    {func(c *core.Config) { c.Introspection = true }, "needs Config.ClientSecret"},
+		"one introspection at once":   {func(c *core.Config) { c.MaxIntrospections = 1 }, "MaxIntrospections"},
+		"introspections negative":     {func(c *core.Config) { c.MaxIntrospections = -1 }, "MaxIntrospections"},
 		"timeout negative":            {func(c *core.Config) { c.Timeout = -1 }, "Timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {

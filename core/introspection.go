@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -18,22 +17,18 @@ const (
 	keepIntrospected = time.Minute
 	// keepRefused is how long a refusal counts without asking again.
 	keepRefused = 10 * time.Second
-	// maxIntrospecting is how many questions there may be at once, and maxWaiting how
-	// many may wait for that. Strangers can make up as many tokens as they like.
-	maxIntrospecting = 32
-	maxWaiting       = 256
 )
 
 // introspection asks the provider about opaque tokens (RFC 7662).
 type introspection struct {
 	auth    *Auth
 	flights singleflight.Group
-	turns   chan struct{} // one for each question that may be asked at once
-	waiting atomic.Int64  // for a turn
+	line    *line
+	good    goodBefore
 }
 
 func newIntrospection(a *Auth) *introspection {
-	return &introspection{auth: a, turns: make(chan struct{}, maxIntrospecting)}
+	return &introspection{auth: a, line: newLine(a.config.MaxIntrospections)}
 }
 
 // introspectRequest is the request of RFC 7662 2.1.
@@ -51,7 +46,7 @@ func (i *introspection) ask(ctx context.Context, raw string, name tokenName) (*c
 		var verdict error
 		// What becomes of the task itself says nothing about the token.
 		if err := i.auth.life.do(func(ctx context.Context) error {
-			c, verdict = i.askOnce(ctx, raw)
+			c, verdict = i.askInTurn(ctx, raw, name)
 			return nil
 		}); err != nil {
 			return c, errIntrospection.from(err)
@@ -68,13 +63,26 @@ func (i *introspection) ask(ctx context.Context, raw string, name tokenName) (*c
 
 var errIntrospection = ErrUnavailable.because("The token can't be checked with the provider at the moment.").soon()
 
-func (i *introspection) askOnce(ctx context.Context, raw string) (*claims, error) {
+// askInTurn asks about a token when it is its turn, and remembers whether it is good.
+func (i *introspection) askInTurn(ctx context.Context, raw string, name tokenName) (*claims, error) {
 	ctx, cancel := context.WithTimeout(ctx, i.auth.config.Timeout)
 	defer cancel()
-	if err := i.turn(ctx); err != nil {
-		return nil, err
+	done, ok := i.line.turn(ctx, i.good.has(name))
+	if !ok {
+		return nil, errIntrospection.from(errors.New("too many tokens are being checked: see Config.MaxIntrospections"))
 	}
-	defer func() { <-i.turns }()
+	defer done()
+	c, err := i.askOnce(ctx, raw)
+	switch {
+	case err == nil:
+		i.good.add(name)
+	case !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrProvider): // it was refused
+		i.good.remove(name)
+	}
+	return c, err
+}
+
+func (i *introspection) askOnce(ctx context.Context, raw string) (*claims, error) {
 	m, err := i.auth.provider.metadata.get(ctx)
 	if err != nil {
 		return nil, err
@@ -87,19 +95,6 @@ func (i *introspection) askOnce(ctx context.Context, raw string) (*claims, error
 		return nil, errIntrospection.from(err)
 	}
 	return i.judge(body)
-}
-
-// turn waits for a turn to ask.
-func (i *introspection) turn(ctx context.Context) error {
-	defer i.waiting.Add(-1)
-	if i.waiting.Add(1) <= maxWaiting {
-		select {
-		case i.turns <- struct{}{}:
-			return nil
-		case <-ctx.Done():
-		}
-	}
-	return errIntrospection.from(errors.New("too many tokens are being checked"))
 }
 
 // judge holds an introspection answer against what makes an access token good. The

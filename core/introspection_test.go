@@ -175,28 +175,28 @@ func TestStrangersCannotOverwhelmTheProviderWithOpaqueTokens(t *testing.T) {
 			answered <- err
 		})
 	}
-	// 32 are asked about, 256 wait, and the rest are told at once to come again.
-	for range 32 {
+	// 16 are asked about, 128 wait, and the rest are told at once to come again.
+	for range 16 {
 		<-held
 	}
-	for range 2 * (tokens - 32 - 256) {
+	for range 2 * (tokens - 16 - 128) {
 		require.ErrorIs(t, <-answered, core.ErrUnavailable)
 	}
 	require.Empty(t, answered)
-	require.Empty(t, held, "no more than 32 at once")
+	require.Empty(t, held, "no more than 16 at once")
 	close(release)
 	all.Wait()
-	for range 2 * (32 + 256) {
+	for range 2 * (16 + 128) {
 		require.ErrorIs(t, <-answered, core.ErrInvalidToken)
 	}
-	require.Equal(t, 32+256, provider.Requests(oidctest.IntrospectPath)-before)
+	require.Equal(t, 16+128, provider.Requests(oidctest.IntrospectPath)-before)
 
 	// What was refused is not asked about again for a while.
 	for range 10 {
 		_, err := a.auth.Verify(t.Context(), "another-made-up")
 		require.ErrorIs(t, err, core.ErrInvalidToken)
 	}
-	require.Equal(t, 32+256+1, provider.Requests(oidctest.IntrospectPath)-before)
+	require.Equal(t, 16+128+1, provider.Requests(oidctest.IntrospectPath)-before)
 	a.clock.Add(10 * time.Second)
 	introspects(provider, `{"active":true,"scope":"a","sub":"alice","aud":"app"}`)
 	_, err = a.auth.Verify(t.Context(), "another-made-up")
