@@ -19,16 +19,29 @@ type deviceRequest struct {
 	Scopes   oidc.SpaceDelimitedArray `schema:"scope"`
 	Audience []string                 `schema:"audience,omitempty"`
 	Resource []string                 `schema:"resource,omitempty"` // RFC 8707
+	// A provider that demands PKCE of a client may do so here too, as Keycloak does.
+	// Others ignore it (RFC 8628 3.1).
+	Challenge       string `schema:"code_challenge,omitempty"`
+	ChallengeMethod string `schema:"code_challenge_method,omitempty"`
+}
+
+// devicePoll is the device access token request of RFC 8628 3.4.
+type devicePoll struct {
+	GrantType    oidc.GrantType `schema:"grant_type"`
+	DeviceCode   string         `schema:"device_code"`
+	CodeVerifier string         `schema:"code_verifier,omitempty"`
 }
 
 // devicePrefix begins every device code of ours.
 const devicePrefix = "ogd1."
 
-// deviceLogin is what a device code of ours holds: the provider's, and the scopes that
-// were asked for, which the provider need not repeat when it grants them.
+// deviceLogin is what a device code of ours holds: the provider's, the scopes that were
+// asked for, which the provider need not repeat when it grants them, and the PKCE
+// verifier, "" at a provider that does not announce S256.
 type deviceLogin struct {
-	Code  string `json:"c"`
-	Scope string `json:"s"`
+	Code     string `json:"c"`
+	Scope    string `json:"s"`
+	Verifier string `json:"v,omitempty"`
 }
 
 func (a *Auth) sealDevice(login deviceLogin) (string, error) {
@@ -76,9 +89,15 @@ func (a *Auth) serveDevice(w http.ResponseWriter, r *http.Request) error {
 	if m.DeviceEndpoint == "" {
 		return ErrUnsupportedGrant.because("The provider has no device login.")
 	}
-	answer, err := a.provider.post(r.Context(), m.DeviceEndpoint, deviceRequest{
-		Scopes: scopes, Audience: a.config.AuthParams["audience"], Resource: a.config.AuthParams["resource"],
-	})
+	login := deviceLogin{Scope: strings.Join(scopes, " ")}
+	request := deviceRequest{Scopes: scopes, Audience: a.config.AuthParams["audience"], Resource: a.config.AuthParams["resource"]}
+	if m.AnnouncesS256 {
+		if login.Verifier, err = a.random(); err != nil {
+			return err
+		}
+		request.Challenge, request.ChallengeMethod = challengeOf(login.Verifier), "S256"
+	}
+	answer, err := a.provider.post(r.Context(), m.DeviceEndpoint, request)
 	if err != nil {
 		return err
 	}
@@ -86,7 +105,8 @@ func (a *Auth) serveDevice(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if body.DeviceCode, err = a.sealDevice(deviceLogin{body.DeviceCode, strings.Join(scopes, " ")}); err != nil {
+	login.Code = body.DeviceCode
+	if body.DeviceCode, err = a.sealDevice(login); err != nil {
 		return err
 	}
 	writeJSON(w, http.StatusOK, body)

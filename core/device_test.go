@@ -1,6 +1,8 @@
 package core_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
 	"net/url"
 	"strings"
@@ -131,7 +133,46 @@ func TestDeviceLoginsAreForTheConfiguredAudience(t *testing.T) {
 		c.AuthParams = url.Values{"audience": {"orders"}, "resource": {"a", "b"}, "prompt": {"consent"}}
 	})
 	require.Equal(t, http.StatusOK, a.post(browser(), deviceRoute).StatusCode)
+	for _, pkce := range []string{"code_challenge", "code_challenge_method"} {
+		sent.Del(pkce)
+	}
 	require.Equal(t, url.Values{"scope": {"openid profile email offline_access"}, "audience": {"orders"}, "resource": {"a", "b"}}, sent)
+}
+
+// A provider that demands PKCE of a client may demand it of device logins too.
+func TestDeviceLoginsHavePKCEWhereItIsAnnounced(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	sent := url.Values{}
+	remember := func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+		_ = r.ParseForm()
+		for name, values := range r.PostForm {
+			sent[name] = values
+		}
+		real.ServeHTTP(w, r)
+	}
+	provider.Answer(oidctest.DeviceAuthorizationPath, remember)
+	provider.Answer(oidctest.TokenPath, remember)
+	login := func() string {
+		a := newApp(t, provider)
+		code := a.post(browser(), deviceRoute).json["device_code"].(string)
+		requireError(t, a.post(browser(), tokenRoute, "device_code", code), http.StatusBadRequest, "authorization_pending")
+		return code
+	}
+	login()
+	challenge := sha256.Sum256([]byte(sent.Get("code_verifier")))
+	require.Equal(t, base64.RawURLEncoding.EncodeToString(challenge[:]), sent.Get("code_challenge"))
+	require.Equal(t, "S256", sent.Get("code_challenge_method"))
+	first := sent.Get("code_verifier")
+	code := login()
+	require.NotEqual(t, first, sent.Get("code_verifier"))
+	require.NotContains(t, code, sent.Get("code_verifier"))
+
+	clear(sent)
+	tamper(provider, oidctest.DiscoveryPath, func(body map[string]any) { delete(body, "code_challenge_methods_supported") })
+	login()
+	for _, pkce := range []string{"code_challenge", "code_challenge_method", "code_verifier"} {
+		require.NotContains(t, sent, pkce)
+	}
 }
 
 func TestDeviceBodyIsGolden(t *testing.T) {

@@ -323,9 +323,9 @@ func (a *Auth) deviceGrant(_ http.ResponseWriter, r *http.Request, p params) (to
 	if err != nil {
 		return tokenBody{}, "", err
 	}
-	answer, err := a.callToken(r.Context(), oidc.DeviceAccessTokenRequest{
-		GrantType: oidc.GrantTypeDeviceCode, DeviceCode: login.Code,
-	}, login.Code)
+	answer, err := a.callToken(r.Context(), devicePoll{
+		GrantType: oidc.GrantTypeDeviceCode, DeviceCode: login.Code, CodeVerifier: login.Verifier,
+	}, login.Code, login.Verifier)
 	if err != nil {
 		return tokenBody{}, "", pollingError(err)
 	}

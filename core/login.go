@@ -61,7 +61,7 @@ func (a *Auth) serveLogin(w http.ResponseWriter, r *http.Request) error {
 // nonce that it has not sent. Ours finds out a code of another login; at a provider
 // that announces S256 the challenge already does.
 func (a *Auth) leavesNonce(m metadata) bool {
-	return a.broker == nil && slices.Contains(m.ChallengeMethods, "S256")
+	return a.broker == nil && m.AnnouncesS256
 }
 
 // readLogin reads and checks the query of a login.

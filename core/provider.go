@@ -43,7 +43,7 @@ type metadata struct {
 	RevocationEndpoint     string
 	IntrospectionEndpoint  string
 	KeysURL                string
-	ChallengeMethods       []string // RFC 8414 2
+	AnnouncesS256          bool // code_challenge_methods_supported, RFC 8414 2
 	PromisesIssuerInAnswer bool
 	ClientAuth             ClientAuth // how we prove ourselves
 
@@ -94,8 +94,8 @@ func parseMetadata(body []byte, config Config) (metadata, error) {
 	}
 	m := metadata{
 		Issuer: document.text("issuer"), PromisesIssuerInAnswer: document.flag("authorization_response_iss_parameter_supported"),
-		ChallengeMethods: document.list("code_challenge_methods_supported"),
-		ClientAuth:       clientAuth(config, document), document: document,
+		AnnouncesS256: slices.Contains(document.list("code_challenge_methods_supported"), "S256"),
+		ClientAuth:    clientAuth(config, document), document: document,
 	}
 	if m.Issuer != config.Issuer {
 		return metadata{}, nonsense("%s is of issuer %.200q: if that is your provider, set Config.Issuer to exactly this", config.DiscoveryURL, m.Issuer)
