@@ -15,11 +15,13 @@ import (
 var pageRoutes = []string{"login", "callback"}
 
 // pageStyle is all that the page may use: no script, no image, nothing from elsewhere.
+// It has no comments, which the template would take out, so that the hash would not fit.
 const pageStyle = `
 :root { color-scheme: light dark; }
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 34rem; margin: 15vh auto 2rem; padding: 0 1rem; }
 h1 { font-size: 1.5rem; line-height: 1.2; }
 p { overflow-wrap: anywhere; }
+a { display: inline-block; padding: .4rem 0; }
 .code { opacity: .75; font-size: .875rem; }
 `
 
