@@ -17,6 +17,8 @@ var insideURLs = []string{
 	"https://0.0.0.0/t", "https://[::]/t", "https://224.0.0.1/t", "https://255.255.255.255/t",
 	"https://2130706433/t", "https://0x7f000001/t", "https://127.1/t", "https://0177.0.0.1/t", "https://0x7f.0x0.0x0.0x1/t",
 	"https://keycloak:8443/t", "https://keycloak.auth.svc.cluster.local/t", "https://metadata.google.internal/t", "https://router.home.arpa/t", "https://nas.local/t",
+	"https://0.0.0.1/t", "https://192.0.0.192/t", "https://[::7f00:1]/t", "https://[::ffff:0:127.0.0.1]/t", "https://[64:ff9b::169.254.169.254]/t",
+	"https://[64:ff9b:1::a00:1]/t", "https://[2002:7f00:1::]/t", "https://[fec0::1]/t", "https://localhost.localdomain/t", "https://sso.corp/t", "https://nas.lan/t",
 }
 
 var outsideURLs = []string{
@@ -62,6 +64,18 @@ func TestAProviderOnTheInternetHasNoEndpointInside(t *testing.T) {
 	for _, url := range outsideURLs {
 		_, err := parseMetadata(document("token_endpoint", url), Config{Issuer: "https://id.example.org"}.withDefaults())
 		require.NoError(t, err, url)
+	}
+}
+
+// net/http reads such digits and letters as plain ones, and connects to this machine.
+func TestAHostIsWrittenInTheLettersThatItIsReadIn(t *testing.T) {
+	for _, host := range []string{"127.0.0.%EF%BC%91", "169.254.169.%EF%BC%92%EF%BC%95%EF%BC%94", "app.localhos%EF%BD%94", "metadata.google.interna%EF%BD%8C", "m%C3%BCnchen.example"} {
+		_, err := parseMetadata(fmt.Appendf(nil, `{"issuer":"https://id.example.org","authorization_endpoint":"https://id.example.org/a","token_endpoint":"https://%s/t","jwks_uri":"https://id.example.org/k"}`, host),
+			Config{Issuer: "https://id.example.org"}.withDefaults())
+		require.ErrorIs(t, err, ErrProvider, host)
+		require.ErrorContains(t, causeOf(err), "a host that is not ASCII", host)
+		_, err = Config{RedirectURIs: []string{"https://" + host}}.redirectKind("https://" + host)
+		require.ErrorIs(t, err, ErrInvalidRequest, host)
 	}
 }
 

@@ -91,7 +91,8 @@ func shown(raw string) string {
 }
 
 // absolute parses an absolute URL without user, password and fragment, written
-// in printable ASCII as RFC 3986 demands.
+// in printable ASCII as RFC 3986 demands. So is its host once it is decoded: programs
+// that connect to it read full-width letters and digits as plain ones, and we don't.
 func absolute(raw string) (*url.URL, error) {
 	if strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r > '~' || r == '\\' }) {
 		return nil, errors.New("has a character that a URL can't have")
@@ -104,6 +105,8 @@ func absolute(raw string) (*url.URL, error) {
 		return nil, errors.New("is not absolute: begin it with https://")
 	case u.User != nil:
 		return nil, errors.New("has a user name in it: remove that")
+	case strings.ContainsFunc(u.Host, func(r rune) bool { return r > '~' }):
+		return nil, errors.New("has a host that is not ASCII: write it as DNS has it (xn--…)")
 	case strings.Contains(raw, "#"):
 		return nil, errors.New("has a fragment")
 	case !validPort(u.Port()):
