@@ -122,7 +122,7 @@ func TestAny2xxOfTheProviderIsASuccess(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
 	for _, path := range []string{oidctest.DiscoveryPath, oidctest.KeysPath, oidctest.TokenPath, oidctest.DeviceAuthorizationPath, oidctest.IntrospectPath, oidctest.UserinfoPath, oidctest.RevokePath} {
 		provider.Answer(path, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
-			real.ServeHTTP(created{w}, r)
+			real.ServeHTTP(&created{ResponseWriter: w}, r)
 		})
 	}
 	a := newApp(t, provider, func(c *core.Config) { c.Introspection = true })
@@ -135,17 +135,23 @@ func TestAny2xxOfTheProviderIsASuccess(t *testing.T) {
 }
 
 // created answers 201 for 200.
-type created struct{ http.ResponseWriter }
+type created struct {
+	http.ResponseWriter
+	begun bool
+}
 
-func (c created) WriteHeader(status int) {
+func (c *created) WriteHeader(status int) {
 	if status == http.StatusOK {
 		status = http.StatusCreated
 	}
+	c.begun = true
 	c.ResponseWriter.WriteHeader(status)
 }
 
-func (c created) Write(p []byte) (int, error) {
-	c.ResponseWriter.WriteHeader(http.StatusCreated)
+func (c *created) Write(p []byte) (int, error) {
+	if !c.begun {
+		c.WriteHeader(http.StatusOK)
+	}
 	return c.ResponseWriter.Write(p)
 }
 
