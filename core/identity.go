@@ -189,7 +189,12 @@ func (b *broker) askUserinfo(ctx context.Context, e *evidence, save func() error
 	case errors.Is(err, errOtherSubject):
 		return err
 	case errors.Is(err, ErrInvalidToken), errors.Is(err, ErrInsufficientScope):
-		return nil // a token that lacks the scope openid, say, and is good for all the rest
+		// A token that lacks the scope openid, say, and is good for all the rest.
+		if judged := b.Identify != nil || len(b.config.Require) > 0; !judged || e.before == nil || !e.before.Userinfo {
+			return nil
+		}
+		return ErrProvider.because("The provider does not tell any more who the user is.").
+			from(fmt.Errorf("%w; it did at the login: let this client's access tokens read the userinfo endpoint", err))
 	case !complete && (needed || errors.Is(err, ErrUnavailable)):
 		return err
 	}

@@ -103,23 +103,36 @@ func TestUserinfoThatFailsEndsNoLogin(t *testing.T) {
 	}
 }
 
-// What userinfo told at the login, and nobody tells now, may be what Identify goes by: a
-// failure must not end the session for it.
-func TestAFailureOfUserinfoAtARefreshEndsNoSession(t *testing.T) {
-	a := newApp(t, newProvider(t, oidctest.Options{OpaqueTokens: true, StrictRefresh: true}), identifying(func(_ context.Context, who *core.Identity) error {
-		if who.Claims["department"] == nil {
-			return core.Refuse("You are in no department.")
-		}
-		return nil
-	}))
-	told := `{"sub":"user-alice","preferred_username":"alice","department":"IT"}`
-	fail(a.provider, oidctest.UserinfoPath, http.StatusOK, told)
-	token := a.signIn("alice").RefreshToken
-	fail(a.provider, oidctest.UserinfoPath, http.StatusInternalServerError, "oops")
-	for range 2 {
-		requireError(t, a.refresh(token), http.StatusBadGateway, "server_error")
+// What userinfo told at the login, and nobody tells now, may be what Identify or Require
+// go by: neither a failure nor a refusal, of a firewall say, must end the session for it.
+func TestUserinfoThatFailsAtARefreshEndsNoSession(t *testing.T) {
+	judges := map[string]func(*core.Config){
+		"Identify": identifying(func(_ context.Context, who *core.Identity) error {
+			if who.Claims["department"] == nil {
+				return core.Refuse("You are in no department.")
+			}
+			return nil
+		}),
+		"Require": func(c *core.Config) {
+			brokered()(c)
+			c.Require = []core.Constraint{core.Claim("department", "IT")}
+		},
 	}
-	fail(a.provider, oidctest.UserinfoPath, http.StatusOK, told)
-	a.tokens(a.refresh(token))
-	require.Empty(t, a.log.ends())
+	for name, judge := range judges {
+		a := newApp(t, newProvider(t, oidctest.Options{OpaqueTokens: true, StrictRefresh: true}), judge)
+		told := `{"sub":"user-alice","preferred_username":"alice","department":"IT"}`
+		fail(a.provider, oidctest.UserinfoPath, http.StatusOK, told)
+		token := a.signIn("alice").RefreshToken
+		for _, status := range []int{400, 401, 403, 404, 500} {
+			fail(a.provider, oidctest.UserinfoPath, status, "oops")
+			for range 2 {
+				got := a.refresh(token)
+				require.Equal(t, http.StatusBadGateway, got.StatusCode, "%s: %d: %s", name, status, got.body)
+				requireError(t, got, http.StatusBadGateway, "server_error")
+			}
+		}
+		fail(a.provider, oidctest.UserinfoPath, http.StatusOK, told)
+		a.tokens(a.refresh(token))
+		require.Empty(t, a.log.ends())
+	}
 }
