@@ -3,6 +3,7 @@ package core
 import (
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 )
@@ -99,9 +100,12 @@ func (a *Auth) refusedLogin(p params, state loginState) error {
 		return err
 	}
 	err = oauthError(code, p.values.Get("error_description"), []string{state.Verifier, state.Nonce, state.Binding, p.values.Get("state")})
+	var e *Error
+	if errors.As(err, &e) && e.Status >= http.StatusInternalServerError {
+		return e.from(fmt.Errorf("says the address that a browser came with, which whoever signs in can write himself: %w", causeOf(e)))
+	}
 	// Whatever else the provider calls it, it refused this login; only what the
 	// login asked for wrongly is the caller's to mend.
-	var e *Error
 	if errors.As(err, &e) && e.Status == http.StatusBadRequest && !slices.Contains([]string{"invalid_request", "invalid_scope", "invalid_target"}, e.Code) {
 		e.Status = http.StatusForbidden
 	}

@@ -129,3 +129,32 @@ func TestAnIdentifyThatFailsIsLoggedOnce(t *testing.T) {
 		require.Len(t, a.log.lines(`"requests succeed again","at":"Broker.Identify`), before+1)
 	}
 }
+
+// Without a broker, whoever finds the logout route has the provider asked with each request.
+func TestNoStrangerFillsTheLogByRevocations(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}))
+	logout := func() {
+		for range 20 {
+			got := a.post(browser(), "/auth/v2/logout", "refresh_token", "one that somebody has made up")
+			require.Equal(t, http.StatusFound, got.StatusCode, got.body)
+		}
+	}
+	before := len(a.log.lines(""))
+	fail(a.provider, oidctest.RevokePath, http.StatusBadRequest, `{"error":"invalid_request","error_description":"What is that?"}`)
+	logout()
+	require.Len(t, a.log.lines(""), before)
+	fail(a.provider, oidctest.RevokePath, http.StatusInternalServerError, "")
+	logout()
+	require.Len(t, a.log.lines(""), before+1)
+	require.Len(t, a.log.lines("the provider's revocation endpoint"), 1)
+}
+
+// What a callback says of the provider is in a URL that its browser may have made up.
+func TestTheLogTellsWhatOnlyABrowserHasSaid(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}))
+	client := browser()
+	state := a.begin(client).Get("state")
+	got := a.get(client, "/auth/v2/callback?"+form("state", state, "error", "invalid_client", "error_description", "The secret has expired").Encode())
+	requireError(t, got, http.StatusBadGateway, "server_error")
+	require.Len(t, a.log.lines("says the address that a browser came with, which whoever signs in can write himself: the provider says invalid_client"), 1)
+}

@@ -31,7 +31,7 @@ func (a *Auth) serveLogout(w http.ResponseWriter, r *http.Request) error {
 	if a.broker != nil {
 		ours, err = a.broker.logout(r, asked.refreshToken)
 	} else {
-		a.provider.revoke(context.WithoutCancel(r.Context()), asked.refreshToken)
+		a.giveBack(r.Context(), asked.refreshToken)
 		a.emit(r.Context(), Event{Kind: EventLogout})
 	}
 	if err != nil {
@@ -62,6 +62,17 @@ func (a *Auth) serveLogout(w http.ResponseWriter, r *http.Request) error {
 	}
 	return nil
 }
+
+// giveBack revokes a refresh token at the provider, also for a caller who goes away. That
+// is a courtesy: nobody holds the token any more, whatever comes of it. Without a broker
+// anybody can have anything revoked, so that a refusal is nothing for the log.
+func (a *Auth) giveBack(ctx context.Context, refreshToken string) {
+	ctx = context.WithoutCancel(ctx)
+	a.complaints.note(ctx, failingRevocation, a.provider.revoke(ctx, refreshToken))
+}
+
+// failingRevocation is what the log calls refresh tokens that can't be given back.
+const failingRevocation = "the provider's revocation endpoint, without which sessions end all the same"
 
 // logoutRequest is what a logout may bring.
 type logoutRequest struct {
@@ -195,7 +206,7 @@ func (b *broker) signOut(ctx context.Context, id string, end func(context.Contex
 	case err != nil:
 		return session.State{}, err
 	default:
-		b.auth.provider.revoke(context.WithoutCancel(ctx), state.RefreshToken)
+		b.auth.giveBack(ctx, state.RefreshToken)
 		b.auth.emit(ctx, Event{Kind: EventLogout, Subject: state.Subject, Session: id})
 		return state, nil
 	}

@@ -257,7 +257,9 @@ func TestLogoutDoesNotHangOnTheProvidersRevocation(t *testing.T) {
 			trouble(a.provider)
 			require.NotEmpty(t, a.hint(a.logoutWith(got.AccessToken)))
 			requireError(t, a.refresh(got.RefreshToken), http.StatusBadRequest, "invalid_grant")
-			require.Contains(t, a.log.logged(), "could not be revoked at the provider")
+			if name != "it refuses" {
+				require.Len(t, a.log.lines("the provider's revocation endpoint"), 1)
+			}
 		})
 	}
 	t.Run("it has none", func(t *testing.T) {

@@ -256,19 +256,16 @@ type revokeRequest struct {
 	Hint  string `schema:"token_type_hint"`
 }
 
-// revoke gives a refresh token back to the provider, if it takes any back. That
-// is a courtesy: nobody holds the token any more, whatever comes of it.
-func (p *provider) revoke(ctx context.Context, refreshToken string) {
+// revoke gives a refresh token back to the provider, if it takes any back.
+func (p *provider) revoke(ctx context.Context, refreshToken string) error {
 	if refreshToken == "" {
-		return
+		return nil
 	}
 	m, err := p.metadata.get(ctx)
 	if err == nil && m.RevocationEndpoint != "" {
 		_, err = p.post(ctx, m.RevocationEndpoint, revokeRequest{refreshToken, "refresh_token"}, refreshToken)
 	}
-	if err != nil {
-		p.config.Logger.InfoContext(ctx, "a refresh token could not be revoked at the provider", "error", err)
-	}
+	return err
 }
 
 // authentication proves who we are to the token endpoint (RFC 6749 2.3.1); a

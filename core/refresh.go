@@ -107,7 +107,7 @@ func (b *broker) refreshOnce(ctx context.Context, h handle, generation session.G
 	case errors.Is(err, session.ErrGone):
 		// Most likely somebody has logged out meanwhile, and gave back what was then
 		// the last.
-		b.auth.provider.revoke(context.WithoutCancel(ctx), w.received)
+		b.auth.giveBack(ctx, w.received)
 	case errors.As(err, &unsure) && !w.unsure, err != nil && w.received != "" && !w.saved:
 		// It may be long until that shows, and no caller need be there to be told.
 		b.auth.config.Logger.Warn("the provider may have used up the refresh token of a session, and another one is not saved: if it takes none twice, the next refresh ends the session",
