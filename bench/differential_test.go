@@ -82,12 +82,15 @@ func (c *court) judge(t testing.TB, algorithm, header, payload string) bool {
 
 	var ours map[string]any
 	require.NoError(t, token.Decode(&ours), "%s %s", header, payload)
+	if nulls(ours, "nbf", "iat") {
+		return true
+	}
 
 	theirs := jwt.MapClaims{}
 	_, err = c.jwt.ParseWithClaims(raw, theirs, c.key)
 	// A number that is larger than a float64, in a member that nobody reads.
 	tooLarge := err != nil && strings.Contains(err.Error(), "could not JSON decode header: json: cannot unmarshal number")
-	if !tooLarge && !nulls(ours) {
+	if !tooLarge && !nulls(ours, "iss", "sub", "aud") {
 		require.NoError(t, err, "golang-jwt refuses what ours accepts: %s %s", header, payload)
 		require.Equal(t, map[string]any(theirs), ours, "golang-jwt reads it otherwise: %s %s", header, payload)
 		c.compared["golang-jwt"]++
@@ -105,10 +108,10 @@ func (c *court) judge(t testing.TB, algorithm, header, payload string) bool {
 	return true
 }
 
-// nulls reports whether a registered claim is null, which is none to ours, as it is to
-// encoding/json, and of the wrong type to golang-jwt.
-func nulls(claims map[string]any) bool {
-	for _, name := range []string{"iss", "sub", "aud"} {
+// nulls reports whether one of these claims is null. To ours it is then absent. A text
+// that is null is of the wrong type to golang-jwt, and a date to both others.
+func nulls(claims map[string]any, names ...string) bool {
+	for _, name := range names {
 		if value, ok := claims[name]; ok && value == nil {
 			return true
 		}
