@@ -1,7 +1,6 @@
 package contract
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,8 +66,7 @@ func (c *client) device(ctx context.Context) (harness.Answer, error) {
 // decide signs somebody in at the device page, and gives the answer that ends the polling.
 func (c *client) decide(ctx context.Context, device harness.Answer, who harness.Person) (harness.Answer, error) {
 	who.Code = device.Value("user_code")
-	address := cmp.Or(device.Value("verification_uri_complete"), device.Value("verification_uri"))
-	page := harness.NewBrowser().SignIn(ctx, address, who)
+	page := harness.NewBrowser().SignIn(ctx, device.Value("verification_uri"), who)
 	if page.Err != nil {
 		return page, page.Err
 	}

@@ -133,7 +133,7 @@ func (c *client) exchange(ctx context.Context, k *providers.Keycloak) error {
 func (c *client) wrongSecret(ctx context.Context, _ *providers.Keycloak) error {
 	answer := harness.NewBrowser().SignIn(ctx, c.login(nil), providers.Alice)
 	return harness.InOrder(
-		func() error { return answer.Is(http.StatusBadGateway, "server_error") },
+		func() error { return answer.IsErrorPage(http.StatusBadGateway, "server_error") },
 		func() error { return c.app.Log.Has("ClientSecret") },
 	)
 }

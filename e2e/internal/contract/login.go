@@ -46,7 +46,7 @@ func (c *client) loginCallbackForeign(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return harness.NewBrowser().Open(ctx, back.String()).Is(http.StatusBadRequest, "invalid_grant")
+	return harness.NewBrowser().Open(ctx, back.String()).IsErrorPage(http.StatusBadRequest, "invalid_grant")
 }
 
 // loginNative: a program on loopback, which knows no PKCE, posts the sealed state as
@@ -146,7 +146,7 @@ func (c *client) loginNone(ctx context.Context) error {
 		return fmt.Errorf("the client is told %q, expected login_required", code)
 	}
 	refused := harness.NewBrowser().SignIn(ctx, c.login(url.Values{"prompt": {"none"}}), c.provider.User)
-	return refused.Is(http.StatusForbidden, back.Query().Get("error"))
+	return refused.IsErrorPage(http.StatusForbidden, back.Query().Get("error"))
 }
 
 // scopes: a token without a scope is told all that are needed.

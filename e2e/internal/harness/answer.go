@@ -23,6 +23,14 @@ type Answer struct {
 // Send makes a request: a POST with a form, a GET without. token is sent as bearer
 // token, unless it is "".
 func Send(ctx context.Context, client *http.Client, address, token string, form url.Values) Answer {
+	return send(ctx, client, address, form, func(header http.Header) {
+		if token != "" {
+			header.Set("Authorization", "Bearer "+token)
+		}
+	})
+}
+
+func send(ctx context.Context, client *http.Client, address string, form url.Values, prepare func(http.Header)) Answer {
 	method, body := http.MethodGet, io.Reader(nil)
 	if form != nil {
 		method, body = http.MethodPost, strings.NewReader(form.Encode())
@@ -34,9 +42,7 @@ func Send(ctx context.Context, client *http.Client, address, token string, form 
 	if form != nil {
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	if token != "" {
-		request.Header.Set("Authorization", "Bearer "+token)
-	}
+	prepare(request.Header)
 	return do(client, request)
 }
 
@@ -72,6 +78,18 @@ func (a Answer) Is(status int, code string) error {
 		return fmt.Errorf("%s answered %d %s %s, expected %d %s", a.URL.Path, a.Status, a.Value("error"), a.Value("detail"), status, code)
 	case code != "" && (a.Value("detail") == "" || a.Value("detail") != a.Value("error_description")):
 		return fmt.Errorf("the error has no description, or two: %v", a.Body)
+	}
+	return nil
+}
+
+// IsErrorPage holds an answer of an application to a browser against a status and the
+// error code that its page must have.
+func (a Answer) IsErrorPage(status int, code string) error {
+	switch {
+	case a.Err != nil:
+		return a.Err
+	case a.Status != status || !strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") || !strings.Contains(a.Text, code):
+		return fmt.Errorf("%s answered %d %s %s, expected a page with %d %s", a.URL.Path, a.Status, a.Header.Get("Content-Type"), shortened(a.Text), status, code)
 	}
 	return nil
 }

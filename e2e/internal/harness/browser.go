@@ -66,7 +66,15 @@ func overTLS(u *url.URL) *url.URL {
 
 // Open opens an address.
 func (b *Browser) Open(ctx context.Context, address string) Answer {
-	return Send(ctx, &b.client, address, "", nil)
+	return b.navigate(ctx, address, nil)
+}
+
+// navigate asks for a page. By what a browser accepts Keycloak tells a form of its own
+// from a device's request to the same address.
+func (b *Browser) navigate(ctx context.Context, address string, form url.Values) Answer {
+	return send(ctx, &b.client, address, form, func(header http.Header) {
+		header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+	})
 }
 
 // Post sends a form, as a page's script does, with the cookies.
@@ -124,7 +132,7 @@ func (b *Browser) AsksForPassword(ctx context.Context, address string) (bool, er
 func (b *Browser) submit(ctx context.Context, f *form, who Person) Answer {
 	values := f.values(who)
 	if f.method == http.MethodPost {
-		return Send(ctx, &b.client, f.action.String(), "", values)
+		return b.navigate(ctx, f.action.String(), values)
 	}
 	target := *f.action
 	target.RawQuery = values.Encode()
