@@ -177,24 +177,26 @@ func (b *broker) askUserinfo(ctx context.Context, e *evidence, save func() error
 		e.told = told
 		return nil
 	}
+	judged := b.Identify != nil || len(b.config.Require) > 0
 	complete := username != "" && (roles.areIn(e.accessClaims()) || roles.areIn(e.freshClaims()))
 	needed := b.SubjectIsUsername && username == "" || len(b.config.Require) > 0
-	if before := e.before; before != nil && before.Userinfo {
+	before := e.before
+	toldBefore := before != nil && before.Userinfo
+	if toldBefore {
 		// Nobody must be refused for what is only missing at the moment.
 		email, _ := address(b.config.ProfilePaths, e.accessClaims(), e.idClaims())
-		complete = complete && b.Identify == nil && len(b.config.Require) == 0 && (email != "" || before.Email == "")
+		complete = complete && !judged && (email != "" || before.Email == "")
 		needed = true
 	}
+	refused := errors.Is(err, ErrInvalidToken) || errors.Is(err, ErrInsufficientScope)
 	switch {
 	case errors.Is(err, errOtherSubject):
 		return err
-	case errors.Is(err, ErrInvalidToken), errors.Is(err, ErrInsufficientScope):
-		// A token that lacks the scope openid, say, and is good for all the rest.
-		if judged := b.Identify != nil || len(b.config.Require) > 0; !judged || e.before == nil || !e.before.Userinfo {
-			return nil
-		}
+	case refused && toldBefore && judged:
 		return ErrProvider.because("The provider does not tell any more who the user is.").
 			from(fmt.Errorf("%w; it did at the login: let this client's access tokens read the userinfo endpoint", err))
+	case refused:
+		return nil // a token that lacks the scope openid, say, and is good for all the rest
 	case !complete && (needed || errors.Is(err, ErrUnavailable)):
 		return err
 	}

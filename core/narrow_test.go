@@ -3,6 +3,7 @@ package core_test
 import (
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/oidcgate/oidcgate/core"
@@ -125,6 +126,26 @@ func TestARefreshNarrowsTheScopeOfTheAccessTokenAlone(t *testing.T) {
 		})
 	}
 	require.Equal(t, granted, a.tokens(a.refresh(got.RefreshToken)).Scope, "the session keeps its grant")
+}
+
+// All of these share one question to the provider, or come in the grace period after it.
+func TestEachOfManyRefreshesGetsTheScopeThatItAskedFor(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{StrictRefresh: true}), brokered())
+	token := a.signIn("alice").RefreshToken
+	scopes := []string{"openid", "email", "profile", "openid profile email"}
+	requests := a.provider.Requests(oidctest.TokenPath)
+	answers := make([]answer, 4*len(scopes))
+	var all sync.WaitGroup
+	for i := range answers {
+		all.Go(func() { answers[i] = a.refresh(token, "scope", scopes[i%len(scopes)]) })
+	}
+	all.Wait()
+	for i, answer := range answers {
+		got := a.tokens(answer)
+		require.Equal(t, scopes[i%len(scopes)], got.Scope)
+		require.Equal(t, got.Scope, claimsOf(t, got.AccessToken)["scope"])
+	}
+	require.Equal(t, requests+1, a.provider.Requests(oidctest.TokenPath))
 }
 
 // However a client asks, a used-up token stays one.
