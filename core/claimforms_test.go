@@ -66,7 +66,7 @@ func TestRolesAreReadInEveryFormInUse(t *testing.T) {
 		"a group as plain text":            {object{"groups": "staff"}, []string{"staff"}},
 		"a text is one role":               {object{"roles": "a b,c"}, []string{"a b,c"}},
 		"names of an object's members":     {object{zitadel: object{"admin": object{"1": "example.org"}, "user": object{}}}, []string{"admin", "user"}},
-		"members that are null or false":   {object{"roles": object{"a": nil, "b": false, "c": true}}, []string{"c"}},
+		"members that say no":              {object{"roles": object{"a": nil, "b": false, "c": true, "d": "false", "e": "", "f": 0}}, []string{"c"}},
 		"null":                             {object{"roles": json.RawMessage("null"), "groups": []any{nil, "a", "", 1, object{"x": 1}}}, []string{"a"}},
 		"a number is none":                 {object{"roles": 1}, nil},
 		"a client id with a dot":           {object{"resource_access": object{"my.shop": object{"roles": []string{"a"}}}}, []string{"a"}},

@@ -49,7 +49,7 @@ func (paths roleClaims) areIn(claims map[string]any) bool {
 }
 
 // texts gives the texts of a claim, none of them empty: a text by itself, those in a
-// list, or the names of an object's members, but for those that are null or false.
+// list, or the names of an object's members, but for those of which the value says no.
 func texts(value any) []string {
 	var found []string
 	add := func(text string) {
@@ -67,7 +67,9 @@ func texts(value any) []string {
 		}
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(value)) {
-			if value[name] != nil && value[name] != false {
+			switch value[name] {
+			case nil, false, "false", "", 0.0:
+			default:
 				add(name)
 			}
 		}
