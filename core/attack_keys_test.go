@@ -14,14 +14,16 @@ import (
 // A signature costs more with a larger key, and much more with a larger exponent. A
 // further issuer, who chooses both, must not slow down everybody else's requests.
 func TestLargeKeysOfAFurtherIssuerAreNotUsed(t *testing.T) {
-	home, other := newProvider(t, oidctest.Options{}), newProvider(t, oidctest.Options{})
-	a := newApp(t, home, further(core.Issuer{URL: other.Issuer}))
+	home, other, named := newProvider(t, oidctest.Options{}), newProvider(t, oidctest.Options{}), newProvider(t, oidctest.Options{})
+	peer := newPythonPeer(t, "fleet") // whose keys are where peers have them
+	a := newApp(t, home, further(core.Issuer{URL: other.Issuer}), further(core.Issuer{URL: named.Issuer, JWKSURL: named.Issuer + oidctest.KeysPath}))
+	broker := newApp(t, home, fleet(), further(core.Issuer{URL: peer.url}))
 	rsaKey := func(kid string, bits int, exponent string) json.RawMessage {
 		n := make([]byte, bits/8)
 		n[0], n[len(n)-1] = 0x80, 1
 		return json.RawMessage(`{"kty":"RSA","kid":"` + kid + `","e":"` + exponent + `","n":"` + encode(string(n)) + `"}`)
 	}
-	for _, p := range []*oidctest.Provider{home, other} {
+	for _, p := range []*oidctest.Provider{home, other, named, peer.signer} {
 		publish(t, p, rsaKey("usual", 2048, "AQAB"), rsaKey("large", 4096, "AQAB"), rsaKey("larger", 8192, "AQAB"),
 			rsaKey("largest", 8200, "AQAB"), rsaKey("exponent", 2048, "f____w"), rsaKey("even", 2048, "AQAA"), rsaKey("one", 2048, "AQ"))
 	}
@@ -30,10 +32,12 @@ func TestLargeKeysOfAFurtherIssuerAreNotUsed(t *testing.T) {
 		"usual": {tried, tried}, "large": {tried, tried}, "larger": {tried, leftOut}, "largest": {leftOut, leftOut},
 		"exponent": {leftOut, leftOut}, "even": {leftOut, leftOut}, "one": {leftOut, leftOut},
 	} {
-		for i, p := range []*oidctest.Provider{home, other} {
+		for i, p := range []*oidctest.Provider{home, other, named} {
 			_, err := a.auth.Verify(t.Context(), p.Sign(t, map[string]any{"kid": kid}, p.Claims("alice", nil)))
-			require.ErrorContains(t, err, said[i], kid)
+			require.ErrorContains(t, err, said[min(i, 1)], kid)
 		}
+		peer.kid = kid
+		require.ErrorContains(t, broker.verifies(peer.token(nil)), said[1], kid)
 	}
 }
 

@@ -314,6 +314,7 @@ func TestMaxAgeIsCheckedWhenItWasAskedFor(t *testing.T) {
 			"code_challenge", challengeOf(verifier), "code_challenge_method", "S256")
 		require(a.post(client, "/auth/v2/token", "code", code, "redirect_uri", native, "code_verifier", verifier))
 	}
+	require.Contains(t, a.log.text.String(), "The provider does not tell when the user signed in")
 	require.Contains(t, a.log.text.String(), "the ID token has no auth_time")
 }
 

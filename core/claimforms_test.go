@@ -120,6 +120,23 @@ func TestNamesAreReadInEveryFormInUse(t *testing.T) {
 	}
 }
 
+// Keycloak has numbers for acr, and others one method as a text.
+func TestHowSomebodySignedInIsReadInEveryFormInUse(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), brokered(exchanging))
+	for claims, want := range map[string][2]any{
+		`{"acr":"gold","amr":["pwd","otp"]}`:            {"gold", []any{"pwd", "otp"}},
+		`{"acr":1,"amr":"pwd"}`:                         {"1", []any{"pwd"}},
+		`{"acr":9007199254740993,"amr":[null,"pwd",1]}`: {nil, []any{"pwd"}},
+		`{"acr":["gold"],"amr":1}`:                      {nil, nil},
+		`{"acr":null,"amr":null}`:                       {nil, nil},
+	} {
+		var said map[string]json.RawMessage
+		require.NoError(t, json.Unmarshal([]byte(claims), &said))
+		minted := claimsOf(t, a.tokens(a.exchange(a.claiming(map[string]any{"acr": said["acr"], "amr": said["amr"]}))).AccessToken)
+		require.Equal(t, want, [2]any{minted["acr"], minted["amr"]}, claims)
+	}
+}
+
 // What no check needs can't make a token bad, and what one needs is named.
 func TestOnlyClaimsThatAreNeededMakeATokenBad(t *testing.T) {
 	x := newTarget(t, "EdDSA")

@@ -36,6 +36,7 @@ func TestStartTellsWhatDiscoveryShowsToStopEveryLogin(t *testing.T) {
 		says   string // "" for nothing
 	}{
 		"PAR required":               {"require_pushed_authorization_requests", true, "switch pushed authorization requests off"},
+		"PAR required, as a word":    {"require_pushed_authorization_requests", "true", "switch pushed authorization requests off"},
 		"PAR offered":                {"require_pushed_authorization_requests", false, ""},
 		"JAR required":               {"require_signed_request_object", true, "switch request objects off"},
 		"PKCE with plain alone":      {"code_challenge_methods_supported", []string{"plain"}, "switch PKCE with S256 on"},

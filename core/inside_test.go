@@ -12,7 +12,7 @@ import (
 var insideURLs = []string{
 	"https://localhost/t", "https://localhost:8443/t", "https://LOCALHOST/t", "https://localhost./t", "https://app.localhost/t",
 	"https://127.0.0.1/t", "https://127.8.8.8/t", "https://[::1]/t", "https://[::ffff:127.0.0.1]/t", "https://[::ffff:a00:1]/t", "https://127.0.0.1./t",
-	"https://10.0.0.1/t", "https://172.16.0.1/t", "https://172.31.255.255/t", "https://192.168.1.1/t", "https://100.100.100.200/t", "https://[fd00::1]/t",
+	"https://10.0.0.1/t", "https://172.16.0.1/t", "https://172.31.255.255/t", "https://192.168.1.1/t", "https://100.100.100.200/t", "https://[::ffff:100.100.100.200]/t", "https://[fd00::1]/t",
 	"https://169.254.169.254/t", "https://[fe80::1]/t", "https://[fe80::1%25eth0]/t",
 	"https://0.0.0.0/t", "https://[::]/t", "https://224.0.0.1/t", "https://255.255.255.255/t",
 	"https://2130706433/t", "https://0x7f000001/t", "https://127.1/t", "https://0177.0.0.1/t", "https://0x7f.0x0.0x0.0x1/t",

@@ -119,8 +119,12 @@ func TestACallersOwnHintGoesToTheProviderWhenItIsOneOfOurs(t *testing.T) {
 func TestABrokersLogoutFallsBackOnItsOwnHint(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}), brokered())
 	last := a.overhear(nil)
-	theirs, ours := a.signIn("alice"), last["id_token"]
-	require.Equal(t, ours, a.hint(a.logoutWith(theirs.AccessToken, "id_token_hint", "nonsense")))
+	one := a.signIn("alice")
+	held := last["id_token"].(string)
+	require.Equal(t, held, a.hint(a.logoutWith(one.AccessToken, "id_token_hint", "nonsense")))
+	another := a.signIn("alice")
+	require.NotEqual(t, held, last["id_token"])
+	require.Equal(t, held, a.hint(a.logoutWith(another.AccessToken, "id_token_hint", held)), "the caller's goes first")
 }
 
 // RFC 7009: the client has the provider's refresh token, and wants it to end.

@@ -31,13 +31,14 @@ type pythonPeer struct {
 	signer   *oidctest.Provider // an RSA key, published by another name
 	audience string
 	trusted  []string
+	keysPath string // of whom it trusts
 	now      func() time.Time
 }
 
 // newPythonPeer starts one. Whatever else is asked of it, it answers with a page of
 // the application around it.
 func newPythonPeer(t *testing.T, audience string) *pythonPeer {
-	p := &pythonPeer{t: t, kid: "0123456789abcdef", signer: newProvider(t, oidctest.Options{}), audience: audience, now: time.Now}
+	p := &pythonPeer{t: t, kid: "0123456789abcdef", signer: newProvider(t, oidctest.Options{}), audience: audience, keysPath: peerKeys, now: time.Now}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/auth/v2/.well-known/jwks.json", func(w http.ResponseWriter, r *http.Request) {
 		recorder := httptest.NewRecorder()
@@ -90,7 +91,7 @@ func (p *pythonPeer) verify(raw string) error {
 	if !slices.Contains(p.trusted, claims.Iss) {
 		return errors.New("the issuer is not trusted")
 	}
-	response, err := http.Get(claims.Iss + "/auth/v2/.well-known/jwks.json")
+	response, err := http.Get(claims.Iss + p.keysPath)
 	require.NoError(p.t, err)
 	defer response.Body.Close()
 	var set struct {
@@ -187,4 +188,12 @@ func TestOnlyRSAKeysArePublishedToPythonPeers(t *testing.T) {
 	require.ErrorContains(t, err, `Config.Broker.Algorithm "ES256" is none that Broker.PythonPeers can verify`)
 	require.ErrorContains(t, err, `Config.Routes.JWKS is off: Broker.PythonPeers verify`)
 	require.ErrorContains(t, err, `Config.Broker.Audience is missing: name the one audience`)
+}
+
+// A broker of py-oidc-auth can be told where an issuer's keys are.
+func TestKeysForPythonPeersMayBeAtAnyPath(t *testing.T) {
+	python := newPythonPeer(t, "fleet")
+	ours := newApp(t, newProvider(t, oidctest.Options{}), fleet(pythonPeers), func(c *core.Config) { c.Routes.JWKS = "/keys" })
+	python.trusted, python.keysPath = []string{ours.api}, "/keys"
+	require.NoError(t, python.verify(ours.signIn("alice").AccessToken))
 }

@@ -52,12 +52,12 @@ func TestRequireDecidesWhoGetsATokenOfTheBroker(t *testing.T) {
 func TestRequireIsJudgedAfterIdentify(t *testing.T) {
 	role := "guest"
 	a := newApp(t, newProvider(t, oidctest.Options{}), identifying(func(_ context.Context, who *core.Identity) error {
-		who.Roles = []string{role}
+		who.Roles, who.Username = []string{role}, role
 		who.Extra["team"] = role
 		who.Claims = map[string]any{"realm_access": map[string]any{"roles": []any{"root"}}} // which changes nothing
 		return nil
 	}), func(c *core.Config) {
-		c.Require = []core.Constraint{core.Role("member"), core.Claim("team", "member"), core.Claim("realm_access.roles", "admin")}
+		c.Require = []core.Constraint{core.Role("member"), core.Claim("team", "member"), core.Claim("preferred_username", "member"), core.Claim("realm_access.roles", "admin")}
 	})
 	requireError(t, a.codeLogin("alice"), http.StatusForbidden, "access_denied")
 	role = "member"

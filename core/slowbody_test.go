@@ -114,15 +114,19 @@ func TestTheLimitOfABodyEndsWithTheBody(t *testing.T) {
 }
 
 func TestAServersOwnShorterLimitStays(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		conn := serveRoutes(t, &http.Server{ReadTimeout: 3 * time.Second}).dial()
-		defer conn.Close()
-		begun := time.Now()
-		go fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n", tokenRoute)
-		_, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		require.NoError(t, err)
-		require.Equal(t, 3*time.Second, time.Since(begun))
-	})
+	for own, limit := range map[time.Duration]time.Duration{3 * time.Second: 3 * time.Second, time.Minute: 10 * time.Second} {
+		t.Run(own.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				conn := serveRoutes(t, &http.Server{ReadTimeout: own}).dial()
+				defer conn.Close()
+				begun := time.Now()
+				go fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n", tokenRoute)
+				_, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				require.NoError(t, err)
+				require.Equal(t, limit, time.Since(begun))
+			})
+		})
+	}
 }
 
 // deadlines is a writer that tells what was set.

@@ -316,6 +316,8 @@ func TestTokenTranslatesTheProvidersErrors(t *testing.T) {
 		"unauthorized_client":            {400, oauthError("unauthorized_client", "who?"), 502, "server_error", ""},
 		"server_error":                   {400, oauthError("server_error", ""), 502, "server_error", ""},
 		"temporarily_unavailable":        {400, oauthError("temporarily_unavailable", ""), 503, "temporarily_unavailable", ""},
+		"a code of 64 characters":        {400, oauthError(strings.Repeat("c", 64), "No"), 400, strings.Repeat("c", 64), "No"},
+		"a code of 65 characters":        {400, oauthError(strings.Repeat("c", 65), "No"), 502, "server_error", ""},
 		"429":                            {429, oauthError("invalid_grant", ""), 503, "temporarily_unavailable", ""},
 		"502":                            {502, "<html>", 503, "temporarily_unavailable", ""},
 		"503":                            {503, oauthError("invalid_grant", ""), 503, "temporarily_unavailable", ""},

@@ -28,13 +28,15 @@ func signed(t *testing.T, provider, signer *oidctest.Provider, header, change ma
 func TestSignedUserinfoIsVerifiedAndRead(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
 	a := newApp(t, provider, brokered())
-	signed(t, provider, provider, nil, map[string]any{"aud": []string{"other", provider.ClientID}, "given_name": "Alice", "groups": []string{"staff"}})
+	signed(t, provider, provider, nil, map[string]any{"aud": []string{"other", provider.ClientID}, "given_name": "Alice of userinfo", "roles": []string{"staff of userinfo"}})
 	session := a.signIn("alice")
 	got := a.get(browser(), userinfoRoute, bearer(session.AccessToken))
-	require.Equal(t, "alice", got.json["username"], got.body)
+	require.Equal(t, "Alice of userinfo", got.json["first_name"], got.body)
+	require.Contains(t, claimsOf(t, session.AccessToken)["roles"], "staff of userinfo")
 	provider.RotateKeys()
-	signed(t, provider, provider, nil, nil)
-	a.tokens(a.refresh(session.RefreshToken)) // with a key that nobody has seen yet
+	signed(t, provider, provider, nil, map[string]any{"given_name": "Alice, later"})
+	session = a.tokens(a.refresh(session.RefreshToken)) // with a key that nobody has seen yet
+	require.Equal(t, "Alice, later", a.get(browser(), userinfoRoute, bearer(session.AccessToken)).json["first_name"])
 }
 
 // Each is one that the provider has not signed for us about this user now.

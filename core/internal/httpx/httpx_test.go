@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -85,6 +86,14 @@ func TestARequestThatWasNeverSentIsToldFromOneThatMayHaveArrived(t *testing.T) {
 	closed.Close()
 	cut := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
 	defer cut.Close()
+	reset := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			_ = conn.(*net.TCPConn).SetLinger(0)
+			_ = conn.Close()
+		}
+	}))
+	defer reset.Close()
 	half := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "10")
 		_, _ = w.Write([]byte("half"))
@@ -106,6 +115,7 @@ func TestARequestThatWasNeverSentIsToldFromOneThatMayHaveArrived(t *testing.T) {
 		"an untrusted server":   {nil, untrusted.URL, true},
 		"a proxy that refuses":  {behind, "http://id.example.org", true},
 		"cut without an answer": {nil, cut.URL, false},
+		"a connection reset":    {nil, reset.URL, false},
 		"cut in the answer":     {nil, half.URL, false},
 	} {
 		t.Run(name, func(t *testing.T) {
