@@ -291,6 +291,9 @@ func TestALogoutThatTheStoreFailsEndsNothingAndSaysSo(t *testing.T) {
 		store.fail(nil)
 		got = a.tokens(a.refresh(got.RefreshToken))
 	}
+	fresh := a.replica(store) // which can't verify an access token without the store
+	store.fail(func(context.Context, string, bool) error { return errors.New("unplugged") })
+	requireError(t, fresh.logoutWith(got.AccessToken), http.StatusServiceUnavailable, "temporarily_unavailable")
 	require.Zero(t, a.revoked())
 	require.NotEqual(t, core.EventLogout, a.log.last(t).Kind)
 }

@@ -82,8 +82,7 @@ func TestAReplacedDefaultTransportIsUsedAsItIs(t *testing.T) {
 
 // Whether a request may have arrived decides what can be done about it.
 func TestARequestThatWasNeverSentIsToldFromOneThatMayHaveArrived(t *testing.T) {
-	closed := httptest.NewServer(http.NotFoundHandler())
-	closed.Close()
+	const closed = "http://127.0.0.1:0" // where nobody can ever listen
 	cut := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
 	defer cut.Close()
 	reset := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -103,7 +102,7 @@ func TestARequestThatWasNeverSentIsToldFromOneThatMayHaveArrived(t *testing.T) {
 	untrusted.Config.ErrorLog = log.New(io.Discard, "", 0)
 	untrusted.StartTLS()
 	defer untrusted.Close()
-	proxy, err := url.Parse(closed.URL)
+	proxy, err := url.Parse(closed)
 	require.NoError(t, err)
 	behind := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxy)}}
 	for name, row := range map[string]struct {
@@ -111,7 +110,7 @@ func TestARequestThatWasNeverSentIsToldFromOneThatMayHaveArrived(t *testing.T) {
 		url   string
 		never bool
 	}{
-		"refused":               {nil, closed.URL, true},
+		"refused":               {nil, closed, true},
 		"an untrusted server":   {nil, untrusted.URL, true},
 		"a proxy that refuses":  {behind, "http://id.example.org", true},
 		"cut without an answer": {nil, cut.URL, false},
