@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -12,9 +13,20 @@ type tokenAnswer struct {
 	AccessToken    string
 	RefreshToken   string
 	IDToken        string
-	Scope          string
+	Scope          string // "": it names none
+	asked          string // the scope that was asked for, "" when nobody knows
 	expires        time.Time
 	refreshExpires time.Time // zero: unknown
+}
+
+// granted is the scope of a login. An answer without one grants what was asked for (RFC
+// 6749 5.1), unless the access token says otherwise: anybody can ask for any scope, and
+// not every provider that ignores those it does not know tells so in the answer.
+func (t tokenAnswer) granted(access *claims) string {
+	if t.Scope == "" && access != nil && len(access.scopes()) > 0 {
+		return strings.Join(access.scopes(), " ")
+	}
+	return cmp.Or(t.Scope, t.asked)
 }
 
 // readyForTokens makes sure that everything which the provider's answer will be
@@ -138,7 +150,7 @@ func (a *Auth) tokenBody(answer tokenAnswer) tokenBody {
 		Expires: answer.expires.Unix(), ExpiresIn: secondsUntil(answer.expires, now),
 		RefreshToken:   answer.RefreshToken,
 		RefreshExpires: refreshExpires.Unix(), RefreshExpiresIn: secondsUntil(refreshExpires, now),
-		Scope: answer.Scope, IDToken: answer.IDToken,
+		Scope: answer.granted(nil), IDToken: answer.IDToken,
 	}
 }
 

@@ -74,7 +74,9 @@ type Config struct {
 	// added. nil: profile and email.
 	Scopes []string
 	// AllowedScopes are the scopes that a request may name instead. nil: any,
-	// so that the provider decides.
+	// so that the provider decides. List them where the provider ignores unknown ones,
+	// leaves scope out of its answers and has opaque access tokens: all that is asked for
+	// then counts as granted (RFC 6749 5.1).
 	AllowedScopes []string
 	// OnlineDevices keeps device logins from asking for offline_access, for
 	// providers that refuse it.

@@ -329,7 +329,7 @@ func (a *Auth) deviceGrant(_ http.ResponseWriter, r *http.Request, p params) (to
 	if err != nil {
 		return tokenBody{}, "", pollingError(err)
 	}
-	answer.Scope = cmp.Or(answer.Scope, login.Scope)
+	answer.asked = login.Scope
 	body, subject, err := a.accept(r.Context(), answer, nil, wanted)
 	return body, subject, pollingError(err)
 }
@@ -372,7 +372,7 @@ func (a *Auth) accept(ctx context.Context, answer tokenAnswer, nonce nonceCheck,
 			return tokenBody{}, "", idTokenError(err)
 		}
 		subject = id.Subject
-		answer.Scope = cmp.Or(answer.Scope, login.scope) // RFC 6749 5.1: as requested
+		answer.asked = cmp.Or(answer.asked, login.scope)
 	}
 	if a.broker != nil {
 		return a.broker.begin(ctx, answer, id, wanted)

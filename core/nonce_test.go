@@ -157,6 +157,21 @@ func TestAnOmittedScopeIsTheOneAskedFor(t *testing.T) {
 	}
 }
 
+// A provider that ignores the scopes it does not know, and says so in the token alone: a
+// link that asks for more gives nobody more.
+func TestAnOmittedScopeIsNotWiderThanTheAccessToken(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), brokered())
+	a.overhear(func(body map[string]any) {
+		delete(body, "scope")
+		a.resigned(body, map[string]any{"scope": "openid email"}, nil)
+	})
+	code, state := a.authorize(browser(), "alice", "redirect_uri", native, "scope", "openid email admin")
+	got := a.tokens(a.post(browser(), tokenRoute, "code", code, "redirect_uri", native, "code_verifier", state))
+	require.Equal(t, "openid email", got.Scope)
+	require.Equal(t, "openid email", claimsOf(t, got.AccessToken)["scope"])
+	requireError(t, a.refresh(got.RefreshToken, "scope", "admin"), http.StatusBadRequest, "invalid_scope")
+}
+
 // Where the nonce is the client's nobody remembers what it asked for, but the client.
 func TestAScopeThatNobodyKnowsIsLeftOut(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}))

@@ -76,7 +76,7 @@ func (b *broker) accessEnd(state session.State) time.Time {
 
 // begin makes a session of a login, and its first tokens.
 func (b *broker) begin(ctx context.Context, answer tokenAnswer, id *claims, wanted narrowing) (body tokenBody, subject string, err error) {
-	e := evidence{id: id, idToken: answer.IDToken, raw: answer.AccessToken, granted: answer.Scope}
+	e := evidence{id: id, idToken: answer.IDToken, raw: answer.AccessToken}
 	if e.access, err = b.auth.verifier.readable(ctx, answer.AccessToken, id != nil); err != nil {
 		return tokenBody{}, "", err
 	}
@@ -95,6 +95,7 @@ func (b *broker) begin(ctx context.Context, answer tokenAnswer, id *claims, want
 		return tokenBody{}, "", ErrProvider.because("The provider gave a subject that can't be used.").from(err)
 	}
 	e.dropForeignAccess()
+	e.granted = answer.granted(e.access)
 	who, err := b.identify(ctx, e, func() error { return nil })
 	if err != nil {
 		return tokenBody{}, e.subject, err
