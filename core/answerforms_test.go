@@ -34,6 +34,7 @@ func TestTokenAnswersAreReadInAllFormsInUse(t *testing.T) {
 		"expires_in 0":                       {200, `"expires_in":0,"refresh_expires_in":0`, 180, month, nil},
 		"expires_in, a word":                 {200, `"expires_in":"soon"`, 180, month, nil},
 		"expires_in, less than nothing":      {200, `"expires_in":-1`, 180, month, nil},
+		"expires_at, in no year there is":    {200, `"expires_at":253402300800`, 180, month, nil},
 		"expires":                            {200, `"expires":NOW60`, 60, month, nil},
 		"exp":                                {200, `"exp":"NOW60"`, 60, month, nil},
 		"expires_at":                         {200, `"expires_at":NOW60`, 60, month, nil},
@@ -171,6 +172,12 @@ func TestDeviceAnswersAreReadInAllFormsInUse(t *testing.T) {
 			delete(got.json, "device_code") // which may be sealed
 			require.Equal(t, map[string]any{"user_code": "u", "verification_uri": "https://v", "verification_uri_complete": "https://v?u", "expires_in": 600.0, "interval": 7.0}, got.json)
 		})
+	}
+	for _, none := range []string{`-600`, `"NaN"`, `"Inf"`, `1e300`, `253402300800`, `true`, `[600]`, `null`, `"soon"`} {
+		fail(provider, oidctest.DeviceAuthorizationPath, http.StatusOK, `{"device_code":"d","user_code":"u","verification_uri":"https://v","expires_in":`+none+`}`)
+		got := a.post(browser(), deviceRoute)
+		requireError(t, got, http.StatusBadGateway, "server_error")
+		require.Contains(t, got.json["detail"], "lacks expires_in", none)
 	}
 }
 

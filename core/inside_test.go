@@ -16,7 +16,7 @@ var insideURLs = []string{
 	"https://169.254.169.254/t", "https://[fe80::1]/t", "https://[fe80::1%25eth0]/t",
 	"https://0.0.0.0/t", "https://[::]/t", "https://224.0.0.1/t", "https://255.255.255.255/t",
 	"https://2130706433/t", "https://0x7f000001/t", "https://127.1/t", "https://0177.0.0.1/t", "https://0x7f.0x0.0x0.0x1/t",
-	"https://keycloak:8443/t", "https://keycloak.auth.svc.cluster.local/t", "https://metadata.google.internal/t", "https://router.home.arpa/t", "https://nas.local/t",
+	"https://keycloak:8443/t", "https://KEYCLOAK.LOCAL/t", "https://keycloak.auth.svc.cluster.local/t", "https://metadata.google.internal/t", "https://router.home.arpa/t", "https://nas.local/t",
 	"https://0.0.0.1/t", "https://192.0.0.192/t", "https://[::7f00:1]/t", "https://[::ffff:0:127.0.0.1]/t", "https://[64:ff9b::169.254.169.254]/t",
 	"https://[64:ff9b:1::a00:1]/t", "https://[2002:7f00:1::]/t", "https://[fec0::1]/t", "https://localhost.localdomain/t", "https://sso.corp/t", "https://nas.lan/t",
 }
@@ -30,6 +30,7 @@ func TestInsideIsWhatOnlyAPrivateNetworkHas(t *testing.T) {
 	for _, inside := range insideURLs {
 		require.True(t, isInside(inside), inside)
 	}
+	require.True(t, isInside("https://[::1/t"), "nobody knows where it leads")
 	for _, outside := range outsideURLs {
 		require.False(t, isInside(outside), outside)
 	}

@@ -83,8 +83,11 @@ func TestABodyThatDoesNotArriveIsGivenUpAfterTenSeconds(t *testing.T) {
 					res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 					require.NoError(t, err)
 					require.GreaterOrEqual(t, res.StatusCode, 400)
-					_, err = io.Copy(io.Discard, res.Body)
+					answer, err := io.ReadAll(res.Body)
 					require.NoError(t, err)
+					if route == "POST "+tokenRoute {
+						require.Contains(t, string(answer), "did not arrive within 10 seconds")
+					}
 					require.True(t, res.Close, "what comes later is no request")
 					require.Equal(t, 10*time.Second, time.Since(begun))
 				})

@@ -90,11 +90,12 @@ func TestTokenRefusesASealedStateThatIsNotThisLogins(t *testing.T) {
 	code, state := a.authorize(client, "alice", "redirect_uri", native)
 	_, callbackState := a.authorize(client, "alice")
 	for name, row := range map[string]struct{ verifier, redirect string }{
-		"another redirect_uri":   {state, native + "2"},
-		"a callback's state":     {callbackState, native},
-		"at the callback itself": {callbackState, a.api + "/auth/v2/callback"},
-		"a forged state":         {"og1." + strings.Repeat("A", 200), native},
-		"a state cut short":      {state[:len(state)-1], native},
+		"another redirect_uri":                    {state, native + "2"},
+		"a callback's state":                      {callbackState, native},
+		"at the callback itself":                  {callbackState, a.api + "/auth/v2/callback"},
+		"a client's own verifier at the callback": {strings.Repeat("v", 43), a.api + "/auth/v2/callback"},
+		"a forged state":                          {"og1." + strings.Repeat("A", 200), native},
+		"a state cut short":                       {state[:len(state)-1], native},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := a.post(client, tokenRoute, "code", code, "redirect_uri", row.redirect, "code_verifier", row.verifier)
