@@ -116,3 +116,37 @@ func TestStatesShowInForcedColors(t *testing.T) {
 		require.Contains(t, forced, state)
 	}
 }
+
+// TestScriptForgetsWhatIsNotSoAnyMore holds that answers which came by other tokens, or
+// before another choice, go with them, and that a logout is confirmed.
+func TestScriptForgetsWhatIsNotSoAnyMore(t *testing.T) {
+	script, err := web.ReadFile("web/app.js")
+	require.NoError(t, err)
+	for _, line := range []string{
+		`async function show\([^)]*\) \{\n  clearAnswers\(\);`,
+		`sent = choice;\n  clearAnswers\(\);`,
+		`if \(!isCurrent\(tokens\) \|\| sent !== choice\) return;`,
+		`=== "logout"\) notice\("You are signed out\."\)`,
+	} {
+		require.Regexp(t, line, string(script))
+	}
+}
+
+// TestAddressesBreakBehindSlashes holds that whatever may show an address on a narrow
+// page lets it break there, and not inside a number.
+func TestAddressesBreakBehindSlashes(t *testing.T) {
+	script, err := web.ReadFile("web/app.js")
+	require.NoError(t, err)
+	for _, shown := range []string{
+		`$("notice").replaceChildren(...breakable(text))`,
+		`element("dd", {}, ...breakable(text))`,
+		`element("span", {}, ...breakable(message))`,
+		`element("code", {}, ...breakable(`,
+		`document.querySelectorAll("code")) code.replaceChildren(...breakable(code.textContent))`,
+	} {
+		require.Contains(t, string(script), shown)
+	}
+	style, err := web.ReadFile("web/style.css")
+	require.NoError(t, err)
+	require.NotRegexp(t, `word-break: break-all`, string(style), "it would break inside numbers")
+}
