@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -70,13 +71,13 @@ func TestWhoMustHaveANewerDocumentIsNotAnsweredByAnEarlierFetch(t *testing.T) {
 				return answer, time.Hour, nil
 			}}
 		go d.get(t.Context())
-		time.Sleep(time.Millisecond)
+		synctest.Wait() // it has read the source
 		source = 2
 		for range 3 {
 			go func() {
 				got, err := d.renew(t.Context(), true)
-				require.NoError(t, err)
-				require.Equal(t, 2, got)
+				assert.NoError(t, err)
+				assert.Equal(t, 2, got)
 			}()
 		}
 		got, err := d.renew(t.Context(), false)
