@@ -74,7 +74,7 @@ func TestAProviderThatIsDownIsLeftAloneForLongerAndLonger(t *testing.T) {
 	provider.Down(false)
 	_, err := a.auth.Verify(t.Context(), good)
 	require.NoError(t, err)
-	require.Equal(t, 75*2, strings.Count(a.log.text.String(), "a document could not be fetched"), "each failure of each document is logged")
+	require.Equal(t, 75*2, strings.Count(a.log.logged(), "a document could not be fetched"), "each failure of each document is logged")
 }
 
 func TestTheBackOffBeginsAnewAfterASuccess(t *testing.T) {
@@ -250,7 +250,7 @@ func TestAnEndpointThatIsNotNeededCannotStopTheRest(t *testing.T) {
 	a := newApp(t, provider)
 	a.signIn("alice")
 	require.Equal(t, "/", a.get(browser(), logoutRoute).Header.Get("Location"))
-	require.Contains(t, a.log.text.String(), "end_session_endpoint")
+	require.Contains(t, a.log.logged(), "end_session_endpoint")
 }
 
 // panicking is an application's transport with a mistake in it.
@@ -449,7 +449,7 @@ func TestCloseEndsWhatRunsInTheBackground(t *testing.T) {
 	require.NoError(t, a.auth.Close())
 	require.ErrorIs(t, <-done, core.ErrUnavailable)
 	require.NoError(t, a.auth.Close(), "twice is no mistake")
-	require.NotContains(t, a.log.text.String(), "a document could not be fetched", "nothing to warn of")
+	require.NotContains(t, a.log.logged(), "a document could not be fetched", "nothing to warn of")
 
 	b := newApp(t, newProvider(t, oidctest.Options{}))
 	good = b.provider.AccessToken(t, "alice")

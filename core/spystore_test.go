@@ -50,6 +50,13 @@ func (s *spyStore) note(r core.Record) {
 	fmt.Fprintln(&s.seen, r.Kind, r.ID, r.Keys[0], r.Keys[1], string(r.Data))
 }
 
+// handed is all that was noted. Keys of others are kept in the background, at any time.
+func (s *spyStore) handed() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen.String()
+}
+
 func (s *spyStore) Get(ctx context.Context, kind, id string) (r core.Record, err error) {
 	s.note(core.Record{Kind: kind, ID: id})
 	err = s.call(ctx, "get "+kind, func() (err error) { r, err = s.Store.Get(ctx, kind, id); return err })
