@@ -107,14 +107,19 @@ func (p *place) client(provider *providers.Provider, s setup) (*client, error) {
 	return &client{provider: provider, app: app, broker: s.broker, place: p, setup: s}, nil
 }
 
-// try starts an application of each setup, and runs the steps there.
+// try starts an application of each setup, and runs the steps there; with a broker, those
+// of brokers as well.
 func (p *place) try(ctx context.Context, provider *providers.Provider, setups []setup, steps []step) error {
 	for _, s := range setups {
 		c, err := p.client(provider, s)
 		if err != nil {
 			return err
 		}
-		for _, step := range append(slices.Clone(steps), step{"no log line has a token or a code", (*client).cleanLog}) {
+		own := slices.Clone(steps)
+		if s.broker {
+			own = append(own, brokerSteps...)
+		}
+		for _, step := range append(own, step{"no log line has a token or a code", (*client).cleanLog}) {
 			p.run.Step(ctx, s.name+": "+step.name, func(ctx context.Context) error { return step.run(c, ctx) })
 		}
 	}
