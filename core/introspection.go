@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"golang.org/x/sync/singleflight"
 )
@@ -118,7 +119,7 @@ func (i *introspection) judge(body []byte) (*claims, error) {
 	}
 	c := &candidate{now: i.auth.now(), declared: state.Type != ""}
 	var err error
-	if c.claims, err = parseClaims(body); err != nil {
+	if c.claims, err = parseClaims(withNumericDates(body)); err != nil {
 		return nil, errIntrospection.from(err)
 	}
 	own := i.auth.trust.own
@@ -129,6 +130,27 @@ func (i *introspection) judge(body []byte) (*claims, error) {
 		return nil, err
 	}
 	return c.claims, nil
+}
+
+// withNumericDates gives an answer in which times that are numeric strings are numbers:
+// like other expiries, those of introspection come in both forms. In a JWT, a time is a
+// number (RFC 7519 2).
+func withNumericDates(body []byte) []byte {
+	var members map[string]jsontext.Value
+	if json.Unmarshal(body, &members) != nil {
+		return body // parseClaims tells what is wrong
+	}
+	for _, name := range []string{"exp", "nbf", "iat"} {
+		number := jsontext.Value(strings.Trim(string(members[name]), `"`))
+		if number.IsValid() && number.Kind() == '0' {
+			members[name] = number
+		}
+	}
+	numeric, err := json.Marshal(members)
+	if err != nil {
+		return body
+	}
+	return numeric
 }
 
 // canBeToken reports whether a text can be an access token (RFC 6749 A.12), as it is sent

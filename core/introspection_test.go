@@ -89,6 +89,8 @@ func TestAnIntrospectionAnswerIsHeldAgainstTheSameRulesAsAToken(t *testing.T) {
 		`{"active":true,"scope":"a","sub":"alice","client_id":"other"}`:                          core.ErrInvalidToken,
 		`{"active":true,"scope":"a","sub":"alice"}`:                                              core.ErrInvalidToken,
 		`{"active":true,"scope":"a","sub":"alice","aud":"app","exp":NOW-31}`:                     core.ErrInvalidToken,
+		`{"active":true,"scope":"a","sub":"alice","aud":"app","exp":"NOW+1"}`:                    nil,
+		`{"active":true,"scope":"a","sub":"alice","aud":"app","exp":"NOW-31"}`:                   core.ErrInvalidToken,
 		`{"active":true,"scope":"a","sub":"alice","aud":"app","nbf":NOW+32}`:                     core.ErrInvalidToken,
 		`{"active":true,"scope":"a","sub":"alice","aud":"app","exp":"never"}`:                    core.ErrUnavailable,
 		`{"active":false,"sub":"alice","aud":"app"}`:                                             core.ErrInvalidToken,
