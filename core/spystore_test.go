@@ -25,9 +25,12 @@ type spyStore struct {
 
 func newSpyStore() *spyStore { return &spyStore{Store: core.NewMemoryStore()} }
 
+// inBackground reports whether a call keeps keys of others, at any time.
+func inBackground(call string) bool { return strings.HasSuffix(call, " key-set") }
+
 func (s *spyStore) call(ctx context.Context, name string, do func() error) error {
 	s.mu.Lock()
-	if !strings.HasSuffix(name, " key-set") { // they are kept in the background, whatever else goes on
+	if !inBackground(name) {
 		s.calls = append(s.calls, name)
 	}
 	trouble := s.trouble

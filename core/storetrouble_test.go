@@ -60,7 +60,10 @@ var storeTroubles = map[string]func(ctx context.Context, done bool) error{
 func (s *spyStore) failAt(n int, trouble func(ctx context.Context, done bool) error) {
 	var mu sync.Mutex
 	count := 0
-	s.fail(func(ctx context.Context, _ string, done bool) error {
+	s.fail(func(ctx context.Context, call string, done bool) error {
+		if inBackground(call) {
+			return nil
+		}
 		mu.Lock()
 		if !done {
 			count++
