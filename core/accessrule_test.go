@@ -236,8 +236,7 @@ func TestWhateverIsNoJWTIsAskedAbout(t *testing.T) {
 	}
 }
 
-// Whoever runs the application has to learn why everybody is refused, and not once for
-// each request.
+// The operator must learn why everybody is refused, and not once per request.
 func TestTheLogTellsOfAValidTokenForAnotherAudience(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{AccessTokenLifetime: 24 * time.Hour})
 	a := newApp(t, provider, func(c *core.Config) { c.Audiences = []string{"orders"} })

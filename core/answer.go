@@ -14,7 +14,7 @@ type tokenAnswer struct {
 	RefreshToken   string
 	IDToken        string
 	Scope          string // "": it names none
-	asked          string // the scope that was asked for, "" when nobody knows
+	asked          string // the scope that was asked for; "": unknown
 	expires        time.Time
 	refreshExpires time.Time // zero: unknown
 }

@@ -18,8 +18,8 @@ const (
 
 // limitBody has the server stop waiting for a body that does not arrive in time, also
 // where nobody reads it: net/http reads what a handler has left before it answers.
-// Whoever sends slowly would otherwise keep a connection for ever, and a program that
-// shuts down waiting. A server with a shorter limit of its own keeps that. Where the
+// Otherwise a client that sends slowly keeps a connection for ever, and a program that
+// shuts down has to wait for it. A server with a shorter limit of its own keeps that. Where the
 // router's ResponseWriter can't set a deadline, the server's limit is all there is.
 func limitBody(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength == 0 {

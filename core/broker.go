@@ -48,7 +48,7 @@ type Broker struct {
 	// PeerAudiences are the names of other applications that tokens are for as well,
 	// such as peers that trust this broker. A client gets a token for fewer with
 	// resource (RFC 8707); one that was narrowed to a peer's name is rejected here.
-	// Whoever receives a token that is not narrowed can use it at all the others:
+	// The receiver of a token that is not narrowed can use it at all the others:
 	// see docs/federation.md. nil: none.
 	PeerAudiences []string
 	// Algorithm signs the tokens: RS256, ES256, PS256 or EdDSA (RFC 7518 3.1,

@@ -102,7 +102,7 @@ func (a *Auth) refusedLogin(p params, state loginState) error {
 	err = oauthError(code, p.values.Get("error_description"), []string{state.Verifier, state.Nonce, state.Binding, p.values.Get("state")})
 	var e *Error
 	if errors.As(err, &e) && e.Status >= http.StatusInternalServerError {
-		return e.from(fmt.Errorf("says the address that a browser came with, which whoever signs in can write himself: %w", causeOf(e)))
+		return e.from(fmt.Errorf("from the URL of a browser, which any visitor can make up: %w", causeOf(e)))
 	}
 	// Whatever else the provider calls it, it refused this login; only what the
 	// login asked for wrongly is the caller's to mend.

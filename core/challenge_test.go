@@ -52,7 +52,7 @@ func TestAChallengeHasARealm(t *testing.T) {
 	require.Equal(t, `Bearer realm="oidcgate"`, serve(nowhere.auth.Required()).Header.Get("WWW-Authenticate"))
 }
 
-// Whoever is not allowed more is a visitor where visitors are welcome.
+// A user without the rights is a visitor, where visitors are allowed.
 func TestAnOptionalGuardTakesAFailedConstraintForAnonymous(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider, func(c *core.Config) { c.Require = []core.Constraint{core.Claim("tenant", "acme")} })

@@ -164,8 +164,8 @@ func TestOnlyClaimsThatAreNeededMakeATokenBad(t *testing.T) {
 	}
 }
 
-// Other spaces of Unicode are parts of a scope to whoever granted it. Were they not to
-// us, "a<no-break space>admin" would be two scopes here.
+// To the provider, other spaces of Unicode are part of a scope. If we split at them,
+// "a<no-break space>admin" would be two scopes here.
 func TestScopesAreSplitAtSpacesAndTabsOnly(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}))
 	for text, want := range map[string][]string{

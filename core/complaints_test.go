@@ -130,7 +130,7 @@ func TestAnIdentifyThatFailsIsLoggedOnce(t *testing.T) {
 	}
 }
 
-// Without a broker, whoever finds the logout route has the provider asked with each request.
+// Without a broker, any logout with a made-up refresh token asks the provider.
 func TestNoStrangerFillsTheLogByRevocations(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}))
 	logout := func() {
@@ -156,5 +156,5 @@ func TestTheLogTellsWhatOnlyABrowserHasSaid(t *testing.T) {
 	state := a.begin(client).Get("state")
 	got := a.get(client, "/auth/v2/callback?"+form("state", state, "error", "invalid_client", "error_description", "The secret has expired").Encode())
 	requireError(t, got, http.StatusBadGateway, "server_error")
-	require.Len(t, a.log.lines("says the address that a browser came with, which whoever signs in can write himself: the provider says invalid_client"), 1)
+	require.Len(t, a.log.lines("from the URL of a browser, which any visitor can make up: the provider says invalid_client"), 1)
 }

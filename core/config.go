@@ -170,7 +170,7 @@ type Config struct {
 	Introspection bool
 	// MaxIntrospections is how many tokens the provider is asked about at once, 2 or more.
 	// Half of these turns are for tokens that were good before, so that made-up ones can't
-	// keep them out. Eight times as many may wait, and whoever comes then is answered 503.
+	// keep them out. Eight times as many may wait; further requests are answered 503.
 	// 0: 32.
 	MaxIntrospections int
 	// CacheSize is how many bytes of memory verified tokens may take, so that

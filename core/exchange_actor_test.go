@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// RFC 8693 4.1: whoever acts for the user must not be forgotten on the way.
+// RFC 8693 4.1: the new token names who acts for the user, as the old one does.
 func TestAnExchangeKeepsWhoActsForTheUser(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}), brokered(exchanging))
 	nested := map[string]any{"sub": "support", "act": map[string]any{"sub": "bot", "n": 9007199254740993.0}}

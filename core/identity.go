@@ -327,7 +327,7 @@ func (b *broker) callIdentify(ctx context.Context, who *Identity, refresh bool) 
 		b.auth.complaints.note(ctx, failingIdentify, nil)
 		return err
 	}
-	// Its errors have no meaning but here: an Error is no answer of ours.
+	// As text: the Status of an Error would decide whether it is logged.
 	b.auth.complaints.note(ctx, failingIdentify, fmt.Errorf("%v", err))
 	if refresh || errors.Is(err, ErrUnavailable) {
 		return ErrUnavailable.because("The application can't tell at the moment whether this user may go on.").from(err).soon()

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// words splits a text at spaces and tabs. Other spaces of Unicode are parts of a word,
-// as they are to whoever granted it (RFC 6749 3.3).
+// words splits a text at spaces and tabs. Other spaces of Unicode are part of a word, as
+// they are to the provider (RFC 6749 3.3).
 func words(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\t' })
 }

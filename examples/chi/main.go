@@ -57,7 +57,7 @@ func main() {
 
 	server := &http.Server{
 		Addr: cmp.Or(os.Getenv("ADDR"), "localhost:8082"), Handler: router,
-		// Without these, whoever sends slowly keeps a connection for ever.
+		// Without these, a client that sends slowly keeps a connection for ever.
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 	}
 	go func() {
