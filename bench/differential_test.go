@@ -39,9 +39,9 @@ func newCourt(t testing.TB) *court {
 	c := &court{issuer: i, now: time.Unix(2000000000, 0), compared: map[string]int{}}
 	clock := func() time.Time { return c.now }
 	c.ours, err = core.New(core.Config{
-		Issuer: i.url, ClientID: audience, PublicURL: "https://shop.example.org/api", Leeway: -1, Now: clock, Logger: slog.New(slog.DiscardHandler),
+		Providers: []core.Provider{{Issuer: i.url, ClientID: audience, Audiences: []string{audience}}}, PublicURL: "https://shop.example.org/api", Leeway: -1, Now: clock, Logger: slog.New(slog.DiscardHandler),
 		// Without it a token with no aud is taken by its azp, as the others don't.
-		Audiences: []string{audience},
+
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.ours.Close() })

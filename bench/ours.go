@@ -19,8 +19,8 @@ const (
 // the real one.
 func newAuth(i *issuer, cacheSize int, now func() time.Time) (*core.Auth, error) {
 	return core.New(core.Config{
-		Issuer: i.url, ClientID: audience, PublicURL: "https://shop.example.org/api",
-		Audiences: []string{audience}, // of aud alone, as the others go by
+		Providers: []core.Provider{{Issuer: i.url, ClientID: audience, Audiences: []string{audience}}}, PublicURL: "https://shop.example.org/api",
+		// of aud alone, as the others go by
 		CacheSize: cacheSize, Now: now, Logger: slog.New(slog.DiscardHandler),
 	})
 }

@@ -23,7 +23,7 @@ func serve(t *testing.T, prefix string, configure func(*core.Config), build func
 	server := httptest.NewUnstartedServer(nil)
 	base := "http://" + server.Listener.Addr().String() + prefix
 	config := core.Config{
-		Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret,
+		Providers: []core.Provider{{Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret}},
 		PublicURL: base, Logger: slog.New(slog.DiscardHandler),
 	}
 	if configure != nil {
@@ -99,7 +99,7 @@ func TestRouterServesBelowAnyPrefix(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			provider, base := serve(t, row.prefix, nil, func(auth *core.Auth) http.Handler {
 				api := chiauth.Router(auth)
-				api.With(chiauth.Required(auth, core.Role("admin"))).Get("/me", whoami)
+				api.With(chiauth.Required(auth, core.AnyRole("admin"))).Get("/me", whoami)
 				api.Group(func(r chi.Router) {
 					r.Use(chiauth.Optional(auth))
 					r.Get("/hello", whoami)

@@ -15,7 +15,7 @@ import (
 // take the guards as middleware.
 func Example() {
 	auth, err := core.New(core.Config{
-		Issuer: "https://id.example.org/realms/demo", ClientID: "shop",
+		Providers: []core.Provider{{Issuer: "https://id.example.org/realms/demo", ClientID: "shop"}},
 		PublicURL: "https://shop.example.org/api",
 	})
 	if err != nil {

@@ -52,7 +52,7 @@ func threeJudges(t *testing.T, configure ...func(*core.Config)) map[string]func(
 func TestGuardsExchangeAndIntrospectionAgreeOnWhatAnAccessTokenIs(t *testing.T) {
 	type set = map[string]any
 	judges := threeJudges(t)
-	listed := threeJudges(t, func(c *core.Config) { c.Audiences = []string{"app", "orders"} })
+	listed := threeJudges(t, func(c *core.Config) { c.Providers[0].Audiences = []string{"app", "orders"} })
 	bare := func(claims set) set {
 		all := set{"scope": nil, "typ": nil}
 		maps.Copy(all, claims)
@@ -137,8 +137,8 @@ func TestIDTokensAreNoAccessTokens(t *testing.T) {
 	stripped := resign(t, provider, refreshed.IDToken, nil, map[string]any{"nonce": nil, "at_hash": nil, "c_hash": nil})
 	for _, c := range []func(*core.Config){
 		func(*core.Config) {},
-		func(c *core.Config) { c.Audiences = []string{"app"} },
-		func(c *core.Config) { c.InsecureAcceptAnyAudience = true },
+		func(c *core.Config) { c.Providers[0].Audiences = []string{"app"} },
+		func(c *core.Config) { c.Providers[0].InsecureAcceptAnyAudience = true },
 	} {
 		a := newApp(t, provider, c)
 		for _, raw := range []string{first.IDToken, refreshed.IDToken, stripped} {
@@ -183,7 +183,7 @@ func TestATokenThatLeavesOutSubOrAudIsAskedAbout(t *testing.T) {
 			introspects(provider, whole)
 			before := asked()
 			for range 2 {
-				token, err := a.auth.Required(core.Role("chief")).Check(t.Context(), []string{"Bearer " + raw})
+				token, err := a.auth.Required(core.AnyRole("chief")).Check(t.Context(), []string{"Bearer " + raw})
 				require.NoError(t, err)
 				require.Equal(t, "user-alice", token.Subject())
 			}
@@ -239,7 +239,7 @@ func TestWhateverIsNoJWTIsAskedAbout(t *testing.T) {
 // The operator must learn why everybody is refused, and not once per request.
 func TestTheLogTellsOfAValidTokenForAnotherAudience(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{AccessTokenLifetime: 24 * time.Hour})
-	a := newApp(t, provider, func(c *core.Config) { c.Audiences = []string{"orders"} })
+	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].Audiences = []string{"orders"} })
 	const said = "a valid token was refused: it is meant for another audience"
 	raw := provider.Sign(t, nil, provider.Claims("alice", map[string]any{"aud": []string{"other", "account"}, "azp": "app"}))
 	refuse := func(raw string) {
@@ -251,7 +251,7 @@ func TestTheLogTellsOfAValidTokenForAnotherAudience(t *testing.T) {
 		refuse(raw)
 	}
 	require.Len(t, a.log.lines(said), 1)
-	for _, part := range []string{"Config.Audiences", "orders", "other account", "app"} {
+	for _, part := range []string{"Provider.Audiences", "orders", "other account", "app"} {
 		require.Contains(t, a.log.lines(said)[0], part)
 	}
 	a.clock.Add(time.Hour)

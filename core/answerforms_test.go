@@ -79,7 +79,7 @@ func TestTokenAnswersAreReadInAllFormsInUse(t *testing.T) {
 // is the error that counts.
 func TestAnErrorWithStatus200IsThatErrorAtEachEndpoint(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
-	a := newApp(t, provider, func(c *core.Config) { c.Introspection = true })
+	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].Introspection = true })
 	device := a.post(browser(), deviceRoute).json["device_code"].(string)
 	introspected := func() answer { return serve(a.auth.Required(), bearer("made-up")) }
 	for name, row := range map[string]struct {
@@ -126,7 +126,7 @@ func TestAny2xxOfTheProviderIsASuccess(t *testing.T) {
 			real.ServeHTTP(&created{ResponseWriter: w}, r)
 		})
 	}
-	a := newApp(t, provider, func(c *core.Config) { c.Introspection = true })
+	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].Introspection = true })
 	require.NoError(t, a.auth.Start(t.Context()))
 	require.Equal(t, http.StatusOK, serve(a.auth.Required(), bearer(a.signIn("alice").AccessToken)).StatusCode)
 	require.Equal(t, http.StatusOK, a.post(browser(), deviceRoute).StatusCode)

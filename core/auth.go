@@ -57,7 +57,7 @@ func New(config Config) (*Auth, error) {
 		config.Logger.Info("the token route is on: clients receive the provider's tokens", "path", config.Routes.Token)
 	}
 	// A login of one provider must not end at another that has the same secrets.
-	login := fmt.Sprintf(" of %q at %q", config.ClientID, config.Issuer)
+	login := fmt.Sprintf(" of %q at %q", config.provider().ClientID, config.provider().Issuer)
 	a.states = seal.New("login state"+login, secrets)
 	a.nonces = seal.New("login nonce"+login, secrets)
 	a.devices = seal.New("device code"+login, secrets)
@@ -69,10 +69,10 @@ func New(config Config) (*Auth, error) {
 			return nil, err
 		}
 		a.trust.own = a.broker.verifier()
-		a.broker.keepKeys(config.Issuer, config.JWKSURL, jose.MaxRSABits, a.provider.keys)
+		a.broker.keepKeys(config.provider().Issuer, config.provider().JWKSURL, jose.MaxRSABits, a.provider.keys)
 	}
 	a.trust.further.Store(a.newIssuers(config.TrustedIssuers))
-	if config.Introspection {
+	if config.provider().Introspection {
 		a.trust.opaque = newIntrospection(a)
 	}
 	a.userinfoGuard = a.Required()
@@ -83,7 +83,7 @@ func New(config Config) (*Auth, error) {
 // [Broker] opens the store and reads the signing keys (or makes the first), so
 // that a wrong configuration shows when the program starts. It fails when the
 // provider or the store is down ([ErrUnavailable]), the provider is another than
-// Config.Issuer, publishes no usable key or shows in its discovery document that no
+// Provider.Issuer, publishes no usable key or shows in its discovery document that no
 // login can work ([ErrProvider]), or the store needs
 // somebody to mend it or holds records that no secret of Config.Secrets opens
 // ([ErrStoreUnusable]); then nothing in the store was changed. The keys of

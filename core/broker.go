@@ -139,7 +139,7 @@ func (b *Broker) check(c Config) []error {
 	if b.PythonPeers && c.Routes.JWKS == Off {
 		wrong("Routes.JWKS is off: Broker.PythonPeers verify tokens by the keys that are published there")
 	}
-	if c.PublicURL != "" && c.PublicURL == c.Issuer {
+	if c.PublicURL != "" && c.PublicURL == c.provider().Issuer {
 		wrong("PublicURL is the provider's issuer: it is where this application's own routes are mounted")
 	}
 	for i, audience := range b.PeerAudiences {
@@ -201,7 +201,7 @@ func newBroker(a *Auth, secrets [][]byte) (*broker, error) {
 	// Applications with the same secrets have nothing in common for that: not
 	// records, if they are different clients, and not refresh tokens, if they are
 	// one client at different places.
-	client := fmt.Sprintf(" of %q at %q", c.ClientID, c.Issuer)
+	client := fmt.Sprintf(" of %q at %q", c.provider().ClientID, c.provider().Issuer)
 	b.macs = seal.New(fmt.Sprintf("refresh token%s for %q", client, c.PublicURL), secrets)
 	b.records = &records{
 		store: c.Broker.Store, seals: seal.New("record"+client, secrets),

@@ -385,11 +385,11 @@ func TestGuardsOfABrokerTakeItsOwnTokensOnly(t *testing.T) {
 func TestScopesAndRolesOfMintedTokensAreEnforced(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}), brokered())
 	raw := a.signIn("alice").AccessToken
-	require.Equal(t, http.StatusOK, serve(a.auth.Required(core.Scope("openid", "email"), core.Role("admin"), core.Claim("email_verified", true)), bearer(raw)).StatusCode)
-	got := serve(a.auth.Required(core.Scope("openid", "orders")), bearer(raw))
+	require.Equal(t, http.StatusOK, serve(a.auth.Required(core.Scopes("openid", "email"), core.AnyRole("admin"), core.Claim("email_verified", true)), bearer(raw)).StatusCode)
+	got := serve(a.auth.Required(core.Scopes("openid", "orders")), bearer(raw))
 	requireError(t, got, http.StatusForbidden, "insufficient_scope")
 	require.Contains(t, got.Header.Get("WWW-Authenticate"), `scope="openid orders"`)
-	requireError(t, serve(a.auth.Required(core.Role("root")), bearer(raw)), http.StatusForbidden, "insufficient_claims")
+	requireError(t, serve(a.auth.Required(core.AnyRole("root")), bearer(raw)), http.StatusForbidden, "insufficient_claims")
 }
 
 func TestAStoreThatIsDownAtTheFirstRequestIsNotTheTokensFault(t *testing.T) {
@@ -437,7 +437,7 @@ func TestInstancesThatStartAtOncePublishOneKey(t *testing.T) {
 		for i := range instances {
 			done.Go(func() {
 				config := goodConfig()
-				config.Issuer, config.Broker = provider.Issuer, &core.Broker{Algorithm: "ES256", Store: store}
+				config.Providers[0].Issuer, config.Broker = provider.Issuer, &core.Broker{Algorithm: "ES256", Store: store}
 				auth, err := core.New(config)
 				if err == nil {
 					defer auth.Close()
@@ -517,7 +517,7 @@ func TestNewReportsEachMistakeOfABroker(t *testing.T) {
 		"a store, and no secrets":      {func(c *core.Config) { c.Secrets, c.Broker.Store = nil, newSpyStore() }, "openssl rand -base64 32"},
 		"a grace of more than an hour": {inBroker(func(b *core.Broker) { b.RefreshGrace = time.Hour + 1 }), "Config.Broker.RefreshGrace"},
 		"tokens for more than a day":   {inBroker(func(b *core.Broker) { b.TokenLifetime = day + 1 }), "Config.Broker.TokenLifetime"},
-		"the provider's issuer":        {func(c *core.Config) { c.PublicURL = c.Issuer }, "Config.PublicURL is the provider's issuer"},
+		"the provider's issuer":        {func(c *core.Config) { c.PublicURL = c.Providers[0].Issuer }, "Config.PublicURL is the provider's issuer"},
 		"two routes at one path":       {func(c *core.Config) { c.Routes.JWKS = "/.well-known/openid-configuration" }, "Config.Routes.JWKS"},
 		"a route that is a pattern":    {func(c *core.Config) { c.Routes.AuthorizationServer = "/{x}" }, "Config.Routes.AuthorizationServer"},
 		"a metadata route of no slash": {func(c *core.Config) { c.Routes.OpenIDConfiguration = "x" }, "Config.Routes.OpenIDConfiguration"},
@@ -547,7 +547,7 @@ func algorithm(name string) func(*core.Config) {
 
 func TestNewReportsAllMistakesOfABrokerAtOnce(t *testing.T) {
 	_, err := core.New(core.Config{Broker: &core.Broker{Algorithm: "x", RefreshGrace: 1, SessionIdle: 1, Store: newSpyStore()}})
-	for _, field := range []string{"Issuer", "PublicURL", "Broker.Algorithm", "Broker.RefreshGrace", "Broker.SessionIdle", "Secrets"} {
+	for _, field := range []string{"Providers is empty", "PublicURL", "Broker.Algorithm", "Broker.RefreshGrace", "Broker.SessionIdle", "Secrets"} {
 		require.ErrorContains(t, err, "Config."+field)
 	}
 	require.NotContains(t, err.Error(), "Audience", "what follows from another mistake is not one more")

@@ -86,7 +86,7 @@ func (a *Auth) checkResponseIssuer(r *http.Request, p params) error {
 			return nil
 		}
 	}
-	if subtle.ConstantTimeCompare([]byte(issuer), []byte(a.config.Issuer)) != 1 {
+	if subtle.ConstantTimeCompare([]byte(issuer), []byte(a.config.provider().Issuer)) != 1 {
 		return ErrInvalidGrant.because("The answer is not of the provider that the login began with.")
 	}
 	return nil

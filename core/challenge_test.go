@@ -13,9 +13,9 @@ import (
 // what is missing, it would ask for one scope and then for the other, for ever.
 func TestAChallengeNamesAllScopesThatTheRouteNeeds(t *testing.T) {
 	provider, other := newProvider(t, oidctest.Options{}), newProvider(t, oidctest.Options{})
-	a := newApp(t, provider, further(core.Issuer{URL: other.Issuer, Require: []core.Constraint{core.Scope("guest")}}),
-		func(c *core.Config) { c.Require = []core.Constraint{core.Scope("base")} })
-	guard := a.auth.Required(core.Scope("orders:read", "base"), core.Role("users"), core.Scope("orders:write"))
+	a := newApp(t, provider, further(core.Issuer{URL: other.Issuer, Require: []core.Constraint{core.Scopes("guest")}}),
+		func(c *core.Config) { c.Require = []core.Constraint{core.Scopes("base")} })
+	guard := a.auth.Required(core.Scopes("orders:read", "base"), core.AnyRole("users"), core.Scopes("orders:write"))
 	with := func(p *oidctest.Provider, scope string) string {
 		return bearer(p.Sign(t, nil, p.Claims("bob", map[string]any{"scope": scope})))
 	}
@@ -64,11 +64,11 @@ func TestAnOptionalGuardTakesAFailedConstraintForAnonymous(t *testing.T) {
 		token      string
 		code       string
 	}{
-		"a role":           {core.Role("chief"), token(map[string]any{"tenant": "acme"}), "insufficient_claims"},
-		"a scope":          {core.Scope("orders"), token(map[string]any{"tenant": "acme"}), "insufficient_scope"},
+		"a role":           {core.AnyRole("chief"), token(map[string]any{"tenant": "acme"}), "insufficient_claims"},
+		"a scope":          {core.Scopes("orders"), token(map[string]any{"tenant": "acme"}), "insufficient_scope"},
 		"a claim":          {core.ClaimAll("level", 1), token(map[string]any{"tenant": "acme"}), "insufficient_claims"},
-		"one of Config":    {core.Role("admin"), token(map[string]any{"tenant": "evil"}), "insufficient_claims"},
-		"an invalid token": {core.Role("admin"), bearer("x"), "invalid_token"},
+		"one of Config":    {core.AnyRole("admin"), token(map[string]any{"tenant": "evil"}), "insufficient_claims"},
+		"an invalid token": {core.AnyRole("admin"), bearer("x"), "invalid_token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a.guarded("/"+row.code+"/"+encode(name), a.auth.Optional(row.constraint))

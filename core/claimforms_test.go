@@ -36,7 +36,7 @@ func TestRolesOfOtherClientsAreNoRolesHere(t *testing.T) {
 		"resource_access": object{"other": admin, "app.other": admin, "ap": object{"p": admin}, "app2": admin, "": admin},
 		"app":             admin, "other": admin, "resource_access.other.roles": []string{"admin"},
 	})
-	requireError(t, serve(a.auth.Required(core.Role("admin")), bearer(foreign)), 403, "insufficient_claims")
+	requireError(t, serve(a.auth.Required(core.AnyRole("admin")), bearer(foreign)), 403, "insufficient_claims")
 	require.Empty(t, a.claimed(t, object{"resource_access": object{"other": admin}}).Roles())
 	require.Equal(t, []string{"admin"}, a.claimed(t, object{"resource_access": object{"app": admin}}).Roles())
 
@@ -44,9 +44,9 @@ func TestRolesOfOtherClientsAreNoRolesHere(t *testing.T) {
 	minted := broker.tokens(broker.exchange(foreign)).AccessToken
 	require.Empty(t, claimsOf(t, minted)["roles"])
 
-	named := newApp(t, provider, func(c *core.Config) { c.RoleClaims = []string{"resource_access.other.roles"} })
+	named := newApp(t, provider, func(c *core.Config) { c.Providers[0].RoleClaims = []string{"resource_access.other.roles"} })
 	require.Equal(t, []string{"admin"}, named.claimed(t, object{"resource_access": object{"other": admin}, "roles": []string{"not asked for"}}).Roles())
-	none := newApp(t, provider, func(c *core.Config) { c.RoleClaims = []string{} })
+	none := newApp(t, provider, func(c *core.Config) { c.Providers[0].RoleClaims = []string{} })
 	require.Empty(t, none.claimed(t, object{"roles": []string{"admin"}}).Roles())
 }
 
@@ -55,9 +55,9 @@ func TestRolesAreReadInEveryFormInUse(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{ClientID: "my.shop"})
 	const zitadel = "urn:zitadel:iam:org:project:roles"
 	a := newApp(t, provider, func(c *core.Config) {
-		c.RoleClaims = []string{"realm_access.roles", "resource_access.my.shop.roles", "roles", "groups", zitadel}
+		c.Providers[0].RoleClaims = []string{"realm_access.roles", "resource_access.my.shop.roles", "roles", "groups", zitadel}
 	})
-	b := newApp(t, provider, brokered(exchanging), func(c *core.Config) { c.RoleClaims = []string{"roles", "groups", zitadel} })
+	b := newApp(t, provider, brokered(exchanging), func(c *core.Config) { c.Providers[0].RoleClaims = []string{"roles", "groups", zitadel} })
 	for name, row := range map[string]struct {
 		claims object
 		want   []string

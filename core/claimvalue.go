@@ -26,7 +26,7 @@ func at(claims map[string]any, path string) (any, bool) {
 	return nil, false
 }
 
-// roleClaims are the paths of the claims that hold roles: see Config.RoleClaims.
+// roleClaims are the paths of the claims that hold roles: see Provider.RoleClaims.
 type roleClaims []string
 
 // in gathers the flat roles, each once and sorted.

@@ -27,7 +27,7 @@ func (j *journal) lines(text string) []string {
 
 func TestAnOutageIsLoggedWhenItBeginsAndWhenItIsOver(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
-	a := newApp(t, provider, func(c *core.Config) { c.Introspection, c.CacheSize = true, -1 })
+	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].Introspection, c.CacheSize = true, -1 })
 	opaque := bearer(provider.AccessToken(t, "alice"))
 	refresh := a.signIn("alice").RefreshToken
 	guard := a.auth.Required()
@@ -80,7 +80,7 @@ func TestSuccessesBetweenFailuresAreNoEndOfAnOutage(t *testing.T) {
 
 func TestACallerWhoGoesAwayIsNoOutage(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
-	a := newApp(t, provider, func(c *core.Config) { c.Introspection, c.CacheSize, c.Timeout = true, -1, time.Hour })
+	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].Introspection, c.CacheSize, c.Timeout = true, -1, time.Hour })
 	require.NoError(t, a.auth.Start(t.Context()))
 	opaque := bearer(provider.AccessToken(t, "alice"))
 	for name, row := range map[string]struct {

@@ -9,15 +9,15 @@ import (
 	"strings"
 )
 
-// Constraint is something that a guard demands of a good token. Make one with
-// [Scope], [Role], [Claim] or [ClaimAll]; the zero Constraint is malformed. Constraints are
+// Constraint is something that a guard demands of a valid token. Make one with
+// [Scopes], [AnyRole], [AllRoles], [Claim] or [ClaimAll]; the zero Constraint is malformed. Constraints are
 // immutable.
 type Constraint struct {
 	kind   constraintKind
 	path   string   // of a claim
 	names  []string // scopes or roles
 	values []any    // of a claim: string, bool or float64
-	all    bool     // the claim must have all the values, and not just one
+	all    bool     // all the roles, or all the values of the claim, and not just one
 	minted bool     // a claim that a token leaves out was judged when the token was minted
 	err    error
 }
@@ -36,26 +36,34 @@ const (
 // invalid or fails a constraint; without it such a request counts as anonymous.
 var RefuseBadTokens = Constraint{kind: constraintRefuseBad}
 
-// Scope demands all of the scopes, each an argument of its own.
-func Scope(all ...string) Constraint {
+// Scopes demands all of the scopes, each an argument of its own. Without arguments it
+// demands nothing.
+func Scopes(all ...string) Constraint {
 	c := Constraint{kind: constraintScope, names: slices.Clone(all)}
-	if len(all) == 0 {
-		c.err = errors.New("core.Scope needs a scope")
-	}
 	for _, scope := range all {
 		if !validScopeToken(scope) {
-			c.err = fmt.Errorf("core.Scope: %q is not one scope (RFC 6749 3.3); give each its own argument", scope)
+			c.err = fmt.Errorf("core.Scopes: %q is not one scope (RFC 6749 3.3); give each its own argument", scope)
 		}
 	}
 	return c
 }
 
-// Role demands at least one of the roles among the token's flat roles (see
+// AnyRole demands at least one of the roles among the token's flat roles (see
 // [Token.Roles]).
-func Role(any ...string) Constraint {
-	c := Constraint{kind: constraintRole, names: slices.Clone(any)}
-	if len(any) == 0 || slices.Contains(any, "") {
-		c.err = errors.New("core.Role needs roles that are not empty")
+func AnyRole(any ...string) Constraint { return roleConstraint("AnyRole", any) }
+
+// AllRoles demands every one of the roles among the token's flat roles (see
+// [Token.Roles]).
+func AllRoles(all ...string) Constraint {
+	c := roleConstraint("AllRoles", all)
+	c.all = true
+	return c
+}
+
+func roleConstraint(function string, roles []string) Constraint {
+	c := Constraint{kind: constraintRole, names: slices.Clone(roles)}
+	if len(roles) == 0 || slices.Contains(roles, "") {
+		c.err = fmt.Errorf("core.%s needs roles that are not empty", function)
 	}
 	return c
 }
@@ -115,7 +123,7 @@ func jsonScalar(value any) (any, bool) {
 // check says what is wrong with a malformed constraint.
 func (c Constraint) check() error {
 	if c.kind == 0 {
-		return errors.New("the zero core.Constraint demands nothing; make one with Scope, Role, Claim or ClaimAll")
+		return errors.New("the zero core.Constraint demands nothing; make one with Scopes, AnyRole, AllRoles, Claim or ClaimAll")
 	}
 	return c.err
 }
@@ -135,8 +143,8 @@ func judge(token Token, lists ...[]Constraint) error {
 					}
 				}
 			case constraintRole:
-				if failed == "" && !slices.ContainsFunc(c.names, token.HasRole) {
-					failed = "The token's claims give none of the roles that are needed here."
+				if failed == "" && !c.hasRoles(token) {
+					failed = "The token's claims do not give the roles that are needed here."
 				}
 			case constraintClaim:
 				if failed == "" && !c.holds(token) {
@@ -173,6 +181,13 @@ func neededScopes(lists ...[]Constraint) string {
 		}
 	}
 	return strings.Join(needed, " ")
+}
+
+func (c Constraint) hasRoles(token Token) bool {
+	if c.all {
+		return !slices.ContainsFunc(c.names, func(role string) bool { return !token.HasRole(role) })
+	}
+	return slices.ContainsFunc(c.names, token.HasRole)
 }
 
 func (c Constraint) holds(token Token) bool {

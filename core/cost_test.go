@@ -12,7 +12,7 @@ import (
 func TestGuardMakesFewAllocations(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider)
-	guard := a.auth.Required(core.Scope("email"), core.Role("admin"), core.Claim("realm_access.roles", "admin"))
+	guard := a.auth.Required(core.Scopes("email"), core.AnyRole("admin"), core.Claim("realm_access.roles", "admin"))
 	header := []string{"Bearer " + provider.AccessToken(t, "alice")}
 	check := func() {
 		if token, err := guard.Check(t.Context(), header); err != nil || token.Subject() != "user-alice" {

@@ -77,7 +77,7 @@ func (a *Auth) serveDevice(w http.ResponseWriter, r *http.Request) error {
 	}
 	// As the Python library does. Nobody has asked for it, so where it is not allowed
 	// it is left out rather than refused.
-	offline := !a.config.OnlineDevices && a.config.scopeAllowed("offline_access")
+	offline := !a.config.provider().OnlineDevices && a.config.scopeAllowed("offline_access")
 	scopes, err := a.config.requestedScopes(named, offline)
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func (a *Auth) serveDevice(w http.ResponseWriter, r *http.Request) error {
 		return ErrUnsupportedGrant.because("The provider has no device login.")
 	}
 	login := deviceLogin{Scope: strings.Join(scopes, " ")}
-	request := deviceRequest{Scopes: scopes, Audience: a.config.AuthParams["audience"], Resource: a.config.AuthParams["resource"]}
+	request := deviceRequest{Scopes: scopes, Audience: a.config.provider().AuthParams["audience"], Resource: a.config.provider().AuthParams["resource"]}
 	if m.AnnouncesS256 {
 		if login.Verifier, err = a.random(); err != nil {
 			return err

@@ -93,9 +93,9 @@ func TestDeviceAsksForScopes(t *testing.T) {
 		real.ServeHTTP(w, r)
 	})
 	usual := newApp(t, provider)
-	online := newApp(t, provider, func(c *core.Config) { c.OnlineDevices = true })
-	bounded := newApp(t, provider, func(c *core.Config) { c.AllowedScopes = []string{"email"} })
-	offline := newApp(t, provider, func(c *core.Config) { c.AllowedScopes = []string{"email", "offline_access"} })
+	online := newApp(t, provider, func(c *core.Config) { c.Providers[0].OnlineDevices = true })
+	bounded := newApp(t, provider, func(c *core.Config) { c.Providers[0].AllowedScopes = []string{"email"} })
+	offline := newApp(t, provider, func(c *core.Config) { c.Providers[0].AllowedScopes = []string{"email", "offline_access"} })
 	for _, row := range []struct {
 		app       *app
 		ask, want string
@@ -130,7 +130,7 @@ func TestDeviceLoginsAreForTheConfiguredAudience(t *testing.T) {
 		real.ServeHTTP(w, r)
 	})
 	a := newApp(t, provider, func(c *core.Config) {
-		c.AuthParams = url.Values{"audience": {"orders"}, "resource": {"a", "b"}, "prompt": {"consent"}}
+		c.Providers[0].AuthParams = url.Values{"audience": {"orders"}, "resource": {"a", "b"}, "prompt": {"consent"}}
 	})
 	require.Equal(t, http.StatusOK, a.post(browser(), deviceRoute).StatusCode)
 	for _, pkce := range []string{"code_challenge", "code_challenge_method"} {

@@ -32,8 +32,8 @@ var loginNeeds = []struct {
 // every login, and logs what stands in the way of less. Those who switched the login
 // route off have nothing to mend about logins.
 func (p *provider) check(m metadata) error {
-	if p.config.Introspection && m.IntrospectionEndpoint == "" {
-		p.config.Logger.Warn("guards can't take opaque tokens, since the provider's discovery document names no introspection_endpoint: set Config.Endpoints.Introspection, or switch Config.Introspection off")
+	if p.config.provider().Introspection && m.IntrospectionEndpoint == "" {
+		p.config.Logger.Warn("guards can't take opaque tokens, since the provider's discovery document names no introspection_endpoint: set Provider.Endpoints.Introspection, or switch Provider.Introspection off")
 	}
 	if p.config.Routes.Login == Off {
 		return nil
@@ -59,19 +59,19 @@ func (p *provider) check(m metadata) error {
 		}
 	}
 	offered := m.document.list(authMethods)
-	if p.config.ClientSecret != "" && len(offered) > 0 && !slices.Contains(offered, string(m.ClientAuth)) {
-		if p.config.ClientAuth == "" {
+	if p.config.provider().ClientSecret != "" && len(offered) > 0 && !slices.Contains(offered, string(m.ClientAuth)) {
+		if p.config.provider().ClientAuth == "" {
 			wrong("its %s %q has neither %s nor %s: let this client use one of them at the provider", authMethods, offered, ClientSecretBasic, ClientSecretPost)
 		} else {
-			p.config.Logger.Warn("the provider does not list the method of Config.ClientAuth: leave that empty, or set it to one that is listed",
-				"ClientAuth", p.config.ClientAuth, "listed", offered)
+			p.config.Logger.Warn("the provider does not list the method of Provider.ClientAuth: leave that empty, or set it to one that is listed",
+				"ClientAuth", p.config.provider().ClientAuth, "listed", offered)
 		}
 	}
 	if len(problems) == 0 {
 		return nil
 	}
 	return ErrProvider.because("No login can work as the provider is set up.").
-		from(fmt.Errorf("%s: %w", p.config.DiscoveryURL, errors.Join(problems...)))
+		from(fmt.Errorf("%s: %w", p.config.provider().DiscoveryURL, errors.Join(problems...)))
 }
 
 // clientAuth is how this application proves itself: as configured, or else as the
@@ -79,8 +79,8 @@ func (p *provider) check(m metadata) error {
 func clientAuth(config Config, document foreign) ClientAuth {
 	offered := document.list(authMethods)
 	switch {
-	case config.ClientAuth != "":
-		return config.ClientAuth
+	case config.provider().ClientAuth != "":
+		return config.provider().ClientAuth
 	case !slices.Contains(offered, string(ClientSecretBasic)) && slices.Contains(offered, string(ClientSecretPost)):
 		return ClientSecretPost
 	}

@@ -88,12 +88,14 @@ func TestStartAndHealthTellWhatToMend(t *testing.T) {
 		kind      *core.Error
 		says      string
 	}{
-		"no document there":         {func(c *core.Config) { c.DiscoveryURL = c.Issuer + "/nowhere" }, core.ErrProvider, "/nowhere answered 404; check Config.Issuer, or set Config.DiscoveryURL"},
-		"no keys there":             {func(c *core.Config) { c.JWKSURL = c.Issuer + "/nowhere" }, core.ErrProvider, "/nowhere answered 404; set Config.JWKSURL"},
-		"another issuer":            {func(c *core.Config) { c.DiscoveryURL, c.Issuer = c.Issuer+oidctest.DiscoveryPath, c.Issuer+"/" }, core.ErrProvider, "set Config.Issuer to exactly this"},
-		"nobody there":              {func(c *core.Config) { c.Issuer = "http://127.0.0.1:9" }, core.ErrUnavailable, "there is no connection"},
-		"a certificate of nobody's": {func(c *core.Config) { c.Issuer = untrusted.URL }, core.ErrUnavailable, "let the transport of Config.HTTPClient trust who signed it"},
-		"moved":                     {func(c *core.Config) { c.Issuer = moved.URL }, core.ErrProvider, "redirects are not followed"},
+		"no document there": {func(c *core.Config) { c.Providers[0].DiscoveryURL = c.Providers[0].Issuer + "/nowhere" }, core.ErrProvider, "/nowhere answered 404; check Provider.Issuer, or set Provider.DiscoveryURL"},
+		"no keys there":     {func(c *core.Config) { c.Providers[0].JWKSURL = c.Providers[0].Issuer + "/nowhere" }, core.ErrProvider, "/nowhere answered 404; set Provider.JWKSURL"},
+		"another issuer": {func(c *core.Config) {
+			c.Providers[0].DiscoveryURL, c.Providers[0].Issuer = c.Providers[0].Issuer+oidctest.DiscoveryPath, c.Providers[0].Issuer+"/"
+		}, core.ErrProvider, "set Provider.Issuer to exactly this"},
+		"nobody there":              {func(c *core.Config) { c.Providers[0].Issuer = "http://127.0.0.1:9" }, core.ErrUnavailable, "there is no connection"},
+		"a certificate of nobody's": {func(c *core.Config) { c.Providers[0].Issuer = untrusted.URL }, core.ErrUnavailable, "let the transport of Config.HTTPClient trust who signed it"},
+		"moved":                     {func(c *core.Config) { c.Providers[0].Issuer = moved.URL }, core.ErrProvider, "redirects are not followed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newApp(t, provider, row.configure)
@@ -119,9 +121,9 @@ func TestStartWarnsOfWhatMayStopLogins(t *testing.T) {
 
 func TestStartWarnsOfIntrospectionThatTheProviderDoesNotHave(t *testing.T) {
 	provider := announcing(t, oidctest.Options{}, map[string]any{"introspection_endpoint": nil})
-	a := newApp(t, provider, func(c *core.Config) { c.Introspection = true })
+	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].Introspection = true })
 	require.NoError(t, a.auth.Start(t.Context()), "JWTs are good all the same")
-	require.Len(t, a.log.lines("set Config.Endpoints.Introspection"), 1)
+	require.Len(t, a.log.lines("set Provider.Endpoints.Introspection"), 1)
 }
 
 func TestClientAuthIsWhatDiscoveryListsBasicFirst(t *testing.T) {
@@ -146,11 +148,11 @@ func TestClientAuthIsWhatDiscoveryListsBasicFirst(t *testing.T) {
 				_, _, basic = r.BasicAuth()
 				real.ServeHTTP(w, r)
 			})
-			a := newApp(t, provider, func(c *core.Config) { c.ClientAuth = row.configured })
+			a := newApp(t, provider, func(c *core.Config) { c.Providers[0].ClientAuth = row.configured })
 			require.NoError(t, a.auth.Start(t.Context()))
 			a.signIn("alice")
 			require.Equal(t, row.basic, basic)
-			require.Equal(t, row.warned, len(a.log.lines("does not list the method of Config.ClientAuth")) == 1)
+			require.Equal(t, row.warned, len(a.log.lines("does not list the method of Provider.ClientAuth")) == 1)
 		})
 	}
 	t.Run("a public client needs none", func(t *testing.T) {
@@ -169,17 +171,17 @@ func TestEndpointsAreUsedInPlaceOfDiscoverys(t *testing.T) {
 		"revocation_endpoint": "http://keycloak:8080/", "introspection_endpoint": nowhere, "jwks_uri": nil,
 	})
 	err := newApp(t, provider).auth.Start(t.Context())
-	require.ErrorContains(t, err, "names no token_endpoint: set Config.Endpoints.Token")
+	require.ErrorContains(t, err, "names no token_endpoint: set Provider.Endpoints.Token")
 
 	elsewhere := func(c *core.Config) {
-		c.JWKSURL = c.Issuer + oidctest.KeysPath
-		c.Endpoints = core.Endpoints{
-			Authorization: c.Issuer + oidctest.AuthorizePath, Token: c.Issuer + oidctest.TokenPath, Userinfo: c.Issuer + oidctest.UserinfoPath,
-			Device: c.Issuer + oidctest.DeviceAuthorizationPath, EndSession: c.Issuer + oidctest.EndSessionPath,
-			Revocation: c.Issuer + oidctest.RevokePath, Introspection: c.Issuer + oidctest.IntrospectPath,
+		c.Providers[0].JWKSURL = c.Providers[0].Issuer + oidctest.KeysPath
+		c.Providers[0].Endpoints = core.Endpoints{
+			Authorization: c.Providers[0].Issuer + oidctest.AuthorizePath, Token: c.Providers[0].Issuer + oidctest.TokenPath, Userinfo: c.Providers[0].Issuer + oidctest.UserinfoPath,
+			Device: c.Providers[0].Issuer + oidctest.DeviceAuthorizationPath, EndSession: c.Providers[0].Issuer + oidctest.EndSessionPath,
+			Revocation: c.Providers[0].Issuer + oidctest.RevokePath, Introspection: c.Providers[0].Issuer + oidctest.IntrospectPath,
 		}
 	}
-	a := newApp(t, provider, elsewhere, func(c *core.Config) { c.Introspection = true })
+	a := newApp(t, provider, elsewhere, func(c *core.Config) { c.Providers[0].Introspection = true })
 	require.NoError(t, a.auth.Start(t.Context()))
 	require.Equal(t, http.StatusOK, serve(a.auth.Required(), bearer(a.signIn("alice").AccessToken)).StatusCode)
 	require.Equal(t, http.StatusOK, a.post(browser(), deviceRoute).StatusCode)
@@ -196,8 +198,8 @@ func TestEndpointsAreUsedInPlaceOfDiscoverys(t *testing.T) {
 // The issuer of the document is checked wherever its endpoints are.
 func TestEndpointsDoNotMoveTheIssuer(t *testing.T) {
 	provider := announcing(t, oidctest.Options{}, map[string]any{"issuer": "https://evil.example.org"})
-	a := newApp(t, provider, func(c *core.Config) { c.Endpoints.Token = c.Issuer + oidctest.TokenPath })
-	require.ErrorContains(t, a.auth.Start(t.Context()), "set Config.Issuer to exactly this")
+	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].Endpoints.Token = c.Providers[0].Issuer + oidctest.TokenPath })
+	require.ErrorContains(t, a.auth.Start(t.Context()), "set Provider.Issuer to exactly this")
 }
 
 // What nobody needs can't cost what everybody does.

@@ -17,11 +17,11 @@
 //
 // The client then sends the access token with each request. A [Guard], made by
 // [Auth.Required] or [Auth.Optional], verifies it, holds it against its
-// constraints ([Scope], [Role], [Claim]) and puts the [Token] in the context of
+// constraints ([Scopes], [AnyRole], [Claim]) and puts the [Token] in the context of
 // the request, where [TokenFrom] finds it. A verified token is remembered, so that
 // the next request with it costs little more than a hash. Besides the provider's
 // tokens a guard takes those of Config.TrustedIssuers and, with
-// Config.Introspection, opaque ones.
+// Provider.Introspection, opaque ones.
 //
 // # Who keeps a login safe
 //

@@ -11,7 +11,7 @@ import (
 	"unicode"
 )
 
-// ConfigFromEnv reads a Config from environment variables, and reports every
+// ConfigFromEnv reads a Config with one provider from environment variables, and reports every
 // one that can't be read. What a Config can't have from text (HTTPClient,
 // Logger, Observe, Require, what else a Broker has) is left for the program to set. Lists are separated
 // by spaces or commas, durations are Go's (30s); an empty variable counts as
@@ -78,27 +78,27 @@ func ConfigFromEnv() (Config, error) {
 	}
 
 	config := Config{
-		Issuer: text("OIDC_ISSUER"), ClientID: text("OIDC_CLIENT_ID"), ClientSecret: secret("OIDC_CLIENT_SECRET"),
-		ClientAuth:   ClientAuth(text("OIDC_CLIENT_AUTH")),
-		DiscoveryURL: text("OIDC_DISCOVERY_URL"), JWKSURL: text("OIDC_JWKS_URL"), PublicURL: text("OIDC_PUBLIC_URL"),
-		Endpoints: Endpoints{
-			Authorization: text("OIDC_AUTHORIZATION_ENDPOINT"), EndSession: text("OIDC_END_SESSION_ENDPOINT"),
-			Token: text("OIDC_TOKEN_ENDPOINT"), Userinfo: text("OIDC_USERINFO_ENDPOINT"), Device: text("OIDC_DEVICE_ENDPOINT"),
-			Revocation: text("OIDC_REVOCATION_ENDPOINT"), Introspection: text("OIDC_INTROSPECTION_ENDPOINT"),
-		},
-		Scopes: list("OIDC_SCOPES"), AllowedScopes: list("OIDC_ALLOWED_SCOPES"), LoginParams: list("OIDC_LOGIN_PARAMS"),
+		Providers: []Provider{{
+			Issuer: text("OIDC_ISSUER"), ClientID: text("OIDC_CLIENT_ID"), ClientSecret: secret("OIDC_CLIENT_SECRET"),
+			ClientAuth:   ClientAuth(text("OIDC_CLIENT_AUTH")),
+			DiscoveryURL: text("OIDC_DISCOVERY_URL"), JWKSURL: text("OIDC_JWKS_URL"), Endpoints: Endpoints{
+				Authorization: text("OIDC_AUTHORIZATION_ENDPOINT"), EndSession: text("OIDC_END_SESSION_ENDPOINT"),
+				Token: text("OIDC_TOKEN_ENDPOINT"), Userinfo: text("OIDC_USERINFO_ENDPOINT"), Device: text("OIDC_DEVICE_ENDPOINT"),
+				Revocation: text("OIDC_REVOCATION_ENDPOINT"), Introspection: text("OIDC_INTROSPECTION_ENDPOINT"),
+			}, Scopes: list("OIDC_SCOPES"), AllowedScopes: list("OIDC_ALLOWED_SCOPES"), LoginParams: list("OIDC_LOGIN_PARAMS"), Audiences: list("OIDC_AUDIENCES"), RoleClaims: list("OIDC_ROLE_CLAIMS"), ProfilePaths: list("OIDC_PROFILE_PATHS"),
+		}}, PublicURL: text("OIDC_PUBLIC_URL"),
+
 		RedirectURIs: list("OIDC_REDIRECT_URIS"), PostLogoutURIs: list("OIDC_POST_LOGOUT_URIS"),
-		Secrets: splitList(secret("OIDC_SECRETS")), Audiences: list("OIDC_AUDIENCES"),
-		RoleClaims: list("OIDC_ROLE_CLAIMS"), ProfilePaths: list("OIDC_PROFILE_PATHS"),
+		Secrets: splitList(secret("OIDC_SECRETS")),
 	}
 	parsed("OIDC_ONLINE_DEVICES", func(value string) (err error) {
-		if config.OnlineDevices, err = strconv.ParseBool(value); err != nil {
+		if config.provider().OnlineDevices, err = strconv.ParseBool(value); err != nil {
 			return fmt.Errorf("%q is not true or false", value)
 		}
 		return nil
 	})
 	parsed("OIDC_AUTH_PARAMS", func(value string) (err error) {
-		if config.AuthParams, err = url.ParseQuery(value); err != nil {
+		if config.provider().AuthParams, err = url.ParseQuery(value); err != nil {
 			return fmt.Errorf("%q is not in the form name=value&name=value", value)
 		}
 		return nil

@@ -62,7 +62,7 @@ var (
 	// ErrInvalidGrant: a code, verifier, state, refresh token or device code is
 	// wrong, expired, used or revoked.
 	ErrInvalidGrant = &Error{Status: http.StatusBadRequest, Code: "invalid_grant", Description: "The grant is wrong, expired, used or revoked."}
-	// ErrInvalidScope: a scope is malformed or wider than Config.AllowedScopes.
+	// ErrInvalidScope: a scope is malformed or wider than Provider.AllowedScopes.
 	ErrInvalidScope = &Error{Status: http.StatusBadRequest, Code: "invalid_scope", Description: "The scope is not allowed."}
 	// ErrInvalidTarget: a token exchange asks for an audience or resource that
 	// is not the broker's (RFC 8693 2.2.2).

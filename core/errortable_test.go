@@ -57,9 +57,9 @@ func TestTableOfErrorsOfTheCaller(t *testing.T) {
 		"credentials wrong":         {401, "invalid_client", posts("refresh_token", "x", "client_secret", "guess")},
 		"no bearer token":           {401, "missing_token", asks(userinfoRoute)},
 		"bearer token not good":     {401, "invalid_token", asks(userinfoRoute, bearer("garbage"))},
-		"scope missing":             {403, "insufficient_scope", guardedBy(core.Scope("orders:read"))},
+		"scope missing":             {403, "insufficient_scope", guardedBy(core.Scopes("orders:read"))},
 		"claim constraint failed":   {403, "insufficient_claims", guardedBy(core.Claim("email", "alice@example.com"))},
-		"role missing":              {403, "insufficient_claims", guardedBy(core.Role("admin"))},
+		"role missing":              {403, "insufficient_claims", guardedBy(core.AnyRole("admin"))},
 		"body too big":              {413, "invalid_request", posts("refresh_token", "x", "pad", strings.Repeat("x", 64<<10))},
 		"body no form":              {415, "invalid_request", func(a *app) answer { return a.postBody(browser(), tokenRoute, "{}", "application/json") }},
 		"method not allowed":        {405, "invalid_request", asks(tokenRoute)},
@@ -72,7 +72,7 @@ func TestTableOfErrorsOfTheCaller(t *testing.T) {
 					return core.Refuse("Only bob may sign in.")
 				}
 				return nil
-			}), func(c *core.Config) { c.AllowedScopes = []string{"email", "offline_access"} })
+			}), func(c *core.Config) { c.Providers[0].AllowedScopes = []string{"email", "offline_access"} })
 			got := row.ask(a)
 			requireError(t, got, row.status, row.code)
 			if row.code == "insufficient_claims" {
@@ -113,7 +113,7 @@ func TestTableOfErrorsOfTheProvider(t *testing.T) {
 		{"invalid_target", "", 400, 400, 400, ""},
 		{"not_allowed", "Offline tokens not allowed", 403, 400, 400, ""},
 
-		{"invalid_client", "", ours, ours, ours, "check Config.ClientID and Config.ClientSecret"},
+		{"invalid_client", "", ours, ours, ours, "check Provider.ClientID and Provider.ClientSecret"},
 		{"unauthorized_client", "Client not allowed", ours, ours, ours, "allow this client the grant at the provider"},
 		{"unsupported_grant_type", "", ours, ours, ours, "switch the grant on at the provider"},
 		{"unsupported_response_type", "", ours, ours, ours, "allow this client the authorization code flow"},
@@ -124,7 +124,7 @@ func TestTableOfErrorsOfTheProvider(t *testing.T) {
 		{"invalid_request", "DPoP proof is missing", ours, ours, ours, "switch DPoP off"},
 		{"invalid_dpop_proof", "", ours, ours, ours, "switch DPoP off"},
 		{"use_dpop_nonce", "", ours, ours, ours, "switch DPoP off"},
-		{"invalid_request", "client_assertion is required", ours, ours, ours, "with the method of Config.ClientAuth"},
+		{"invalid_request", "client_assertion is required", ours, ours, ours, "with the method of Provider.ClientAuth"},
 
 		{"server_error", "", failed, failed, failed, "the provider says server_error"},
 		{"temporarily_unavailable", "", down, down, down, "the provider says temporarily_unavailable"},

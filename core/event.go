@@ -83,7 +83,7 @@ func (a *Auth) emit(ctx context.Context, event Event) {
 	if a.config.Observe == nil {
 		return
 	}
-	event.Time, event.Issuer = a.now(), cmp.Or(event.Issuer, a.config.Issuer)
+	event.Time, event.Issuer = a.now(), cmp.Or(event.Issuer, a.config.provider().Issuer)
 	_ = safely(a.config.Logger, "Config.Observe", func() error {
 		a.config.Observe(ctx, event)
 		return nil

@@ -30,7 +30,7 @@ func Example() {
 	defer server.Close()
 
 	auth, err := core.New(core.Config{
-		Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret,
+		Providers: []core.Provider{{Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret}},
 		PublicURL: server.URL + "/api",
 		Secrets:   []string{"bWFrZSBvbmUgd2l0aCBvcGVuc3NsIHJhbmQgLWJhc2U2NA=="},
 	})
@@ -41,7 +41,7 @@ func Example() {
 	for _, e := range auth.Endpoints() {
 		mux.Handle("/api"+e.Path, e.Handler)
 	}
-	mux.Handle("/api/orders", auth.Required(core.Role("admin")).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	mux.Handle("/api/orders", auth.Required(core.AnyRole("admin")).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "hello ", core.TokenFrom(r.Context()).Username())
 	})))
 
@@ -104,7 +104,7 @@ func ExampleBroker() {
 
 	roles := map[string][]string{"user-bob": {"editor"}}
 	auth, err := core.New(core.Config{
-		Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret,
+		Providers: []core.Provider{{Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret}},
 		PublicURL: server.URL + "/api",
 		Secrets:   []string{"bWFrZSBvbmUgd2l0aCBvcGVuc3NsIHJhbmQgLWJhc2U2NA=="},
 		Broker: &core.Broker{
@@ -138,11 +138,11 @@ func ExampleBroker() {
 
 // New reports every mistake of a configuration at once.
 func ExampleNew() {
-	_, err := core.New(core.Config{Issuer: "http://id.example.org", PublicURL: "https://shop.example.org/"})
+	_, err := core.New(core.Config{Providers: []core.Provider{{Issuer: "http://id.example.org"}}, PublicURL: "https://shop.example.org/"})
 	fmt.Println(err)
 	// Output:
-	// Config.Issuer "http://id.example.org": must be https; http is for loopback (127.0.0.1, [::1], localhost)
-	// Config.ClientID is missing: the name under which the provider knows this application
+	// Config.Providers[0].Issuer "http://id.example.org": must be https; http is for loopback (127.0.0.1, [::1], localhost)
+	// Config.Providers[0].ClientID is missing: the name under which the provider knows this application
 	// Config.PublicURL "https://shop.example.org/": must not end in a slash nor have a query
 }
 
@@ -154,7 +154,7 @@ func ExampleAuth_Health() {
 	}
 	defer provider.Close()
 	auth, err := core.New(core.Config{
-		Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret,
+		Providers: []core.Provider{{Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret}},
 		PublicURL: "http://localhost:8080/api",
 	})
 	if err != nil {

@@ -54,7 +54,7 @@ func (a *Auth) exchangeGrant(_ http.ResponseWriter, r *http.Request, p params) (
 	if subject.Expires.Before(expires) {
 		expires = subject.Expires.Time
 	}
-	minted, err := b.mint(keys, minting{who: who, issuer: b.config.Issuer, subject: subject.Subject, wanted: wanted, actor: actor, expires: expires})
+	minted, err := b.mint(keys, minting{who: who, issuer: b.config.provider().Issuer, subject: subject.Subject, wanted: wanted, actor: actor, expires: expires})
 	if err != nil {
 		return tokenBody{}, subject.Subject, err
 	}

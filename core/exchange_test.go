@@ -272,7 +272,7 @@ func TestTokenExchangeNarrowsTheScope(t *testing.T) {
 
 func TestTokenExchangeTakesWhatIsMeantForTheApplication(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
-	named := newApp(t, provider, brokered(exchanging), func(c *core.Config) { c.Audiences = []string{"orders"} })
+	named := newApp(t, provider, brokered(exchanging), func(c *core.Config) { c.Providers[0].Audiences = []string{"orders"} })
 	named.tokens(named.exchange(named.subjectToken(map[string]any{"aud": "orders"})))
 	requireError(t, named.exchange(named.subjectToken(map[string]any{"aud": "app"})), http.StatusBadRequest, "invalid_request")
 	a := newApp(t, provider, brokered(exchanging))
@@ -285,7 +285,9 @@ func TestTokenExchangeTakesWhatIsMeantForTheApplication(t *testing.T) {
 func TestTokenExchangeTakesNoTokenThatMightBeAnIDToken(t *testing.T) {
 	type entries = map[string]any
 	provider := newProvider(t, oidctest.Options{})
-	audiences := func(list ...string) func(*core.Config) { return func(c *core.Config) { c.Audiences = list } }
+	audiences := func(list ...string) func(*core.Config) {
+		return func(c *core.Config) { c.Providers[0].Audiences = list }
+	}
 	anybody := newApp(t, provider, brokered(exchanging))
 	listed := newApp(t, provider, brokered(exchanging), audiences("app", "orders")) // the client id tells nothing
 	named := newApp(t, provider, brokered(exchanging), audiences("app", "orders"))
@@ -337,7 +339,7 @@ func TestTokenExchangeTakesNoTokenThatMightBeAnIDToken(t *testing.T) {
 func TestTokenExchangeTakesNoTokenThatIsBoundToAKey(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider, brokered(exchanging))
-	named := newApp(t, provider, brokered(exchanging), func(c *core.Config) { c.Audiences = []string{"app"} })
+	named := newApp(t, provider, brokered(exchanging), func(c *core.Config) { c.Providers[0].Audiences = []string{"app"} })
 	for name, cnf := range map[string]any{
 		"DPoP":    map[string]any{"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"},
 		"mTLS":    map[string]any{"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"},

@@ -38,9 +38,9 @@ func (zeros) Read(p []byte) (int, error) {
 
 func fuzzAuth(f *testing.F, change ...func(*Config)) *Auth {
 	config := Config{
-		Issuer: "https://id.example.org", ClientID: "app", PublicURL: "https://app.example.org/api",
-		RedirectURIs: []string{"https://app.example.org/done"}, AllowedScopes: []string{"orders"},
-		Secrets: []string{strings.Repeat("A", 43)}, Logger: slog.New(slog.DiscardHandler),
+		Providers: []Provider{{Issuer: "https://id.example.org", ClientID: "app", AllowedScopes: []string{"orders"}}}, PublicURL: "https://app.example.org/api",
+		RedirectURIs: []string{"https://app.example.org/done"},
+		Secrets:      []string{strings.Repeat("A", 43)}, Logger: slog.New(slog.DiscardHandler),
 		HTTPClient: &http.Client{Transport: offline{}},
 		Rand:       zeros{}, Now: func() time.Time { return time.Unix(2000000000, 0) },
 	}
@@ -317,7 +317,7 @@ func FuzzScopes(f *testing.F) {
 }
 
 func FuzzClaims(f *testing.F) {
-	constraints := []Constraint{Scope("orders"), Role("admin"), Claim("a.b", "x", true, 1), ClaimAll("a.b.c", "x", 1)}
+	constraints := []Constraint{Scopes("orders"), AnyRole("admin"), Claim("a.b", "x", true, 1), ClaimAll("a.b.c", "x", 1)}
 	for _, seed := range []string{
 		`{}`, `null`, `[]`, `{"iss":"i","exp":1}`, `{"exp":1e400}`, `{"exp":-1}`, `{"exp":"1"}`, `{"exp":1,"exp":2}`, `{"aud":["a",1]}`, `{"aud":{}}`, `{"scope":["a b","c"]}`,
 		`{"realm_access":{"roles":["admin",1,null]},"resource_access":{"x":{"roles":"y"}},"groups":{}}`, `{"a":{"b":[1,"x",{}]},"a.b":true}`, "{\"a\":\"\xff\"}",
@@ -353,7 +353,7 @@ func FuzzClaims(f *testing.F) {
 }
 
 func FuzzDiscoveryDocument(f *testing.F) {
-	config := Config{Issuer: "https://id.example.org"}.withDefaults()
+	config := Config{Providers: []Provider{{Issuer: "https://id.example.org"}}}.withDefaults()
 	good := `{"issuer":"https://id.example.org","authorization_endpoint":"https://id.example.org/a","token_endpoint":"https://id.example.org/t","jwks_uri":"https://id.example.org/k"}`
 	for _, seed := range []string{
 		"", "null", "{}", good, strings.Replace(good, "https://id.example.org/t", "http://id.example.org/t", 1), strings.Replace(good, "/t", "/t#x", 1),

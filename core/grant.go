@@ -77,7 +77,7 @@ func (a *Auth) checkClient(r *http.Request, p params) error {
 		return err
 	}
 	if id == "" {
-		id = a.config.ClientID
+		id = a.config.provider().ClientID
 	}
 	if !a.ownCredentials(id, p.values.Get("client_secret")) {
 		return wrong
@@ -87,8 +87,8 @@ func (a *Auth) checkClient(r *http.Request, p params) error {
 
 // ownCredentials reports whether these are our name, and our secret or none.
 func (a *Auth) ownCredentials(id, secret string) bool {
-	return id == a.config.ClientID &&
-		(secret == "" || subtle.ConstantTimeCompare([]byte(secret), []byte(a.config.ClientSecret)) == 1)
+	return id == a.config.provider().ClientID &&
+		(secret == "" || subtle.ConstantTimeCompare([]byte(secret), []byte(a.config.provider().ClientSecret)) == 1)
 }
 
 // chooseGrant tells the grant from grant_type, or else from the one field that
@@ -291,7 +291,7 @@ func (a *Auth) refreshGrant(_ http.ResponseWriter, r *http.Request, p params) (t
 	}
 	for _, scope := range scopes {
 		// Some providers grant at a refresh what was never granted before.
-		if !a.config.scopeAllowed(scope) && !slices.Contains(a.config.Scopes, scope) {
+		if !a.config.scopeAllowed(scope) && !slices.Contains(a.config.provider().Scopes, scope) {
 			return tokenBody{}, "", ErrInvalidScope.because("The scope is wider than this service allows.")
 		}
 	}

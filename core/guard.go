@@ -21,8 +21,14 @@ type Guard struct {
 
 // Required makes a guard that demands a good token which satisfies all the
 // constraints, those of Config.Require included. It panics on a malformed
-// constraint, since that is a mistake in the program; see [Constraint].
+// constraint (see [Constraint]) and on [RefuseBadTokens], which is for [Auth.Optional]:
+// both are mistakes in the program.
 func (a *Auth) Required(constraints ...Constraint) *Guard {
+	for _, c := range constraints {
+		if c.kind == constraintRefuseBad {
+			panic("oidcgate: core.RefuseBadTokens is for Optional: Required always refuses them")
+		}
+	}
 	return a.guard(constraints)
 }
 

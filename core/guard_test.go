@@ -214,7 +214,7 @@ func TestConstraintsCopyTheirArguments(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider)
 	scopes, roles := []string{"openid"}, []string{"admin"}
-	guard := a.auth.Required(core.Scope(scopes...), core.Role(roles...))
+	guard := a.auth.Required(core.Scopes(scopes...), core.AnyRole(roles...))
 	scopes[0], roles[0] = "changed", "changed"
 	require.Equal(t, http.StatusOK, serve(guard, bearer(provider.AccessToken(t, "alice"))).StatusCode)
 }
@@ -233,8 +233,8 @@ func TestScopesInWhicheverForm(t *testing.T) {
 
 func TestGuardAudiences(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
-	named := newApp(t, provider, func(c *core.Config) { c.Audiences = []string{"orders", "stock"} })
-	anybody := newApp(t, provider, func(c *core.Config) { c.InsecureAcceptAnyAudience = true })
+	named := newApp(t, provider, func(c *core.Config) { c.Providers[0].Audiences = []string{"orders", "stock"} })
+	anybody := newApp(t, provider, func(c *core.Config) { c.Providers[0].InsecureAcceptAnyAudience = true })
 	for _, row := range []struct {
 		app  *app
 		aud  any
@@ -269,17 +269,20 @@ func TestGuardConstraints(t *testing.T) {
 		missing     string // scopes
 	}{
 		"nothing more":            {nil, 200, ""},
-		"a scope":                 {[]core.Constraint{core.Scope("orders:read")}, 200, ""},
-		"all scopes":              {[]core.Constraint{core.Scope("orders:read", "stock:read")}, 200, ""},
-		"a scope it lacks":        {[]core.Constraint{core.Scope("orders:read", "orders:write")}, 403, "orders:write"},
-		"scopes it lacks":         {[]core.Constraint{core.Scope("b"), core.Role("nobody"), core.Scope("a", "b", "stock:read")}, 403, "b a"},
-		"part of a scope's name":  {[]core.Constraint{core.Scope("orders")}, 403, "orders"},
-		"a realm role":            {[]core.Constraint{core.Role("x", "chief")}, 200, ""},
-		"a role at our client":    {[]core.Constraint{core.Role("cook")}, 200, ""},
-		"a role at another":       {[]core.Constraint{core.Role("clerk")}, 403, ""},
-		"a group":                 {[]core.Constraint{core.Role("/staff")}, 200, ""},
-		"a role":                  {[]core.Constraint{core.Role("poet")}, 200, ""},
-		"a role it lacks":         {[]core.Constraint{core.Role("admin", "ops")}, 403, ""},
+		"a scope":                 {[]core.Constraint{core.Scopes("orders:read")}, 200, ""},
+		"all scopes":              {[]core.Constraint{core.Scopes("orders:read", "stock:read")}, 200, ""},
+		"a scope it lacks":        {[]core.Constraint{core.Scopes("orders:read", "orders:write")}, 403, "orders:write"},
+		"scopes it lacks":         {[]core.Constraint{core.Scopes("b"), core.AnyRole("nobody"), core.Scopes("a", "b", "stock:read")}, 403, "b a"},
+		"part of a scope's name":  {[]core.Constraint{core.Scopes("orders")}, 403, "orders"},
+		"a realm role":            {[]core.Constraint{core.AnyRole("x", "chief")}, 200, ""},
+		"a role at our client":    {[]core.Constraint{core.AnyRole("cook")}, 200, ""},
+		"a role at another":       {[]core.Constraint{core.AnyRole("clerk")}, 403, ""},
+		"a group":                 {[]core.Constraint{core.AnyRole("/staff")}, 200, ""},
+		"a role":                  {[]core.Constraint{core.AnyRole("poet")}, 200, ""},
+		"all roles":               {[]core.Constraint{core.AllRoles("chief", "poet")}, 200, ""},
+		"all roles but one":       {[]core.Constraint{core.AllRoles("chief", "admin")}, 403, ""},
+		"no scope":                {[]core.Constraint{core.Scopes()}, 200, ""},
+		"a role it lacks":         {[]core.Constraint{core.AnyRole("admin", "ops")}, 403, ""},
 		"a boolean":               {[]core.Constraint{core.Claim("email_verified", true)}, 200, ""},
 		"a boolean, not its text": {[]core.Constraint{core.Claim("note", true)}, 403, ""},
 		"a text, not the boolean": {[]core.Constraint{core.Claim("email_verified", "true")}, 403, ""},
@@ -304,8 +307,8 @@ func TestGuardConstraints(t *testing.T) {
 		"all of a claim it lacks": {[]core.Constraint{core.ClaimAll("department", "physics")}, 403, ""},
 		"all of an object":        {[]core.Constraint{core.ClaimAll("realm_access", "chief")}, 403, ""},
 		"a value in a list":       {[]core.Constraint{core.Claim("mixed", "two")}, 200, ""},
-		"all of several":          {[]core.Constraint{core.Claim("level", 3), core.Role("poet"), core.Scope("stock:read")}, 200, ""},
-		"one of several fails":    {[]core.Constraint{core.Claim("level", 3), core.Role("nobody"), core.Scope("stock:read")}, 403, ""},
+		"all of several":          {[]core.Constraint{core.Claim("level", 3), core.AnyRole("poet"), core.Scopes("stock:read")}, 200, ""},
+		"one of several fails":    {[]core.Constraint{core.Claim("level", 3), core.AnyRole("nobody"), core.Scopes("stock:read")}, 403, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := serve(a.auth.Optional(row.constraints...), bearer(raw))
@@ -338,7 +341,7 @@ func TestGuardConstraints(t *testing.T) {
 		require.NoError(t, err, "Verify applies no constraint")
 	})
 	t.Run("anonymous visitors have nothing to satisfy", func(t *testing.T) {
-		require.Equal(t, http.StatusOK, serve(a.auth.Optional(core.Scope("x"))).StatusCode)
+		require.Equal(t, http.StatusOK, serve(a.auth.Optional(core.Scopes("x"))).StatusCode)
 	})
 }
 
@@ -357,14 +360,16 @@ func serve(guard *core.Guard, headers ...string) answer {
 func TestMalformedConstraintsPanicAtStart(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}))
 	for name, c := range map[string]core.Constraint{
-		"the zero value": {}, "no scope": core.Scope(), "an empty scope": core.Scope(""), "two scopes in one": core.Scope("a b"),
-		"no role": core.Role(), "an empty role": core.Role(""), "no path": core.Claim("", 1), "no value": core.Claim("a"), "none of all": core.ClaimAll("a"), "nil among all": core.ClaimAll("a", 1, nil),
+		"the zero value": {}, "an empty scope": core.Scopes(""), "two scopes in one": core.Scopes("a b"),
+		"no role": core.AnyRole(), "none of all roles": core.AllRoles(), "an empty one of all roles": core.AllRoles("a", ""), "an empty role": core.AnyRole(""), "no path": core.Claim("", 1), "no value": core.Claim("a"), "none of all": core.ClaimAll("a"), "nil among all": core.ClaimAll("a", 1, nil),
 		"a number that has neighbours": core.Claim("a", int64(1)<<53), "a large fraction": core.Claim("a", float64(1<<53)), "a large unsigned number": core.Claim("a", uint64(1)<<63),
 		"a list as value": core.Claim("a", []string{"x"}), "nil as value": core.Claim("a", nil),
 	} {
 		require.Panics(t, func() { a.auth.Required(c) }, name)
 		require.Panics(t, func() { a.auth.Optional(c) }, name)
 	}
+	require.PanicsWithValue(t, "oidcgate: core.RefuseBadTokens is for Optional: Required always refuses them", func() { a.auth.Required(core.RefuseBadTokens) })
+	require.NotPanics(t, func() { a.auth.Required(core.Scopes()) }, "a list of scopes that is empty demands nothing")
 }
 
 func TestTokenTellsWhatItHolds(t *testing.T) {

@@ -56,7 +56,7 @@ func newApp(t *testing.T, provider *oidctest.Provider, configure ...func(*core.C
 	a.server = httptest.NewUnstartedServer(a.mux)
 	a.api = "http://" + a.server.Listener.Addr().String() + "/api"
 	config := core.Config{
-		Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret,
+		Providers: []core.Provider{{Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret}},
 		PublicURL: a.api,
 		Secrets:   []string{"c2VjcmV0IG9uZSBmb3IgdGVzdHMgb25seSwgMzIgYnl0ZXMh"},
 		Now:       a.clock.Now,

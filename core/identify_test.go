@@ -515,7 +515,7 @@ func TestNamesComeFromTheConfiguredPaths(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{Users: []oidctest.User{{Username: "x", Claims: map[string]any{
 		"ident": map[string]any{"person": map[string]any{"given_name": "Ada", "surname": "Lovelace", "mail": "ada@example.org"}},
 	}}}})
-	a := newApp(t, provider, brokered(), func(c *core.Config) { c.ProfilePaths = []string{"ident.person"} })
+	a := newApp(t, provider, brokered(), func(c *core.Config) { c.Providers[0].ProfilePaths = []string{"ident.person"} })
 	got := a.signIn("x")
 	info := a.get(browser(), userinfoRoute, bearer(got.AccessToken))
 	require.Equal(t, `{"sub":"user-x","username":"x","first_name":"Ada","last_name":"Lovelace","pw_name":"x","email":"ada@example.org","preferred_username":"x","given_name":"Ada","family_name":"Lovelace","email_verified":false}`+"\n", info.body)
@@ -725,7 +725,7 @@ func TestEmailVerifiedCountsForTheEmailOfItsSourceOnly(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newApp(t, newProvider(t, oidctest.Options{OpaqueTokens: row.access == nil}), brokered(),
-				func(c *core.Config) { c.ProfilePaths = []string{"person"} })
+				func(c *core.Config) { c.Providers[0].ProfilePaths = []string{"person"} })
 			a.overhear(func(body map[string]any) {
 				if row.access != nil {
 					a.resigned(body, row.access, row.id)
@@ -753,8 +753,8 @@ func TestNothingInExtraIsARole(t *testing.T) {
 		return nil
 	}))
 	for _, raw := range []string{a.signIn("alice").AccessToken, a.tokens(a.exchange(a.provider.AccessToken(t, "alice"))).AccessToken} {
-		require.Equal(t, http.StatusOK, serve(a.auth.Required(core.Role("viewer")), bearer(raw)).StatusCode)
-		requireError(t, serve(a.auth.Required(core.Role("admin")), bearer(raw)), http.StatusForbidden, "insufficient_claims")
+		require.Equal(t, http.StatusOK, serve(a.auth.Required(core.AnyRole("viewer")), bearer(raw)).StatusCode)
+		requireError(t, serve(a.auth.Required(core.AnyRole("admin")), bearer(raw)), http.StatusForbidden, "insufficient_claims")
 		token, err := a.auth.Verify(t.Context(), raw)
 		require.NoError(t, err)
 		require.Equal(t, []string{"viewer"}, token.Roles())

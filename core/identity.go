@@ -54,7 +54,7 @@ type Identity struct {
 	// put another in its place.
 	EmailVerified bool
 	// Roles are the flat roles (see [Token.Roles]): those of the provider's access
-	// token, if it is a JWT with one of the claims in Config.RoleClaims, else those of
+	// token, if it is a JWT with one of the claims in Provider.RoleClaims, else those of
 	// the ID token that came with it and of userinfo.
 	Roles []string
 	// Scopes are what the provider granted.
@@ -118,11 +118,11 @@ func (b *broker) identify(ctx context.Context, e evidence, save func() error) (r
 		return remembered{}, err
 	}
 	all := merge(e.idClaims(), e.told, e.accessClaims())
-	who := newIdentity(all, b.config.ProfilePaths)
-	who.Issuer, who.Subject = b.config.Issuer, e.subject
+	who := newIdentity(all, b.config.provider().ProfilePaths)
+	who.Issuer, who.Subject = b.config.provider().Issuer, e.subject
 	who.Roles = b.rolesOf(ctx, e)
 	who.Scopes = words(e.granted)
-	who.Email, who.EmailVerified = address(b.config.ProfilePaths, e.accessClaims(), e.told, e.idClaims())
+	who.Email, who.EmailVerified = address(b.config.provider().ProfilePaths, e.accessClaims(), e.told, e.idClaims())
 	if b.Identify != nil {
 		if err := save(); err != nil {
 			return remembered{}, err
@@ -135,7 +135,7 @@ func (b *broker) identify(ctx context.Context, e evidence, save func() error) (r
 	if err != nil {
 		return remembered{}, err
 	}
-	return known, b.permit(minting{who: known, issuer: b.config.Issuer, subject: e.subject, session: anySession}, all)
+	return known, b.permit(minting{who: known, issuer: b.config.provider().Issuer, subject: e.subject, session: anySession}, all)
 }
 
 func (e *evidence) idClaims() map[string]any { return e.id.allOrNone() }
@@ -162,8 +162,8 @@ func (c *claims) allOrNone() map[string]any {
 // that refuses or fails costs nothing that the tokens tell already.
 func (b *broker) askUserinfo(ctx context.Context, e *evidence, save func() error) error {
 	tokens := merge(e.idClaims(), e.accessClaims())
-	username := readProfile(tokens, b.config.ProfilePaths).Username
-	roles := roleClaims(b.config.RoleClaims)
+	username := readProfile(tokens, b.config.provider().ProfilePaths).Username
+	roles := roleClaims(b.config.provider().RoleClaims)
 	vouched := e.access != nil && (e.access.Subject != "" || !e.stale)
 	if vouched && username != "" && roles.areIn(e.accessClaims()) {
 		return nil
@@ -184,7 +184,7 @@ func (b *broker) askUserinfo(ctx context.Context, e *evidence, save func() error
 	toldBefore := before != nil && before.Userinfo
 	if toldBefore {
 		// Nobody must be refused for what is only missing at the moment.
-		email, _ := address(b.config.ProfilePaths, e.accessClaims(), e.idClaims())
+		email, _ := address(b.config.provider().ProfilePaths, e.accessClaims(), e.idClaims())
 		complete = complete && !judged && (email != "" || before.Email == "")
 		needed = true
 	}
@@ -212,7 +212,7 @@ const userinfoFails = "the provider's userinfo endpoint, without which logins go
 // first day. An access token that has none of the claims is silent about roles, and then
 // what was said at the same time counts.
 func (b *broker) rolesOf(ctx context.Context, e evidence) []string {
-	roles := roleClaims(b.config.RoleClaims)
+	roles := roleClaims(b.config.provider().RoleClaims)
 	access, id := e.accessClaims(), e.freshClaims()
 	source, from := access, "the access token"
 	if !roles.areIn(access) {
@@ -225,7 +225,7 @@ func (b *broker) rolesOf(ctx context.Context, e evidence) []string {
 		case inTold:
 			from = "userinfo"
 		default:
-			from = "nowhere: if this provider has roles, name their claims in Config.RoleClaims"
+			from = "nowhere: if this provider has roles, name their claims in Provider.RoleClaims"
 		}
 	}
 	if _, known := b.rolesFrom.LoadOrStore(from, true); !known {

@@ -89,7 +89,7 @@ func (i *introspection) askOnce(ctx context.Context, raw string) (*claims, error
 		return nil, err
 	}
 	if m.IntrospectionEndpoint == "" {
-		return nil, errIntrospection.from(errors.New("the provider's discovery document names no introspection_endpoint: set Config.Endpoints.Introspection, or switch Config.Introspection off"))
+		return nil, errIntrospection.from(errors.New("the provider's discovery document names no introspection_endpoint: set Provider.Endpoints.Introspection, or switch Provider.Introspection off"))
 	}
 	body, err := i.auth.provider.post(ctx, m.IntrospectionEndpoint, introspectRequest{raw, "access_token"}, raw)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func introspecting(c *core.Config) { c.Introspection = true }
+func introspecting(c *core.Config) { c.Providers[0].Introspection = true }
 
 func TestAnOpaqueTokenIsGoodWhenTheProviderSaysSo(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
@@ -23,14 +23,14 @@ func TestAnOpaqueTokenIsGoodWhenTheProviderSaysSo(t *testing.T) {
 	raw := provider.AccessToken(t, "alice")
 	a.log.keep(raw)
 	for range 3 {
-		token, err := a.auth.Required(core.Scope("email"), core.Role("admin")).Check(t.Context(), []string{"Bearer " + raw})
+		token, err := a.auth.Required(core.Scopes("email"), core.AnyRole("admin")).Check(t.Context(), []string{"Bearer " + raw})
 		require.NoError(t, err)
 		require.Equal(t, "user-alice", token.Subject())
 		require.Equal(t, "alice", token.Username())
 	}
 	require.Equal(t, 1, provider.Requests(oidctest.IntrospectPath), "the answer counts for a minute")
 
-	_, err := a.auth.Required(core.Scope("orders")).Check(t.Context(), []string{"Bearer " + raw})
+	_, err := a.auth.Required(core.Scopes("orders")).Check(t.Context(), []string{"Bearer " + raw})
 	require.ErrorIs(t, err, core.ErrInsufficientScope)
 	_, err = a.auth.Verify(t.Context(), raw+"x")
 	require.ErrorIs(t, err, core.ErrInvalidToken)
@@ -45,8 +45,8 @@ func TestOpaqueTokensAreTakenOnlyWhenThatIsSwitchedOn(t *testing.T) {
 	require.ErrorIs(t, err, core.ErrInvalidToken)
 	require.Zero(t, provider.Requests(oidctest.IntrospectPath))
 
-	_, err = core.New(core.Config{Issuer: "https://id.example.org", ClientID: "app", PublicURL: "https://app.example.org/api", Broker: &core.Broker{}, Introspection: true})
-	require.ErrorContains(t, err, "Config.Introspection is for guards that take the provider's tokens")
+	_, err = core.New(core.Config{Providers: []core.Provider{{Issuer: "https://id.example.org", ClientID: "app", Introspection: true}}, PublicURL: "https://app.example.org/api", Broker: &core.Broker{}})
+	require.ErrorContains(t, err, "Config.Providers[0].Introspection is for guards that accept the provider's tokens")
 }
 
 func TestARevokedOpaqueTokenIsRefusedAMinuteLater(t *testing.T) {

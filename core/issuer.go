@@ -35,7 +35,7 @@ type Issuer struct {
 	JWKSURL string
 	// Audiences are the values of which aud must hold one. nil: those that guards
 	// take otherwise, which is Broker.Audience (PublicURL, when that is empty), or
-	// without a Broker Config.Audiences (or ClientID).
+	// without a Broker Provider.Audiences (or ClientID).
 	Audiences []string
 	// Algorithms are those that may sign (RFC 7518 3.1, RFC 8037 3.1). nil: every
 	// asymmetric one: RS256 to RS512, PS256 to PS512, ES256 to ES512, EdDSA, which
@@ -48,7 +48,7 @@ type Issuer struct {
 	// Roles maps the roles that a token of this issuer asserts to those that it
 	// has here (see [Token.Roles]); it is called once for each token that is
 	// verified, must not change its argument, and must be safe for concurrent use.
-	// nil, or a panic: none, so that [Role] lets nobody of this issuer in. Claims are
+	// nil, or a panic: none, so that [AnyRole] lets nobody of this issuer in. Claims are
 	// not changed by it: [Claim] and [Token.Decode] see what the issuer has written.
 	Roles func(asserted []string) []string
 	// Scopes maps the scopes that a token of this issuer asserts, maybe none, to those
@@ -94,10 +94,10 @@ func (c Config) checkIssuers(issuers []Issuer) []error {
 			}
 		}
 		switch {
-		case issuer.URL == c.Issuer && c.Broker == nil:
-			wrong("URL is Config.Issuer: its tokens are taken anyway")
-		case c.Broker != nil && name.covers(c.Issuer):
-			wrong("URL is Config.Issuer, or a pattern of it: with a Broker its tokens are not taken, but may be exchanged (Broker.Exchange)")
+		case issuer.URL == c.provider().Issuer && c.Broker == nil:
+			wrong("URL is Provider.Issuer: its tokens are taken anyway")
+		case c.Broker != nil && name.covers(c.provider().Issuer):
+			wrong("URL is Provider.Issuer, or a pattern of it: with a Broker its tokens are not taken, but may be exchanged (Broker.Exchange)")
 		case c.Broker != nil && name.covers(c.PublicURL):
 			wrong("URL is PublicURL, or a pattern of it: nobody else may sign this application's own tokens")
 		case seen[issuer.URL]:
@@ -115,6 +115,9 @@ func (c Config) checkIssuers(issuers []Issuer) []error {
 		for _, constraint := range issuer.Require {
 			if err := constraint.check(); err != nil {
 				wrong("Require holds a constraint that can't work: %w", err)
+			}
+			if constraint.kind == constraintRefuseBad {
+				wrong("Require holds core.RefuseBadTokens, which is for Optional guards and Config.Require")
 			}
 		}
 	}

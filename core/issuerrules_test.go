@@ -39,7 +39,7 @@ func TestScopesOfAFurtherIssuerAreWhatTheApplicationMakesOfThem(t *testing.T) {
 				if slices.Contains(row.want, "orders:read") {
 					status = http.StatusOK
 				}
-				require.Equal(t, status, serve(a.auth.Required(core.Scope("orders:read")), bearer(raw)).StatusCode)
+				require.Equal(t, status, serve(a.auth.Required(core.Scopes("orders:read")), bearer(raw)).StatusCode)
 				require.False(t, token.HasScope("admin"))
 			}
 		})
@@ -77,16 +77,16 @@ func TestAPatternMayNotCoverABrokersOwnProvider(t *testing.T) {
 	const issuer = "https://login.example.org/tenant-1/v2.0"
 	check := func(broker *core.Broker, url string) error {
 		_, err := core.New(core.Config{
-			Issuer: issuer, ClientID: "app", PublicURL: "https://app.example.org/tenant-2/api", Broker: broker,
+			Providers: []core.Provider{{Issuer: issuer, ClientID: "app"}}, PublicURL: "https://app.example.org/tenant-2/api", Broker: broker,
 			TrustedIssuers: []core.Issuer{{URL: url, JWKSURL: "https://login.example.org/keys"}},
 		})
 		return err
 	}
 	for url, problem := range map[string]string{
-		issuer: "URL is Config.Issuer",
-		"https://login.example.org/{tenantid}/v2.0":       "URL is Config.Issuer, or a pattern of it",
+		issuer: "URL is Provider.Issuer",
+		"https://login.example.org/{tenantid}/v2.0":       "URL is Provider.Issuer, or a pattern of it",
 		"https://app.example.org/{tenantid}/api":          "URL is PublicURL, or a pattern of it",
-		"https://login.example.org/tenant-1/{tenantid}":   "URL is Config.Issuer, or a pattern of it",
+		"https://login.example.org/tenant-1/{tenantid}":   "URL is Provider.Issuer, or a pattern of it",
 		"https://login.example.org/{tenantid}/v1.0":       "",
 		"https://login.example.org/{tenantid}":            "",
 		"https://other.example.org/{tenantid}/v2.0":       "",

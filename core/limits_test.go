@@ -114,7 +114,7 @@ func TestEndpointsOfTheProviderMayHaveAQuery(t *testing.T) {
 		body["authorization_endpoint"] = provider.Issuer + "/authorize?tenant=a"
 		body["end_session_endpoint"] = provider.Issuer + "/out?tenant=a"
 	})
-	a := newApp(t, provider, func(c *core.Config) { c.AuthParams = url.Values{"audience": {"x"}} })
+	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].AuthParams = url.Values{"audience": {"x"}} })
 	for range 2 { // a login changes nothing of the configuration
 		q := a.begin(browser(), "login_hint", "alice")
 		require.Equal(t, []string{"a"}, q["tenant"])
@@ -138,7 +138,7 @@ func TestDiscoveryMustNameWhatIsNeeded(t *testing.T) {
 			})
 			require.ErrorIs(t, newApp(t, provider).auth.Start(t.Context()), core.ErrProvider, "%s %v", field, bad)
 			if field == "jwks_uri" {
-				given := newApp(t, provider, func(c *core.Config) { c.JWKSURL = c.Issuer + oidctest.KeysPath })
+				given := newApp(t, provider, func(c *core.Config) { c.Providers[0].JWKSURL = c.Providers[0].Issuer + oidctest.KeysPath })
 				if bad == nil {
 					require.NoError(t, given.auth.Start(t.Context()))
 				}
@@ -162,7 +162,7 @@ func TestDiscoveryMustNameWhatIsNeeded(t *testing.T) {
 }
 
 func TestAnEmptyListOfAllowedScopesAllowsNone(t *testing.T) {
-	a := newApp(t, newProvider(t, oidctest.Options{}), func(c *core.Config) { c.AllowedScopes = []string{} })
+	a := newApp(t, newProvider(t, oidctest.Options{}), func(c *core.Config) { c.Providers[0].AllowedScopes = []string{} })
 	requireError(t, a.get(browser(), "/auth/v2/login?scope=email"), http.StatusBadRequest, "invalid_scope")
 	require.Equal(t, "openid profile email", a.begin(browser()).Get("scope"))
 }
@@ -202,7 +202,7 @@ func TestAnErrorBesideACodeIsAnError(t *testing.T) {
 
 func TestGuardsObserveWhatTheyRefuse(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}))
-	guard := a.auth.Required(core.Role("admin"))
+	guard := a.auth.Required(core.AnyRole("admin"))
 	serve(guard)
 	require.Empty(t, a.log.events, "a missing token is no event")
 	serve(guard, bearer(a.provider.AccessToken(t, "alice")))
@@ -229,9 +229,9 @@ func TestGuardsObserveWhatTheyRefuse(t *testing.T) {
 
 func TestGuardsShareNoConstraints(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}), func(c *core.Config) {
-		c.Require = append(make([]core.Constraint, 0, 8), core.Scope("openid"))
+		c.Require = append(make([]core.Constraint, 0, 8), core.Scopes("openid"))
 	})
-	first, second := a.auth.Required(core.Role("admin")), a.auth.Required(core.Role("user"))
+	first, second := a.auth.Required(core.AnyRole("admin")), a.auth.Required(core.AnyRole("user"))
 	bob := bearer(a.provider.AccessToken(t, "bob"))
 	require.Equal(t, http.StatusForbidden, serve(first, bob).StatusCode)
 	require.Equal(t, http.StatusOK, serve(second, bob).StatusCode)

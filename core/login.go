@@ -93,7 +93,7 @@ func (a *Auth) readDestination(p params, login *loginRequest) error {
 	if err != nil {
 		return err
 	}
-	if id != "" && id != a.config.ClientID {
+	if id != "" && id != a.config.provider().ClientID {
 		return ErrInvalidRequest.because("The client_id is not this service's; leave it out.")
 	}
 	for name, only := range map[string]string{"response_type": "code", "response_mode": "query"} {
@@ -177,9 +177,9 @@ var handedOn = []string{"prompt", "max_age", "login_hint", "ui_locales", "acr_va
 // OpenID Connect 1.0.
 var prompts = []string{"none", "login", "consent", "select_account", "create"}
 
-// readHandedOn collects those parameters, and those that Config.LoginParams lists.
+// readHandedOn collects those parameters, and those that Provider.LoginParams lists.
 func (a *Auth) readHandedOn(p params, login *loginRequest) error {
-	for _, name := range slices.Concat(handedOn, a.config.LoginParams) {
+	for _, name := range slices.Concat(handedOn, a.config.provider().LoginParams) {
 		value, err := p.text(name, maxOther)
 		if err != nil {
 			return err
@@ -236,9 +236,9 @@ func (a *Auth) newState(login loginRequest) (loginState, error) {
 // the request asks for: anybody can write a link to the login route.
 func (a *Auth) authorizationURL(m metadata, login loginRequest, state, nonce, challenge string) string {
 	extra := cloneValues(login.handedOn)
-	maps.Copy(extra, a.config.AuthParams)
+	maps.Copy(extra, a.config.provider().AuthParams)
 	client := oauth2.Config{
-		ClientID: a.config.ClientID, RedirectURL: login.redirectURI, Scopes: login.scopes,
+		ClientID: a.config.provider().ClientID, RedirectURL: login.redirectURI, Scopes: login.scopes,
 		Endpoint: oauth2.Endpoint{AuthURL: withParams(m.AuthorizationEndpoint, extra)},
 	}
 	options := []oauth2.AuthCodeOption{

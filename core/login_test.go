@@ -49,7 +49,7 @@ func TestLoginStatesNoncesAndChallengesNeverRepeat(t *testing.T) {
 func TestLoginScopes(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	free := newApp(t, provider)
-	bounded := newApp(t, provider, func(c *core.Config) { c.AllowedScopes = []string{"orders", "email"} })
+	bounded := newApp(t, provider, func(c *core.Config) { c.Providers[0].AllowedScopes = []string{"orders", "email"} })
 	for _, row := range []struct {
 		app  *app
 		ask  []string
@@ -85,7 +85,7 @@ func TestLoginScopes(t *testing.T) {
 
 func TestLoginHandsOnWhatOnlyTheProviderUnderstands(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}), func(c *core.Config) {
-		c.AuthParams = url.Values{"audience": {"orders"}, "prompt": {"consent"}, "resource": {"a", "b"}}
+		c.Providers[0].AuthParams = url.Values{"audience": {"orders"}, "prompt": {"consent"}, "resource": {"a", "b"}}
 	})
 	q := a.begin(browser(), "login_hint", "älice@example.org", "max_age", "060", "ui_locales", "de en", "acr_values", "gold", "unknown", "x")
 	require.Equal(t, []string{"a", "b"}, q["resource"])
@@ -110,8 +110,8 @@ func TestLoginHandsOnEveryPrompt(t *testing.T) {
 // asks of the provider.
 func TestALinkCannotOverrideAuthParams(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}), func(c *core.Config) {
-		c.AuthParams = url.Values{"acr_values": {"gold"}, "prompt": {"login"}, "login_hint": {"x"}, "ui_locales": {"de"}, "audience": {"orders"}}
-		c.LoginParams = []string{"hd"}
+		c.Providers[0].AuthParams = url.Values{"acr_values": {"gold"}, "prompt": {"login"}, "login_hint": {"x"}, "ui_locales": {"de"}, "audience": {"orders"}}
+		c.Providers[0].LoginParams = []string{"hd"}
 	})
 	q := a.begin(browser(), "acr_values", "bronze", "prompt", "none", "login_hint", "y", "ui_locales", "en", "audience", "admin")
 	for name, want := range map[string]string{"acr_values": "gold", "prompt": "login", "login_hint": "x", "ui_locales": "de", "audience": "orders"} {
@@ -120,7 +120,7 @@ func TestALinkCannotOverrideAuthParams(t *testing.T) {
 }
 
 func TestALinkMaySetTheLoginParamsThatAreListed(t *testing.T) {
-	a := newApp(t, newProvider(t, oidctest.Options{}), func(c *core.Config) { c.LoginParams = []string{"kc_idp_hint", "hd"} })
+	a := newApp(t, newProvider(t, oidctest.Options{}), func(c *core.Config) { c.Providers[0].LoginParams = []string{"kc_idp_hint", "hd"} })
 	q := a.begin(browser(), "kc_idp_hint", "google", "kc_action", "delete_account")
 	require.Equal(t, []string{"google"}, q["kc_idp_hint"])
 	require.NotContains(t, q, "hd")

@@ -47,7 +47,7 @@ func (a *Auth) serveLogout(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch {
 	case m.EndSessionEndpoint != "":
-		params.Set("client_id", a.config.ClientID)
+		params.Set("client_id", a.config.provider().ClientID)
 		if asked.target != "" {
 			params.Set("post_logout_redirect_uri", asked.target)
 		}

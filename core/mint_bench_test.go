@@ -73,7 +73,7 @@ func processor() time.Duration {
 
 func minter(b *testing.B, algorithm string) func() string {
 	auth, err := New(Config{
-		Issuer: "https://id.example.org/realms/demo", ClientID: "shop", PublicURL: "https://shop.example.org/api",
+		Providers: []Provider{{Issuer: "https://id.example.org/realms/demo", ClientID: "shop"}}, PublicURL: "https://shop.example.org/api",
 		Broker: &Broker{Algorithm: algorithm}, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -23,7 +23,7 @@ func TestATokenThatIsMintedFromCodeIsTakenAsALogins(t *testing.T) {
 	_, payload := jwtParts(t, raw)
 	requireGolden(t, "minted_from_code.json", sinceNow(a.clock.Now(), payload),
 		a.api, "<public URL>", claimsOf(t, raw)["jti"].(string), "<jti>")
-	require.Equal(t, http.StatusOK, serve(a.auth.Required(core.Scope("orders:read"), core.Role("writer"), core.Claim("job", 7)), bearer(raw)).StatusCode)
+	require.Equal(t, http.StatusOK, serve(a.auth.Required(core.Scopes("orders:read"), core.AnyRole("writer"), core.Claim("job", 7)), bearer(raw)).StatusCode)
 	require.Equal(t, "report", a.get(browser(), userinfoRoute, bearer(raw)).json["username"])
 	require.Empty(t, a.hint(a.logoutWith(raw)), "there is no session to end")
 	event := a.log.events[0]

@@ -212,7 +212,7 @@ func TestPassthroughRefreshAsksForTheScopesThatTheClientWants(t *testing.T) {
 
 // Some providers grant at a refresh what was never granted before.
 func TestPassthroughRefreshKeepsToTheAllowedScopes(t *testing.T) {
-	a := newApp(t, newProvider(t, oidctest.Options{}), func(c *core.Config) { c.AllowedScopes = []string{"orders"} })
+	a := newApp(t, newProvider(t, oidctest.Options{}), func(c *core.Config) { c.Providers[0].AllowedScopes = []string{"orders"} })
 	before := a.provider.Requests(oidctest.TokenPath)
 	requireError(t, a.post(browser(), tokenRoute, "refresh_token", "x", "scope", "admin"), http.StatusBadRequest, "invalid_scope")
 	require.Equal(t, before, a.provider.Requests(oidctest.TokenPath))

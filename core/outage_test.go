@@ -79,7 +79,7 @@ func TestAProviderThatIsDownIsLeftAloneForLongerAndLonger(t *testing.T) {
 
 func TestTheBackOffBeginsAnewAfterASuccess(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
-	a := newApp(t, provider, func(c *core.Config) { c.JWKSURL = c.Issuer + oidctest.KeysPath })
+	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].JWKSURL = c.Providers[0].Issuer + oidctest.KeysPath })
 	fetch := func() error {
 		_, err := a.auth.Verify(t.Context(), provider.Sign(t, nil, provider.Claims("alice", map[string]any{"exp": a.clock.Now().Add(time.Hour).Unix()})))
 		return err
@@ -98,7 +98,7 @@ func TestTheBackOffBeginsAnewAfterASuccess(t *testing.T) {
 
 func TestUnknownKidsDoNotBreakTheBackOff(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
-	a := newApp(t, provider, func(c *core.Config) { c.JWKSURL = c.Issuer + oidctest.KeysPath })
+	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].JWKSURL = c.Providers[0].Issuer + oidctest.KeysPath })
 	require.NoError(t, a.auth.Start(t.Context()))
 	provider.Down(true)
 	unknown := provider.Sign(t, map[string]any{"kid": "x"}, provider.Claims("alice", map[string]any{"exp": a.clock.Now().Add(time.Hour).Unix()}))
@@ -402,12 +402,14 @@ func TestDocumentsComeFromWhereTheConfigurationSays(t *testing.T) {
 	}))
 	defer proxy.Close()
 	good := provider.AccessToken(t, "alice")
-	a := newApp(t, provider, func(c *core.Config) { c.DiscoveryURL, c.JWKSURL = proxy.URL+"/discovery", proxy.URL+"/jwks" })
+	a := newApp(t, provider, func(c *core.Config) {
+		c.Providers[0].DiscoveryURL, c.Providers[0].JWKSURL = proxy.URL+"/discovery", proxy.URL+"/jwks"
+	})
 	_, err := a.auth.Verify(t.Context(), good)
 	require.NoError(t, err)
 	a.signIn("alice")
 
-	elsewhere := newApp(t, provider, func(c *core.Config) { c.DiscoveryURL = inside.URL + "/discovery" })
+	elsewhere := newApp(t, provider, func(c *core.Config) { c.Providers[0].DiscoveryURL = inside.URL + "/discovery" })
 	err = elsewhere.auth.Start(t.Context())
 	require.ErrorIs(t, err, core.ErrProvider)
 	require.ErrorContains(t, err, "redirects are not followed")
@@ -416,19 +418,19 @@ func TestDocumentsComeFromWhereTheConfigurationSays(t *testing.T) {
 func TestDiscoveryOfAnIssuerThatEndsInASlash(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	tamper(provider, oidctest.DiscoveryPath, func(body map[string]any) { body["issuer"] = provider.Issuer + "/" })
-	a := newApp(t, provider, func(c *core.Config) { c.Issuer += "/" })
+	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].Issuer += "/" })
 	require.NoError(t, a.auth.Start(t.Context()))
 }
 
 func TestErrorsOfStartSayWhatToMend(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider, func(c *core.Config) {
-		c.DiscoveryURL = c.Issuer + oidctest.DiscoveryPath
-		c.Issuer += "/"
+		c.Providers[0].DiscoveryURL = c.Providers[0].Issuer + oidctest.DiscoveryPath
+		c.Providers[0].Issuer += "/"
 	})
 	err := a.auth.Start(t.Context())
 	require.ErrorContains(t, err, provider.Issuer)
-	require.ErrorContains(t, err, "set Config.Issuer to exactly this")
+	require.ErrorContains(t, err, "set Provider.Issuer to exactly this")
 }
 
 func TestCloseEndsWhatRunsInTheBackground(t *testing.T) {

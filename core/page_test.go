@@ -73,7 +73,7 @@ func TestAPageHasNoWayBackWhereNoLoginLeadsToTheCallback(t *testing.T) {
 // Whoever can make the provider, or the browser, say something must not get it into
 // the page as markup.
 func TestAPageShowsMarkupAsText(t *testing.T) {
-	a := newApp(t, newProvider(t, oidctest.Options{}), func(c *core.Config) { c.LoginParams = []string{"hd"} })
+	a := newApp(t, newProvider(t, oidctest.Options{}), func(c *core.Config) { c.Providers[0].LoginParams = []string{"hd"} })
 	for _, attack := range []string{
 		`<script>alert(1)</script>`, `<img src=x onerror=alert(1)>`, `</p></main><svg/onload=alert(1)>`, `"><a href=javascript:alert(1)>x</a>`, `&lt;script&gt;`, `'--><b>`, `</style><b>`,
 	} {

@@ -34,7 +34,7 @@ func BenchmarkPeers(b *testing.B) {
 			server := httptest.NewServer(mux)
 			defer server.Close()
 			auth, err := core.New(core.Config{
-				Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret, PublicURL: server.URL + "/api",
+				Providers: []core.Provider{{Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret}}, PublicURL: server.URL + "/api",
 				Broker: &core.Broker{Algorithm: "ES256", Audience: "fleet", TokenLifetime: time.Hour}, Secrets: []string{strings.Repeat("c2VjcmV0", 8)},
 				TrustedIssuers: peers, CacheSize: size,
 			})
@@ -85,7 +85,7 @@ func BenchmarkStart(b *testing.B) {
 	}
 	took := func(peers []core.Issuer) time.Duration {
 		auth, err := core.New(core.Config{
-			Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret, PublicURL: "http://localhost:8080/api",
+			Providers: []core.Provider{{Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret}}, PublicURL: "http://localhost:8080/api",
 			Broker: &core.Broker{Algorithm: "ES256"}, Secrets: []string{strings.Repeat("c2VjcmV0", 8)}, TrustedIssuers: peers,
 			Logger: slog.New(slog.DiscardHandler),
 		})

@@ -321,7 +321,7 @@ func TestAPanicInRolesCostsTheRolesAlone(t *testing.T) {
 func TestEventsNameTheIssuerWhoseUserItIs(t *testing.T) {
 	home, evil := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newHostile(t)
 	home.trusts(core.Issuer{URL: evil.Issuer})
-	guard := home.auth.Required(core.Scope("orders"))
+	guard := home.auth.Required(core.Scopes("orders"))
 	for raw, issuer := range map[string]string{
 		evil.token(t, nil, map[string]any{"sub": "user-alice"}): evil.Issuer,
 		home.signIn("alice").AccessToken:                        home.provider.Issuer,

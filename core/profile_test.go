@@ -86,8 +86,8 @@ func TestMetadataNamesTheScopesThatMayBeAskedFor(t *testing.T) {
 		want   []any
 	}{
 		"any":          {func(*core.Config) {}, []any{"openid", "profile", "email"}},
-		"some":         {func(c *core.Config) { c.AllowedScopes = []string{"orders", "openid"} }, []any{"openid", "orders"}},
-		"openid alone": {func(c *core.Config) { c.AllowedScopes = []string{} }, []any{"openid"}},
+		"some":         {func(c *core.Config) { c.Providers[0].AllowedScopes = []string{"orders", "openid"} }, []any{"openid", "orders"}},
+		"openid alone": {func(c *core.Config) { c.Providers[0].AllowedScopes = []string{} }, []any{"openid"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, row.want, ask(wellKnown(t, row.change), "metadata").json["scopes_supported"])

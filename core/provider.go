@@ -32,7 +32,7 @@ const (
 var errDown = ErrUnavailable.because("The provider can't be reached at the moment.").soon()
 
 // metadata is what is used of the provider's discovery document (OpenID
-// Connect Discovery 3, RFC 9207 3), with Config.Endpoints in it.
+// Connect Discovery 3, RFC 9207 3), with Provider.Endpoints in it.
 type metadata struct {
 	Issuer                 string
 	AuthorizationEndpoint  string
@@ -74,9 +74,9 @@ func newProvider(config Config, life *life) *provider {
 }
 
 func (p *provider) loadMetadata(ctx context.Context) (metadata, time.Duration, error) {
-	res, err := fetch(ctx, p.http, p.config.DiscoveryURL)
+	res, err := fetch(ctx, p.http, p.config.provider().DiscoveryURL)
 	if err != nil {
-		return metadata{}, 0, advise(err, "check Config.Issuer, or set Config.DiscoveryURL to where the discovery document is")
+		return metadata{}, 0, advise(err, "check Provider.Issuer, or set Provider.DiscoveryURL to where the discovery document is")
 	}
 	m, err := parseMetadata(res.Body, p.config)
 	return m, refreshMetadata, err
@@ -90,15 +90,15 @@ func parseMetadata(body []byte, config Config) (metadata, error) {
 	}
 	document, ok := parseForeign(body)
 	if !ok {
-		return metadata{}, nonsense("%s is not a JSON object: set Config.DiscoveryURL to where the document is", config.DiscoveryURL)
+		return metadata{}, nonsense("%s is not a JSON object: set Provider.DiscoveryURL to where the document is", config.provider().DiscoveryURL)
 	}
 	m := metadata{
 		Issuer: document.text("issuer"), PromisesIssuerInAnswer: document.flag("authorization_response_iss_parameter_supported"),
 		AnnouncesS256: slices.Contains(document.list("code_challenge_methods_supported"), "S256"),
 		ClientAuth:    clientAuth(config, document), document: document,
 	}
-	if m.Issuer != config.Issuer {
-		return metadata{}, nonsense("%s is of issuer %.200q: if that is your provider, set Config.Issuer to exactly this", config.DiscoveryURL, m.Issuer)
+	if m.Issuer != config.provider().Issuer {
+		return metadata{}, nonsense("%s is of issuer %.200q: if that is your provider, set Provider.Issuer to exactly this", config.provider().DiscoveryURL, m.Issuer)
 	}
 	for _, endpoint := range []struct {
 		name       string
@@ -107,14 +107,14 @@ func parseMetadata(body []byte, config Config) (metadata, error) {
 		configured string
 		needed     bool
 	}{
-		{"authorization_endpoint", &m.AuthorizationEndpoint, "Endpoints.Authorization", config.Endpoints.Authorization, true},
-		{"token_endpoint", &m.TokenEndpoint, "Endpoints.Token", config.Endpoints.Token, true},
-		{"jwks_uri", &m.KeysURL, "JWKSURL", config.JWKSURL, true},
-		{"userinfo_endpoint", &m.UserinfoEndpoint, "Endpoints.Userinfo", config.Endpoints.Userinfo, false},
-		{"device_authorization_endpoint", &m.DeviceEndpoint, "Endpoints.Device", config.Endpoints.Device, false},
-		{"end_session_endpoint", &m.EndSessionEndpoint, "Endpoints.EndSession", config.Endpoints.EndSession, false},
-		{"revocation_endpoint", &m.RevocationEndpoint, "Endpoints.Revocation", config.Endpoints.Revocation, false},
-		{"introspection_endpoint", &m.IntrospectionEndpoint, "Endpoints.Introspection", config.Endpoints.Introspection, false},
+		{"authorization_endpoint", &m.AuthorizationEndpoint, "Endpoints.Authorization", config.provider().Endpoints.Authorization, true},
+		{"token_endpoint", &m.TokenEndpoint, "Endpoints.Token", config.provider().Endpoints.Token, true},
+		{"jwks_uri", &m.KeysURL, "JWKSURL", config.provider().JWKSURL, true},
+		{"userinfo_endpoint", &m.UserinfoEndpoint, "Endpoints.Userinfo", config.provider().Endpoints.Userinfo, false},
+		{"device_authorization_endpoint", &m.DeviceEndpoint, "Endpoints.Device", config.provider().Endpoints.Device, false},
+		{"end_session_endpoint", &m.EndSessionEndpoint, "Endpoints.EndSession", config.provider().Endpoints.EndSession, false},
+		{"revocation_endpoint", &m.RevocationEndpoint, "Endpoints.Revocation", config.provider().Endpoints.Revocation, false},
+		{"introspection_endpoint", &m.IntrospectionEndpoint, "Endpoints.Introspection", config.provider().Endpoints.Introspection, false},
 	} {
 		*endpoint.url = document.text(endpoint.name)
 		err := config.checkEndpoint(*endpoint.url)
@@ -124,11 +124,11 @@ func parseMetadata(body []byte, config Config) (metadata, error) {
 		switch {
 		case err == nil, *endpoint.url == "" && !endpoint.needed:
 		case *endpoint.url == "":
-			return metadata{}, nonsense("%s names no %s: set Config.%s to the provider's", config.DiscoveryURL, endpoint.name, endpoint.field)
+			return metadata{}, nonsense("%s names no %s: set Provider.%s to the provider's", config.provider().DiscoveryURL, endpoint.name, endpoint.field)
 		case endpoint.needed:
-			return metadata{}, nonsense("%s: its %s %q %w, or set Config.%s", config.DiscoveryURL, endpoint.name, *endpoint.url, err, endpoint.field)
+			return metadata{}, nonsense("%s: its %s %q %w, or set Provider.%s", config.provider().DiscoveryURL, endpoint.name, *endpoint.url, err, endpoint.field)
 		default:
-			config.Logger.Warn("an endpoint of the provider is not used: set Config."+endpoint.field+" to where it can be", "endpoint", endpoint.name, "url", *endpoint.url, "reason", err)
+			config.Logger.Warn("an endpoint of the provider is not used: set Provider."+endpoint.field+" to where it can be", "endpoint", endpoint.name, "url", *endpoint.url, "reason", err)
 			*endpoint.url = ""
 		}
 	}
@@ -138,14 +138,14 @@ func parseMetadata(body []byte, config Config) (metadata, error) {
 // checkEndpoint accepts the URL of an endpoint that the discovery document names.
 func (c Config) checkEndpoint(raw string) error {
 	err := checkURL(raw, c.InsecureProviderHTTP)
-	if err == nil && !c.InsecureProviderHTTP && leadsInside(raw, c.Issuer, c.DiscoveryURL) {
-		return errors.New("is inside a private network, where neither Config.Issuer nor Config.DiscoveryURL is: if it is right, set Config.DiscoveryURL to the provider's address in there")
+	if err == nil && !c.InsecureProviderHTTP && leadsInside(raw, c.provider().Issuer, c.provider().DiscoveryURL) {
+		return errors.New("is inside a private network, where neither Provider.Issuer nor Provider.DiscoveryURL is: if it is right, set Provider.DiscoveryURL to the provider's address in there")
 	}
 	return err
 }
 
 func (p *provider) loadKeys(ctx context.Context) (jose.KeySet, time.Duration, error) {
-	location := p.config.JWKSURL // needs no discovery document
+	location := p.config.provider().JWKSURL // needs no discovery document
 	if location == "" {
 		m, err := p.metadata.get(ctx)
 		if err != nil {
@@ -154,7 +154,7 @@ func (p *provider) loadKeys(ctx context.Context) (jose.KeySet, time.Duration, er
 		location = m.KeysURL
 	}
 	keys, fresh, err := fetchKeys(ctx, p.http, location, jose.MaxRSABits)
-	return keys, fresh, advise(err, "set Config.JWKSURL to where the provider's keys are")
+	return keys, fresh, advise(err, "set Provider.JWKSURL to where the provider's keys are")
 }
 
 // maxKeySet is the largest key set that is read, in bytes: enough for a hundred keys
@@ -228,7 +228,7 @@ func (p *provider) post(ctx context.Context, endpoint string, request any, sent 
 		return nil, answerFailed(err)
 	}
 	basic := strings.TrimPrefix(req.Header.Get("Authorization"), "Basic ")
-	return goodBody(endpoint, res, append(sent, p.config.ClientSecret, url.QueryEscape(p.config.ClientSecret), basic))
+	return goodBody(endpoint, res, append(sent, p.config.provider().ClientSecret, url.QueryEscape(p.config.provider().ClientSecret), basic))
 }
 
 // goodBody gives the body of an answer that went well: any 2xx without an error member,
@@ -271,7 +271,7 @@ func (p *provider) revoke(ctx context.Context, refreshToken string) error {
 // authentication proves who we are to the token endpoint (RFC 6749 2.3.1); a
 // client without a secret only says its name.
 func (p *provider) authentication(method ClientAuth) any {
-	id, secret := p.config.ClientID, p.config.ClientSecret
+	id, secret := p.config.provider().ClientID, p.config.provider().ClientSecret
 	if secret != "" && method == ClientSecretBasic {
 		return httphelper.AuthorizeBasic(id, secret)
 	}

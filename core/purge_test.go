@@ -104,7 +104,7 @@ func TestNothingIsPurgedWithWrongSecrets(t *testing.T) {
 		store := newPurgedStore()
 		start := func(secret string) (int, error) {
 			auth, err := core.New(core.Config{
-				Issuer: "http://127.0.0.1:1", ClientID: "shop", PublicURL: "http://127.0.0.1:1/api", Logger: slog.New(slog.DiscardHandler),
+				Providers: []core.Provider{{Issuer: "http://127.0.0.1:1", ClientID: "shop"}}, PublicURL: "http://127.0.0.1:1/api", Logger: slog.New(slog.DiscardHandler),
 				Secrets: []string{base64.StdEncoding.EncodeToString([]byte(secret))}, Broker: &core.Broker{Store: store, Algorithm: "ES256"},
 			})
 			require.NoError(t, err)

@@ -182,7 +182,7 @@ func TestOnlyRSAKeysArePublishedToPythonPeers(t *testing.T) {
 	require.NoError(t, python.verify(after.signIn("alice").AccessToken))
 
 	_, err := core.New(core.Config{
-		Issuer: "https://id.example.org", ClientID: "app", PublicURL: "https://app.example.org/api",
+		Providers: []core.Provider{{Issuer: "https://id.example.org", ClientID: "app"}}, PublicURL: "https://app.example.org/api",
 		Routes: core.Routes{JWKS: core.Off}, Broker: &core.Broker{Algorithm: "ES256", PythonPeers: true},
 	})
 	require.ErrorContains(t, err, `Config.Broker.Algorithm "ES256" is none that Broker.PythonPeers can verify`)

@@ -229,7 +229,7 @@ func whatRefusalMeans(err error) error {
 		return errBusy.soon().from(err)
 	case code == ErrInvalidScope.Code:
 		return ErrProvider.because("The provider does not grant this session's scopes any more.").
-			from(fmt.Errorf("%w; allow this client the scopes of Config.Scopes at the provider, offline_access included", err))
+			from(fmt.Errorf("%w; allow this client the scopes of Provider.Scopes at the provider, offline_access included", err))
 	case errors.Is(err, ErrProvider):
 		return err
 	case slices.Contains(overCodes, code):

@@ -50,15 +50,15 @@ var ourFaults = []struct {
 	}, {
 		[]string{"invalid_request", "unauthorized_client"}, []string{"client_assertion", "client authentication", "client certificate"},
 		"The provider wants another client authentication of this application.",
-		"let the provider authenticate this client by its secret, with the method of Config.ClientAuth",
+		"let the provider authenticate this client by its secret, with the method of Provider.ClientAuth",
 	}, {
 		[]string{"invalid_client"}, nil,
 		"The provider does not accept this application.",
-		"check Config.ClientID and Config.ClientSecret, and set Config.ClientAuth to the method that the provider has for this client",
+		"check Provider.ClientID and Provider.ClientSecret, and set Provider.ClientAuth to the method that the provider has for this client",
 	}, {
 		[]string{"unauthorized_client"}, nil,
 		"The provider does not let this application do this.",
-		"check Config.ClientSecret, and allow this client the grant at the provider (authorization code, refresh token, device code)",
+		"check Provider.ClientSecret, and allow this client the grant at the provider (authorization code, refresh token, device code)",
 	}, {
 		[]string{"unsupported_grant_type"}, nil,
 		"The provider does not have this kind of grant.",

@@ -14,7 +14,7 @@ import (
 func TestRequireDecidesWhoGetsATokenOfTheBroker(t *testing.T) {
 	staff := func(c *core.Config) {
 		c.Broker.Exchange = true
-		c.Require = []core.Constraint{core.Claim("realm_access.roles", "admin"), core.Claim("email_verified", true), core.Scope("email"), core.Role("users")}
+		c.Require = []core.Constraint{core.Claim("realm_access.roles", "admin"), core.Claim("email_verified", true), core.Scopes("email"), core.AnyRole("users")}
 	}
 	a := newApp(t, newProvider(t, oidctest.Options{}), brokered(), staff)
 	got := a.signIn("alice")
@@ -57,7 +57,7 @@ func TestRequireIsJudgedAfterIdentify(t *testing.T) {
 		who.Claims = map[string]any{"realm_access": map[string]any{"roles": []any{"root"}}} // which changes nothing
 		return nil
 	}), func(c *core.Config) {
-		c.Require = []core.Constraint{core.Role("member"), core.Claim("team", "member"), core.Claim("preferred_username", "member"), core.Claim("realm_access.roles", "admin")}
+		c.Require = []core.Constraint{core.AnyRole("member"), core.Claim("team", "member"), core.Claim("preferred_username", "member"), core.Claim("realm_access.roles", "admin")}
 	})
 	requireError(t, a.codeLogin("alice"), http.StatusForbidden, "access_denied")
 	role = "member"

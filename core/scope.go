@@ -40,7 +40,7 @@ func (c Config) requestedScopes(named []string, offline bool) ([]string, error) 
 		add(scope)
 	}
 	if len(named) == 0 {
-		for _, scope := range c.Scopes {
+		for _, scope := range c.provider().Scopes {
 			add(scope)
 		}
 	}
@@ -58,5 +58,5 @@ func (c Config) usualScope() string {
 
 // scopeAllowed reports whether a request may ask for a scope.
 func (c Config) scopeAllowed(scope string) bool {
-	return c.AllowedScopes == nil || scope == "openid" || slices.Contains(c.AllowedScopes, scope)
+	return c.provider().AllowedScopes == nil || scope == "openid" || slices.Contains(c.provider().AllowedScopes, scope)
 }

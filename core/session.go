@@ -196,7 +196,7 @@ func (b *broker) body(ctx context.Context, h handle, state session.State, wanted
 		return tokenBody{}, err
 	}
 	expires := b.accessEnd(state)
-	m := minting{who: who, issuer: b.config.Issuer, subject: state.Subject, wanted: wanted, session: h.sessionID(), expires: expires}
+	m := minting{who: who, issuer: b.config.provider().Issuer, subject: state.Subject, wanted: wanted, session: h.sessionID(), expires: expires}
 	raw, err := b.mint(keys, m)
 	if err != nil {
 		return tokenBody{}, err

@@ -56,14 +56,14 @@ func TestRolesNeverComeFromAnOlderIDToken(t *testing.T) {
 	next := a.tokens(a.refresh(first.RefreshToken))
 	require.Equal(t, []any{}, claimsOf(t, next.AccessToken)["roles"])
 	require.Equal(t, "alice", claimsOf(t, next.AccessToken)["preferred_username"], "a name is no right")
-	require.Contains(t, a.log.logged(), `"from":"nowhere: if this provider has roles, name their claims in Config.RoleClaims"`)
+	require.Contains(t, a.log.logged(), `"from":"nowhere: if this provider has roles, name their claims in Provider.RoleClaims"`)
 
 	fail(a.provider, oidctest.UserinfoPath, http.StatusOK, `{"sub":"user-alice","groups":["writer"]}`)
 	require.Equal(t, []any{"writer"}, claimsOf(t, a.tokens(a.refresh(next.RefreshToken)).AccessToken)["roles"])
 }
 
 func TestASilentAccessTokenIsJudgedByTheConfiguredRoleClaims(t *testing.T) {
-	a := newApp(t, newProvider(t, oidctest.Options{}), brokered(), func(c *core.Config) { c.RoleClaims = []string{"permissions"} })
+	a := newApp(t, newProvider(t, oidctest.Options{}), brokered(), func(c *core.Config) { c.Providers[0].RoleClaims = []string{"permissions"} })
 	a.overhear(func(body map[string]any) { a.resigned(body, nil, map[string]any{"permissions": "read"}) })
 	require.Equal(t, []any{"read"}, claimsOf(t, a.signIn("alice").AccessToken)["roles"])
 	a.overhear(func(body map[string]any) {

@@ -11,7 +11,7 @@ import (
 func TestLoginsBelongToOneClientAtOneProvider(t *testing.T) {
 	auth := func(issuer, clientID string) *Auth {
 		a, err := New(Config{
-			Issuer: issuer, ClientID: clientID, Secrets: []string{strings.Repeat("A", 43)}, Logger: slog.New(slog.DiscardHandler),
+			Providers: []Provider{{Issuer: issuer, ClientID: clientID}}, Secrets: []string{strings.Repeat("A", 43)}, Logger: slog.New(slog.DiscardHandler),
 		})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, a.Close()) })

@@ -129,7 +129,7 @@ func (t Token) HasScope(scope string) bool {
 }
 
 // Roles are the flat roles, a sorted copy: of a token of the provider's, what
-// Config.RoleClaims finds; of a token that the broker has minted, roles alone; of one
+// Provider.RoleClaims finds; of a token that the broker has minted, roles alone; of one
 // of a further issuer, what Issuer.Roles makes of that.
 func (t Token) Roles() []string {
 	if !t.Valid() {

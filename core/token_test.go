@@ -400,7 +400,7 @@ func TestClientAuthenticationAtTheProvider(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			provider := newProvider(t, row.options)
-			a := newApp(t, provider, func(c *core.Config) { c.ClientAuth = row.auth })
+			a := newApp(t, provider, func(c *core.Config) { c.Providers[0].ClientAuth = row.auth })
 			for _, path := range []string{oidctest.TokenPath, oidctest.DeviceAuthorizationPath} {
 				provider.Answer(path, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
 					_ = r.ParseForm()

@@ -92,7 +92,7 @@ func (t *trust) tellAudience(ctx context.Context, by *verifier, err error, genui
 	if !mistake || before != nil && now.Before(before.Add(tellAudienceAgain)) || !genuine() || !t.told.CompareAndSwap(before, &now) {
 		return
 	}
-	by.config.Logger.WarnContext(ctx, "a valid token was refused: it is meant for another audience. If it should be good here, name that in Config.Audiences, or for a further issuer in Issuer.Audiences",
+	by.config.Logger.WarnContext(ctx, "a valid token was refused: it is meant for another audience. If it should be good here, name that in Provider.Audiences, or for a further issuer in Issuer.Audiences",
 		"issuer", by.issuer.String(), "needed", by.audience.String(), "token", causeOf(tokenError(err)))
 }
 

@@ -88,7 +88,7 @@ func TestConstraintsAreJudgedForRememberedTokensToo(t *testing.T) {
 	for range 2 {
 		_, err := a.auth.Required().Check(t.Context(), header)
 		require.NoError(t, err)
-		_, err = a.auth.Required(core.Role("admin")).Check(t.Context(), header)
+		_, err = a.auth.Required(core.AnyRole("admin")).Check(t.Context(), header)
 		require.ErrorIs(t, err, core.ErrInsufficientClaims)
 	}
 }
@@ -96,7 +96,7 @@ func TestConstraintsAreJudgedForRememberedTokensToo(t *testing.T) {
 func TestWhatOneAuthRemembersAnotherDoesNotKnow(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	ours := newApp(t, provider)
-	theirs := newApp(t, provider, func(c *core.Config) { c.Audiences = []string{"theirs"} })
+	theirs := newApp(t, provider, func(c *core.Config) { c.Providers[0].Audiences = []string{"theirs"} })
 	raw := provider.AccessToken(t, "alice")
 	for range 2 {
 		_, err := ours.auth.Verify(t.Context(), raw)
@@ -182,7 +182,7 @@ func TestAFurtherIssuerHasRulesOfItsOwn(t *testing.T) {
 		URL: other.Issuer, Audiences: []string{"theirs"}, Algorithms: []string{"ES256"},
 		Require: []core.Constraint{core.Claim("department", "physics")}, Roles: asTheyAre,
 	}
-	email := func(c *core.Config) { c.Require = []core.Constraint{core.Scope("email")} }
+	email := func(c *core.Config) { c.Require = []core.Constraint{core.Scopes("email")} }
 	a := newApp(t, home, further(issuer), email)
 	issuer.Algorithms = []string{"RS256", "ES384"}
 	narrow := newApp(t, home, further(issuer), email)
@@ -303,27 +303,28 @@ func TestAPatternTakesEveryTenantThatItsConstraintsAllow(t *testing.T) {
 
 func TestMistakesInTrustedIssuersAreExplained(t *testing.T) {
 	for explained, issuer := range map[string]core.Issuer{
-		"URL is missing":                    {},
-		"must be https":                     {URL: "http://id.example.org"},
-		"URL is Config.Issuer":              {URL: "https://home.example.org"},
-		"JWKSURL is missing":                {URL: "https://id.example.org/{tenantid}/v2.0"},
-		"as a whole part of the path":       {URL: "https://id.example.org/x{tenantid}/v2.0", JWKSURL: "https://id.example.org/keys"},
-		"{tenantid} once":                   {URL: "https://id.example.org/{tenantid}/{tenantid}/v2.0", JWKSURL: "https://id.example.org/keys"},
-		"{tenantid} once, as":               {URL: "https://{tenantid}.example.org/x", JWKSURL: "https://id.example.org/keys"},
-		`"https://{tenantid}/x": a`:         {URL: "https://{tenantid}/x", JWKSURL: "https://id.example.org/keys"},
-		"Audiences is empty":                {URL: "https://id.example.org", Audiences: []string{}},
-		`Algorithms holds "HS256"`:          {URL: "https://id.example.org", Algorithms: []string{"HS256"}},
-		"Require holds a constraint":        {URL: "https://id.example.org", Require: []core.Constraint{{}}},
-		`JWKSURL "ftp://x"`:                 {URL: "https://id.example.org", JWKSURL: "ftp://x"},
-		`"https://id.example.org" is there`: {URL: "https://id.example.org"},
+		"URL is missing":                     {},
+		"must be https":                      {URL: "http://id.example.org"},
+		"URL is Provider.Issuer":             {URL: "https://home.example.org"},
+		"JWKSURL is missing":                 {URL: "https://id.example.org/{tenantid}/v2.0"},
+		"as a whole part of the path":        {URL: "https://id.example.org/x{tenantid}/v2.0", JWKSURL: "https://id.example.org/keys"},
+		"{tenantid} once":                    {URL: "https://id.example.org/{tenantid}/{tenantid}/v2.0", JWKSURL: "https://id.example.org/keys"},
+		"{tenantid} once, as":                {URL: "https://{tenantid}.example.org/x", JWKSURL: "https://id.example.org/keys"},
+		`"https://{tenantid}/x": a`:          {URL: "https://{tenantid}/x", JWKSURL: "https://id.example.org/keys"},
+		"Audiences is empty":                 {URL: "https://id.example.org", Audiences: []string{}},
+		`Algorithms holds "HS256"`:           {URL: "https://id.example.org", Algorithms: []string{"HS256"}},
+		"Require holds a constraint":         {URL: "https://id.example.org", Require: []core.Constraint{{}}},
+		"Require holds core.RefuseBadTokens": {URL: "https://id.example.org", Require: []core.Constraint{core.RefuseBadTokens}},
+		`JWKSURL "ftp://x"`:                  {URL: "https://id.example.org", JWKSURL: "ftp://x"},
+		`"https://id.example.org" is there`:  {URL: "https://id.example.org"},
 	} {
-		config := core.Config{Issuer: "https://home.example.org", ClientID: "app", PublicURL: "https://app.example.org/api", TrustedIssuers: []core.Issuer{issuer}}
+		config := core.Config{Providers: []core.Provider{{Issuer: "https://home.example.org", ClientID: "app"}}, PublicURL: "https://app.example.org/api", TrustedIssuers: []core.Issuer{issuer}}
 		if issuer.URL == "https://id.example.org" && issuer.Audiences == nil && issuer.Algorithms == nil && issuer.Require == nil && issuer.JWKSURL == "" {
 			config.TrustedIssuers = append(config.TrustedIssuers, issuer)
 		}
 		_, err := core.New(config)
 		require.ErrorContains(t, err, explained, fmt.Sprint(issuer))
 	}
-	_, err := core.New(core.Config{Issuer: "https://login.example.org/{tenantid}/v2.0", ClientID: "app"})
+	_, err := core.New(core.Config{Providers: []core.Provider{{Issuer: "https://login.example.org/{tenantid}/v2.0", ClientID: "app"}}})
 	require.ErrorContains(t, err, "users sign in at one tenant")
 }

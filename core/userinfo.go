@@ -75,7 +75,7 @@ func (a *Auth) serveUserinfo(w http.ResponseWriter, r *http.Request) error {
 
 // passthroughProfile is what the provider's token says, or the provider itself.
 func (a *Auth) passthroughProfile(r *http.Request, token Token) (profile, error) {
-	who := readProfile(token.verified.claims.all(), a.config.ProfilePaths)
+	who := readProfile(token.verified.claims.all(), a.config.provider().ProfilePaths)
 	if who.Username != "" || token.verified.by != a.verifier {
 		return who, nil // no token of another issuer's is sent to the provider
 	}
@@ -87,7 +87,7 @@ func (a *Auth) passthroughProfile(r *http.Request, token Token) (profile, error)
 	if err != nil {
 		return profile{}, err
 	}
-	return readProfile(claims, a.config.ProfilePaths), nil
+	return readProfile(claims, a.config.provider().ProfilePaths), nil
 }
 
 // profile is what the session remembers; the provider would not take a token of

@@ -79,7 +79,9 @@ func TestUserinfoAsksTheProviderWhenTheTokenNamesNobody(t *testing.T) {
 
 func TestUserinfoKnowsTheNamesInUse(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{Users: []oidctest.User{{Username: "x", Password: "x"}}})
-	a := newApp(t, provider, func(c *core.Config) { c.ProfilePaths = []string{"ident.person", "https://example.org/person"} })
+	a := newApp(t, provider, func(c *core.Config) {
+		c.Providers[0].ProfilePaths = []string{"ident.person", "https://example.org/person"}
+	})
 	for name, row := range map[string]struct {
 		claims map[string]any
 		want   string

@@ -62,8 +62,8 @@ type keySource interface {
 
 // providerVerifier checks the provider's tokens.
 func providerVerifier(config Config, keys keySource) *verifier {
-	v := &verifier{config: config, issuer: newIssuerName(config.Issuer), keys: keys, roles: roleClaims(config.RoleClaims).in, require: config.Require}
-	v.audience = audience{names: config.Audiences, client: config.ClientID, anybody: config.InsecureAcceptAnyAudience}
+	v := &verifier{config: config, issuer: newIssuerName(config.provider().Issuer), keys: keys, roles: roleClaims(config.provider().RoleClaims).in, require: config.Require}
+	v.audience = audience{names: config.provider().Audiences, client: config.provider().ClientID, anybody: config.provider().InsecureAcceptAnyAudience}
 	return v
 }
 
@@ -354,7 +354,7 @@ func aboutSomebody(c *candidate) error {
 type audience struct {
 	names   []string // of which aud must hold one; none: the client id
 	client  string   // our client id, "" where tokens are never taken for it
-	anybody bool     // see Config.InsecureAcceptAnyAudience
+	anybody bool     // see Provider.InsecureAcceptAnyAudience
 }
 
 // check makes sure that an access token is meant for us. An ID token is, too, by our
@@ -401,7 +401,7 @@ func (c *candidate) saysAccess() bool {
 // forClient makes sure that something the provider has signed for one client, and that
 // is no access token, is for us.
 func (v *verifier) forClient(c *candidate) error {
-	if !slices.Contains(c.claims.Audience, v.config.ClientID) {
+	if !slices.Contains(c.claims.Audience, v.config.provider().ClientID) {
 		return otherAudience(c.claims)
 	}
 	return nil
@@ -412,9 +412,9 @@ func (v *verifier) forClient(c *candidate) error {
 func (v *verifier) issuedForUs(c *candidate) error {
 	aud, party := c.claims.Audience, c.claims.AuthorizedParty
 	switch {
-	case !slices.Contains(aud, v.config.ClientID):
+	case !slices.Contains(aud, v.config.provider().ClientID):
 		return errors.New("the ID token is meant for another audience")
-	case len(aud) > 1 && party == "", party != "" && party != v.config.ClientID:
+	case len(aud) > 1 && party == "", party != "" && party != v.config.provider().ClientID:
 		return errors.New("the ID token was issued to another party")
 	case usableSubject(c.claims.Subject) != nil:
 		return fmt.Errorf("the subject of the ID token %w", usableSubject(c.claims.Subject))

@@ -46,9 +46,9 @@ func (b *broker) metadata(ctx context.Context) metadataBody {
 	if m, err := b.auth.provider.metadata.get(ctx); err != nil || m.DeviceEndpoint == "" {
 		routes.Device = Off
 	}
-	scopes := b.config.AllowedScopes
+	scopes := b.config.provider().AllowedScopes
 	if scopes == nil {
-		scopes = b.config.Scopes
+		scopes = b.config.provider().Scopes
 	}
 	scopes = append([]string{"openid"}, slices.DeleteFunc(slices.Clone(scopes), func(scope string) bool { return scope == "openid" })...)
 	at := func(path string) string {

@@ -18,7 +18,7 @@ import (
 func wellKnown(t *testing.T, change func(*core.Config)) *core.Auth {
 	t.Helper()
 	config := goodConfig()
-	config.Issuer = newProvider(t, oidctest.Options{}).Issuer
+	config.Providers[0].Issuer = newProvider(t, oidctest.Options{}).Issuer
 	config.Broker = &core.Broker{Algorithm: "ES256"}
 	change(&config)
 	auth, err := core.New(config)

@@ -167,7 +167,7 @@ func errorCode(t *testing.T, node ast.Node) string {
 // each route with its path and its methods, and no other. The README's has them too.
 func TestTheHTTPDocumentHasEveryRoute(t *testing.T) {
 	auth, err := core.New(core.Config{
-		Issuer: "https://id.example.org", ClientID: "app", ClientSecret: "secret", PublicURL: "https://app.example.org/api",
+		Providers: []core.Provider{{Issuer: "https://id.example.org", ClientID: "app", ClientSecret: "secret"}}, PublicURL: "https://app.example.org/api",
 		Secrets: []string{strings.Repeat("-_", 22)}, Broker: &core.Broker{},
 	})
 	require.NoError(t, err)

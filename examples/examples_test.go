@@ -108,10 +108,10 @@ func mistakes(t *testing.T, program string) {
 	require.NoError(t, err)
 	defer taken.Close()
 	for says, env := range map[string][]string{
-		"Config.Issuer is missing":          nil,
-		"OIDC_STORE":                        append(client(provider), "OIDC_STORE=nonsense"),
-		"set Config.Issuer to exactly this": append(client(provider), "OIDC_ISSUER="+provider.Issuer+"/"),
-		"address already in use":            append(client(provider), "ADDR="+taken.Addr().String()),
+		"Providers[0].Issuer is missing":      nil,
+		"OIDC_STORE":                          append(client(provider), "OIDC_STORE=nonsense"),
+		"set Provider.Issuer to exactly this": append(client(provider), "OIDC_ISSUER="+provider.Issuer+"/"),
+		"address already in use":              append(client(provider), "ADDR="+taken.Addr().String()),
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		cmd := exec.CommandContext(ctx, program)

@@ -23,7 +23,7 @@ func TestAnotherLibraryVerifiesBrokerTokens(t *testing.T) {
 			t.Cleanup(server.Close)
 			issuer := server.URL + "/api"
 			auth, err := core.New(core.Config{
-				Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret, PublicURL: issuer,
+				Providers: []core.Provider{{Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret}}, PublicURL: issuer,
 				Broker: &core.Broker{Algorithm: algorithm, Audience: "orders", PeerAudiences: []string{"stock"}},
 			})
 			require.NoError(t, err)

@@ -25,7 +25,7 @@ func start(t *testing.T, app *fiber.App, configure func(*core.Config), build fun
 	require.NoError(t, err)
 	provider := oidctest.New(t, oidctest.Options{})
 	config := core.Config{
-		Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret,
+		Providers: []core.Provider{{Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret}},
 		PublicURL: "http://" + listener.Addr().String() + "/api", Logger: slog.New(slog.DiscardHandler),
 	}
 	if configure != nil {

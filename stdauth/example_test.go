@@ -14,7 +14,7 @@ import (
 // are wrapped in the guards.
 func Example() {
 	auth, err := core.New(core.Config{
-		Issuer: "https://id.example.org/realms/demo", ClientID: "shop",
+		Providers: []core.Provider{{Issuer: "https://id.example.org/realms/demo", ClientID: "shop"}},
 		PublicURL: "https://shop.example.org/api",
 	})
 	if err != nil {

@@ -20,7 +20,7 @@ func whoami(w http.ResponseWriter, r *http.Request) {
 
 func newAuth(t *testing.T, provider *oidctest.Provider, publicURL string, routes core.Routes) *core.Auth {
 	auth, err := core.New(core.Config{
-		Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret,
+		Providers: []core.Provider{{Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret}},
 		PublicURL: publicURL, Routes: routes, Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
@@ -58,7 +58,7 @@ func TestMountServesBelowAnyPrefixBesideRoutesOfTheApplication(t *testing.T) {
 			mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "page") })
 			mux.HandleFunc("OPTIONS /", func(w http.ResponseWriter, _ *http.Request) {})
 			stdauth.Mount(mux, prefix, auth)
-			mux.Handle("GET "+prefix+"/me", stdauth.Required(auth, core.Role("admin"))(http.HandlerFunc(whoami)))
+			mux.Handle("GET "+prefix+"/me", stdauth.Required(auth, core.AnyRole("admin"))(http.HandlerFunc(whoami)))
 			mux.Handle("GET "+prefix+"/hello", stdauth.Optional(auth)(http.HandlerFunc(whoami)))
 
 			tokens := provider.SignIn(t, base+"/auth/v2/login", "alice")

@@ -93,7 +93,7 @@ func (s suite) start(o options) *app {
 	a := &app{T: s.T, provider: o.provider, address: listener.Addr().String(), mount: strings.ReplaceAll(o.prefix, "{tenant}", "acme")}
 	a.base = "http://" + a.address + a.mount
 	config := core.Config{
-		Issuer: o.provider.Issuer, ClientID: o.provider.ClientID, ClientSecret: o.provider.ClientSecret,
+		Providers: []core.Provider{{Issuer: o.provider.Issuer, ClientID: o.provider.ClientID, ClientSecret: o.provider.ClientSecret}},
 		PublicURL: a.base, Secrets: []string{"c2VjcmV0IG9uZSBmb3IgdGVzdHMgb25seSwgMzIgYnl0ZXMh"},
 		Logger: slog.New(slog.DiscardHandler),
 	}
@@ -360,11 +360,11 @@ var ownRouteTable = []Route{
 		return http.StatusCreated, "created by " + core.TokenFrom(ctx).Subject()
 	}},
 	{http.MethodDelete, "/mine/nested/thing", Required, nil, whoami},
-	{http.MethodGet, "/admin", Required, []core.Constraint{core.Role("admin", "chief")}, whoami},
-	{http.MethodGet, "/orders", Required, []core.Constraint{core.Scope("orders:read", "orders:write"), core.Role("users")}, whoami},
+	{http.MethodGet, "/admin", Required, []core.Constraint{core.AnyRole("admin", "chief")}, whoami},
+	{http.MethodGet, "/orders", Required, []core.Constraint{core.Scopes("orders:read", "orders:write"), core.AnyRole("users")}, whoami},
 	{http.MethodGet, "/verified", Required, []core.Constraint{core.Claim("email_verified", true)}, whoami},
 	{http.MethodGet, "/hello", Optional, nil, whoami},
-	{http.MethodGet, "/hello/admin", Optional, []core.Constraint{core.Role("admin")}, whoami},
+	{http.MethodGet, "/hello/admin", Optional, []core.Constraint{core.AnyRole("admin")}, whoami},
 	{http.MethodGet, "/hello/strict", Optional, []core.Constraint{core.RefuseBadTokens}, whoami},
 	{http.MethodGet, "/panic", Unguarded, nil, func(context.Context) (int, string) { panic("a handler of the application panics") }},
 	{http.MethodGet, "/mine/panic", Required, nil, func(context.Context) (int, string) { panic("a guarded handler panics") }},

@@ -51,7 +51,7 @@ func BenchmarkGuard(b *testing.B, requests Requests) {
 func cost(tb testing.TB, requests Requests) (verify, bare, guarded func()) {
 	provider := oidctest.New(tb, oidctest.Options{})
 	auth, err := core.New(core.Config{
-		Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret,
+		Providers: []core.Provider{{Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret}},
 		PublicURL: "https://app.example.org/api", Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -100,7 +100,7 @@ func routesRefuse(s suite) {
 		s.run(mode, func(s suite) {
 			a := s.start(options{configure: func(c *core.Config) {
 				configure(c)
-				c.AllowedScopes = []string{"email", "profile"}
+				c.Providers[0].AllowedScopes = []string{"email", "profile"}
 			}})
 			verifier := strings.Repeat("v", 43)
 			basic := "Basic b3RoZXI6c2VjcmV0"

@@ -260,7 +260,7 @@ var faults = []fault{
 	{"guards refuse as core does", "constraints are forgotten", guards(func(route *Route) { route.Constraints = nil })},
 	{"guards refuse as core does", "Optional is Required", guards(func(route *Route) {
 		if route.Guard == Optional {
-			route.Guard = Required
+			route.Guard, route.Constraints = Required, nil
 		}
 	})},
 	{"guards refuse as core does", "Required is Optional", guards(func(route *Route) {

@@ -51,7 +51,7 @@ func main() {
 	api := chiauth.Router(auth)
 	api.Get("/hello", hello)
 	api.With(chiauth.Required(auth)).Get("/me", me)
-	api.With(chiauth.Required(auth, core.Scope("email"), core.Role("admin"))).Get("/admin", admin)
+	api.With(chiauth.Required(auth, core.Scopes("email"), core.AnyRole("admin"))).Get("/admin", admin)
 	router := chi.NewRouter()
 	router.Mount("/api", api) // where PublicURL leads
 

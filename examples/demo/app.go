@@ -27,12 +27,12 @@ type route struct {
 // them on its page. An application writes each as a line of its own, as the
 // examples beside the demo do:
 //
-//	api.With(chiauth.Required(auth, core.Role("admin"))).Get("/admin", admin)
+//	api.With(chiauth.Required(auth, core.AnyRole("admin"))).Get("/admin", admin)
 var routes = []route{
 	{Path: "/hello", Who: "anybody, signed in or not", optional: true, serve: hello},
 	{Path: "/me", Who: "whoever is signed in", serve: me},
-	{Path: "/mail", Who: "the scope email", needs: []core.Constraint{core.Scope("email")}, serve: mail},
-	{Path: "/admin", Who: "the role admin", needs: []core.Constraint{core.Role("admin")}, serve: admin},
+	{Path: "/mail", Who: "the scope email", needs: []core.Constraint{core.Scopes("email")}, serve: mail},
+	{Path: "/admin", Who: "the role admin", needs: []core.Constraint{core.AnyRole("admin")}, serve: admin},
 	{Path: "/audit", Who: "admin in the claim realm_access.roles", needs: []core.Constraint{core.Claim("realm_access.roles", "admin")}, serve: audit},
 }
 
@@ -159,7 +159,7 @@ func (app *application) configure(o options, config core.Config, people []probe.
 	}
 	app.publicURL, app.origin, app.local = config.PublicURL, public.Scheme+"://"+public.Host, local+public.Path
 	page, err := newPage(pageData{
-		Origin: app.origin, API: public.Path, Issuer: config.Issuer, Broker: config.Broker,
+		Origin: app.origin, API: public.Path, Issuer: config.Providers[0].Issuer, Broker: config.Broker,
 		Router: o.router, People: people, Routes: routes,
 	})
 	if err != nil {

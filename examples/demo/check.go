@@ -122,8 +122,8 @@ func (c *check) another(ctx context.Context, change func(*core.Config)) (*check,
 // nothing of an earlier one but the address, the secrets and the store.
 func (c *check) start(ctx context.Context) error {
 	config := core.Config{
-		Issuer: c.provider.Issuer, ClientID: c.provider.ClientID, ClientSecret: c.provider.ClientSecret,
-		Secrets: c.secrets, RedirectURIs: []string{pageURI},
+		Providers: []core.Provider{{Issuer: c.provider.Issuer, ClientID: c.provider.ClientID, ClientSecret: c.provider.ClientSecret}},
+		Secrets:   c.secrets, RedirectURIs: []string{pageURI},
 		Logger: slog.New(slog.DiscardHandler), // most steps provoke what an operator should know
 	}
 	if !c.passthrough {

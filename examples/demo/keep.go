@@ -60,7 +60,7 @@ func chooseStore(named string, config core.Config, sameAgain bool) (store core.S
 	if err != nil {
 		return nil, "", err
 	}
-	hash := sha256.Sum256([]byte(config.Issuer + " " + config.ClientID))
+	hash := sha256.Sum256([]byte(config.Providers[0].Issuer + " " + config.Providers[0].ClientID))
 	path := filepath.Join(folder, "demo-"+hex.EncodeToString(hash[:4])+".db")
 	return sqlite.New(path), "in " + path + ", for the next run too", nil
 }

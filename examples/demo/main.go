@@ -109,13 +109,13 @@ func demonstrate(ctx context.Context, o options, out io.Writer) error {
 		}
 	}
 	sameAgain := true // whether the next run has the same provider
-	if config.Issuer == "" {
+	if config.Providers[0].Issuer == "" {
 		var provider *oidctest.Provider
 		if provider, sameAgain, err = startProvider(o.addr, config.Secrets[0]); err != nil {
 			return err
 		}
 		defer provider.Close()
-		config.Issuer, config.ClientID, config.ClientSecret = provider.Issuer, provider.ClientID, provider.ClientSecret
+		config.Providers[0].Issuer, config.Providers[0].ClientID, config.Providers[0].ClientSecret = provider.Issuer, provider.ClientID, provider.ClientSecret
 		g.people = []probe.Person{probe.Alice, probe.Bob}
 	}
 	if o.passthrough {
@@ -143,7 +143,7 @@ func demonstrate(ctx context.Context, o options, out io.Writer) error {
 	// anything else is a mistake in the configuration.
 	if err := app.auth.Start(ctx); err != nil && ctx.Err() == nil {
 		if !errors.Is(err, core.ErrUnavailable) {
-			return fmt.Errorf("%w (this is the client %q at %s, its sessions are %s)", err, config.ClientID, config.Issuer, cmp.Or(g.sessions, "nowhere"))
+			return fmt.Errorf("%w (this is the client %q at %s, its sessions are %s)", err, config.Providers[0].ClientID, config.Providers[0].Issuer, cmp.Or(g.sessions, "nowhere"))
 		}
 		slog.Warn("going on, and trying again when it is needed", "error", err)
 	}
@@ -185,7 +185,7 @@ type greeting struct {
 }
 
 func (g greeting) print(out io.Writer, app *application, config core.Config) {
-	fmt.Fprintf(out, "\n  The application   %s\n  Its provider      %s\n", app.origin, config.Issuer)
+	fmt.Fprintf(out, "\n  The application   %s\n  Its provider      %s\n", app.origin, config.Providers[0].Issuer)
 	if config.Broker == nil {
 		fmt.Fprint(out, "  Its own tokens    none: clients have the provider's (-passthrough)\n")
 	} else {
@@ -199,7 +199,7 @@ func (g greeting) print(out io.Writer, app *application, config core.Config) {
 	}
 	if len(g.people) > 0 {
 		fmt.Fprintf(out, "\n  Another application at its provider:\n    OIDC_ISSUER=%s OIDC_CLIENT_ID=%s OIDC_CLIENT_SECRET=%s go run ./examples/chi\n",
-			config.Issuer, config.ClientID, config.ClientSecret)
+			config.Providers[0].Issuer, config.Providers[0].ClientID, config.Providers[0].ClientSecret)
 	} else {
 		fmt.Fprintf(out, "  Redirect URIs that the provider must know:\n    %s/\n    %s/auth/v2/callback\n", app.origin, app.publicURL)
 	}

@@ -52,7 +52,7 @@ func main() {
 	echoauth.Mount(api, auth)
 	api.GET("/hello", hello)
 	api.GET("/me", me, echoauth.Required(auth))
-	api.GET("/admin", admin, echoauth.Required(auth, core.Scope("email"), core.Role("admin")))
+	api.GET("/admin", admin, echoauth.Required(auth, core.Scopes("email"), core.AnyRole("admin")))
 
 	server := &http.Server{
 		Addr: cmp.Or(os.Getenv("ADDR"), "localhost:8082"), Handler: router,

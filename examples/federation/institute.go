@@ -110,7 +110,7 @@ func (i *institute) choose(number string) *instance {
 func (i *institute) grow(ctx context.Context, peers []core.Issuer) error {
 	store := sqlite.New(i.file)
 	auth, err := core.New(core.Config{
-		Issuer: i.provider.Issuer, ClientID: i.provider.ClientID, ClientSecret: i.provider.ClientSecret,
+		Providers:      []core.Provider{{Issuer: i.provider.Issuer, ClientID: i.provider.ClientID, ClientSecret: i.provider.ClientSecret}},
 		PublicURL:      i.url,
 		Secrets:        i.secrets,
 		Broker:         &core.Broker{Store: store, Audience: fleet, PeerAudiences: []string{guests}, PythonPeers: true, Exchange: true},
@@ -163,10 +163,10 @@ func (i *institute) close() {
 func routes(auth *core.Auth) http.Handler {
 	api := chiauth.Router(auth)
 	api.With(chiauth.Required(auth)).Get("/me", me)
-	api.With(chiauth.Required(auth, core.Role("user", "visitor"))).Get("/library", func(w http.ResponseWriter, _ *http.Request) {
+	api.With(chiauth.Required(auth, core.AnyRole("user", "visitor"))).Get("/library", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, map[string]any{"message": "You may read here."})
 	})
-	api.With(chiauth.Required(auth, core.Role("admin"))).Get("/peers", func(w http.ResponseWriter, _ *http.Request) {
+	api.With(chiauth.Required(auth, core.AnyRole("admin"))).Get("/peers", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, auth.Health().Issuers)
 	})
 	router := chi.NewRouter()

@@ -53,7 +53,7 @@ func main() {
 	fiberauth.Mount(api, auth)
 	api.Get("/hello", hello)
 	api.Get("/me", fiberauth.Required(auth), me)
-	api.Get("/admin", fiberauth.Required(auth, core.Scope("email"), core.Role("admin")), admin)
+	api.Get("/admin", fiberauth.Required(auth, core.Scopes("email"), core.AnyRole("admin")), admin)
 
 	go func() {
 		log.Printf("sign in at %s/auth/v2/login", config.PublicURL)

@@ -53,7 +53,7 @@ func main() {
 	ginauth.Mount(api, auth)
 	api.GET("/hello", hello)
 	api.GET("/me", ginauth.Required(auth), me)
-	api.GET("/admin", ginauth.Required(auth, core.Scope("email"), core.Role("admin")), admin)
+	api.GET("/admin", ginauth.Required(auth, core.Scopes("email"), core.AnyRole("admin")), admin)
 
 	server := &http.Server{
 		Addr: cmp.Or(os.Getenv("ADDR"), "localhost:8082"), Handler: router,

@@ -51,7 +51,7 @@ func main() {
 	stdauth.Mount(router, "/api", auth) // where PublicURL leads
 	router.HandleFunc("GET /api/hello", hello)
 	router.Handle("GET /api/me", stdauth.Required(auth)(http.HandlerFunc(me)))
-	router.Handle("GET /api/admin", stdauth.Required(auth, core.Scope("email"), core.Role("admin"))(http.HandlerFunc(admin)))
+	router.Handle("GET /api/admin", stdauth.Required(auth, core.Scopes("email"), core.AnyRole("admin"))(http.HandlerFunc(admin)))
 
 	server := &http.Server{
 		Addr: cmp.Or(os.Getenv("ADDR"), "localhost:8082"), Handler: router,

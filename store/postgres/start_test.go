@@ -19,7 +19,7 @@ const (
 func newAuth(t testing.TB, s core.Store, secret string) *core.Auth {
 	t.Helper()
 	auth, err := core.New(core.Config{
-		Issuer: "http://127.0.0.1:1", ClientID: "shop", PublicURL: "http://127.0.0.1:1/api",
+		Providers: []core.Provider{{Issuer: "http://127.0.0.1:1", ClientID: "shop"}}, PublicURL: "http://127.0.0.1:1/api",
 		Secrets: []string{secret}, Broker: &core.Broker{Store: s, Algorithm: "ES256"},
 		Logger: slog.New(slog.DiscardHandler),
 	})

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 		exit(count(path, 1))
 	case "start":
 		auth, err := core.New(core.Config{
-			Issuer: "http://127.0.0.1:1", ClientID: "shop", PublicURL: "http://127.0.0.1:1/api",
+			Providers: []core.Provider{{Issuer: "http://127.0.0.1:1", ClientID: "shop"}}, PublicURL: "http://127.0.0.1:1/api",
 			Secrets: []string{secret}, Broker: &core.Broker{Store: sqlite.New(path)},
 		})
 		if err == nil {

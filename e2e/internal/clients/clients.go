@@ -71,7 +71,7 @@ func prepare(ctx context.Context, r *harness.Run, config core.Config, person har
 		return nil, err
 	}
 	return &suite{Run: r, programs: programs, site: site, config: config, person: person, target: target{
-		API: site.URL, Provider: config.Issuer, ClientID: config.ClientID, ClientSecret: config.ClientSecret,
+		API: site.URL, Provider: config.Providers[0].Issuer, ClientID: config.Providers[0].ClientID, ClientSecret: config.Providers[0].ClientSecret,
 		RedirectURI: providers.Native, Person: personURL,
 	}}, nil
 }
@@ -83,7 +83,7 @@ func atOIDCTest(ctx context.Context, r *harness.Run) (*suite, error) {
 		return nil, err
 	}
 	r.Cleanup(func() { _ = provider.Close() })
-	config := core.Config{Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret}
+	config := core.Config{Providers: []core.Provider{{Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret}}}
 	s, err := prepare(ctx, r, config, harness.Person{Name: "alice", Password: "wonderland"})
 	if err != nil {
 		return nil, err

@@ -52,15 +52,15 @@ var keycloakSteps = []keycloakStep{
 	{"lightweight tokens keep their users' roles", []setup{
 		chiBroker.with("lightweight", lightweight), stdPassthrough.with("lightweight, introspection", func(c *core.Config) {
 			lightweight(c)
-			c.Introspection = true
+			c.Providers[0].Introspection = true
 		}),
 	}, (*client).rolesElsewhere},
 	{"roles that only a signed userinfo answer has are kept", []setup{fiberBroker.with("signed userinfo", func(c *core.Config) {
-		c.ClientID, c.ClientSecret = "signed", "signed-secret"
+		c.Providers[0].ClientID, c.Providers[0].ClientSecret = "signed", "signed-secret"
 	})}, (*client).rolesElsewhere},
 	{"lightweight tokens have no subject, and are refused", []setup{chiPassthrough.with("lightweight", lightweight)}, (*client).lightweightRefused},
 	{"a parameter of the provider's own is handed on", []setup{chiPassthrough.with("kc_idp_hint", func(c *core.Config) {
-		c.LoginParams = []string{"kc_idp_hint"}
+		c.Providers[0].LoginParams = []string{"kc_idp_hint"}
 	})}, (*client).loginParams},
 	{"a token of the provider is exchanged, an ID token is not", []setup{stdBroker.with("exchange", func(c *core.Config) { c.Broker.Exchange = true })}, (*client).exchange},
 	{"a wrong secret is the operator's fault", []setup{stdPassthrough.with("wrong secret", wrongSecret), chiBroker.with("wrong secret", wrongSecret)}, (*client).wrongSecret},
@@ -71,8 +71,12 @@ var keycloakSteps = []keycloakStep{
 	{"Keycloak is killed and starts again while 12 clients refresh", []setup{stdBroker}, (*client).killed},
 }
 
-func publicClient(c *core.Config) { c.ClientID, c.ClientSecret = "public", "" }
+func publicClient(c *core.Config) {
+	c.Providers[0].ClientID, c.Providers[0].ClientSecret = "public", ""
+}
 
-func lightweight(c *core.Config) { c.ClientID, c.ClientSecret = "lightweight", "lightweight-secret" }
+func lightweight(c *core.Config) {
+	c.Providers[0].ClientID, c.Providers[0].ClientSecret = "lightweight", "lightweight-secret"
+}
 
-func wrongSecret(c *core.Config) { c.ClientSecret = "another" }
+func wrongSecret(c *core.Config) { c.Providers[0].ClientSecret = "another" }

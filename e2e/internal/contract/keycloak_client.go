@@ -149,7 +149,7 @@ func (c *client) deviceOff(ctx context.Context, _ *providers.Keycloak) error {
 // endpoints: a discovery document that names an endpoint where only browsers get to, as
 // in a container network.
 func (c *client) endpoints(ctx context.Context, k *providers.Keycloak) error {
-	document := harness.Send(ctx, http.DefaultClient, k.Config.Issuer+"/.well-known/openid-configuration", "", nil)
+	document := harness.Send(ctx, http.DefaultClient, k.Config.Providers[0].Issuer+"/.well-known/openid-configuration", "", nil)
 	if err := document.Is(http.StatusOK, ""); err != nil {
 		return err
 	}
@@ -160,13 +160,13 @@ func (c *client) endpoints(ctx context.Context, k *providers.Keycloak) error {
 		fmt.Fprint(w, strings.Replace(document.Text, real, "http://127.0.0.1:1/device", 1))
 	}))
 	defer front.Close()
-	hidden, err := c.another(func(config *core.Config) { config.DiscoveryURL = front.URL })
+	hidden, err := c.another(func(config *core.Config) { config.Providers[0].DiscoveryURL = front.URL })
 	if err != nil {
 		return err
 	}
 	moved, err := c.another(func(config *core.Config) {
-		config.DiscoveryURL = front.URL
-		config.Endpoints.Device = real
+		config.Providers[0].DiscoveryURL = front.URL
+		config.Providers[0].Endpoints.Device = real
 	})
 	if err != nil {
 		return err

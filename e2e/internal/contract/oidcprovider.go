@@ -28,7 +28,7 @@ func oidcProvider(ctx context.Context, r *harness.Run) error {
 		stdBroker,
 		fiberBroker.with("JWTs", p.JWTClient),
 		chiPassthrough.with("JWTs", p.JWTClient),
-		fiberPassthrough.with("introspection", func(c *core.Config) { c.Introspection = true }),
+		fiberPassthrough.with("introspection", func(c *core.Config) { c.Providers[0].Introspection = true }),
 	}
 	steps := slices.Concat(loginSteps, refreshSteps, deviceSteps, logoutSteps)
 	if err := place.try(ctx, &p.Provider, setups, steps); err != nil {

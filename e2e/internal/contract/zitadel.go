@@ -20,7 +20,7 @@ func zitadel(ctx context.Context, r *harness.Run) error {
 	if err != nil {
 		return err
 	}
-	introspection := func(c *core.Config) { c.Introspection = true }
+	introspection := func(c *core.Config) { c.Providers[0].Introspection = true }
 	setups := []setup{chiBroker, fiberBroker, stdPassthrough.with("introspection", introspection)}
 	return place.try(ctx, provider, setups, slices.Concat(loginSteps, refreshSteps))
 }

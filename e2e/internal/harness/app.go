@@ -38,9 +38,9 @@ type route struct {
 var routes = []route{
 	{path: "/hello", optional: true},
 	{path: "/me"},
-	{path: "/mail", needs: []core.Constraint{core.Scope("email")}},
-	{path: "/contact", needs: []core.Constraint{core.Scope("profile", "email")}},
-	{path: "/admin", needs: []core.Constraint{core.Role("admin")}},
+	{path: "/mail", needs: []core.Constraint{core.Scopes("email")}},
+	{path: "/contact", needs: []core.Constraint{core.Scopes("profile", "email")}},
+	{path: "/admin", needs: []core.Constraint{core.AnyRole("admin")}},
 	{path: "/other", needs: []core.Constraint{core.Claim("resource_access.other.roles", "admin")}},
 }
 

@@ -62,7 +62,7 @@ func StartKeycloak(ctx context.Context, r *harness.Run, redirectURIs []string) (
 	}
 	return &Keycloak{root: root, Provider: Provider{
 		Process: process,
-		Config:  core.Config{Issuer: root + "/realms/e2e", ClientID: "app", ClientSecret: "app-secret"},
+		Config:  core.Config{Providers: []core.Provider{{Issuer: root + "/realms/e2e", ClientID: "app", ClientSecret: "app-secret"}}},
 		User:    Alice,
 	}}, nil
 }

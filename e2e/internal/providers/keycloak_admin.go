@@ -16,16 +16,16 @@ import (
 func (k *Keycloak) SignIn(ctx context.Context, who harness.Person) (harness.Answer, error) {
 	verifier := oauth2.GenerateVerifier()
 	client := oauth2.Config{
-		ClientID: k.Config.ClientID, RedirectURL: Page, Scopes: []string{"openid"},
-		Endpoint: oauth2.Endpoint{AuthURL: k.Config.Issuer + "/protocol/openid-connect/auth"},
+		ClientID: k.Config.Providers[0].ClientID, RedirectURL: Page, Scopes: []string{"openid"},
+		Endpoint: oauth2.Endpoint{AuthURL: k.Config.Providers[0].Issuer + "/protocol/openid-connect/auth"},
 	}
 	back, err := harness.NewBrowser(Page).Back(ctx, client.AuthCodeURL("state", oauth2.S256ChallengeOption(verifier)), who)
 	if err != nil {
 		return harness.Answer{}, err
 	}
-	tokens := harness.Send(ctx, http.DefaultClient, k.Config.Issuer+"/protocol/openid-connect/token", "", url.Values{
+	tokens := harness.Send(ctx, http.DefaultClient, k.Config.Providers[0].Issuer+"/protocol/openid-connect/token", "", url.Values{
 		"grant_type": {"authorization_code"}, "code": {back.Query().Get("code")}, "redirect_uri": {Page}, "code_verifier": {verifier},
-		"client_id": {k.Config.ClientID}, "client_secret": {k.Config.ClientSecret},
+		"client_id": {k.Config.Providers[0].ClientID}, "client_secret": {k.Config.Providers[0].ClientSecret},
 	})
 	return tokens, tokens.Is(http.StatusOK, "")
 }

@@ -28,8 +28,8 @@ type OIDCProvider struct {
 
 // JWTClient is the configuration of the client that has JWTs for access tokens.
 func (p *OIDCProvider) JWTClient(c *core.Config) {
-	c.ClientID, c.ClientSecret = "jwt", "jwt-secret"
-	c.Audiences = []string{"https://api.example"}
+	c.Providers[0].ClientID, c.Providers[0].ClientSecret = "jwt", "jwt-secret"
+	c.Providers[0].Audiences = []string{"https://api.example"}
 }
 
 // StartOIDCProvider starts it as a process of its own.
@@ -62,7 +62,7 @@ func StartOIDCProvider(ctx context.Context, r *harness.Run, redirectURIs []strin
 	}
 	return &OIDCProvider{folder: folder, Provider: Provider{
 		Process: process,
-		Config:  core.Config{Issuer: rootURL(port), ClientID: "app", ClientSecret: "app-secret"},
+		Config:  core.Config{Providers: []core.Provider{{Issuer: rootURL(port), ClientID: "app", ClientSecret: "app-secret"}}},
 		User:    Alice,
 	}}, nil
 }

@@ -50,7 +50,7 @@ func StartZitadel(ctx context.Context, r *harness.Run, redirectURIs []string) (*
 	}
 	return &Provider{
 		Process: process,
-		Config:  core.Config{Issuer: issuer, ClientID: "web", ClientSecret: "secret"},
+		Config:  core.Config{Providers: []core.Provider{{Issuer: issuer, ClientID: "web", ClientSecret: "secret"}}},
 		User:    harness.Person{Name: "test-user@127.0.0.1", Password: "verysecure"},
 	}, nil
 }
