@@ -6,6 +6,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 )
 
 // tokenAnswer is what is used of a token response of the provider.
@@ -74,7 +76,7 @@ const unknownExpiry = 180 * time.Second
 // providers have it.
 func parseTokenAnswer(body []byte, now time.Time) (tokenAnswer, error) {
 	nonsense := func(why string) error {
-		return ErrProvider.because("The provider gave a token answer that can't be used.").from(errors.New(why))
+		return fault.Provider.New("The provider gave a token answer that can't be used.").From(errors.New(why))
 	}
 	fields, ok := parseForeign(body)
 	kind := fields.text("token_type")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/oidcgate/oidcgate/core/internal/background"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/core/internal/seal"
 )
@@ -13,7 +14,7 @@ import (
 // with [New], once for each provider. It is safe for concurrent use.
 type Auth struct {
 	config   Config
-	life     *life
+	life     *background.Tasks
 	provider *provider
 	verifier *verifier // of the provider's tokens
 	trust    *trust    // in the tokens that guards take
@@ -40,7 +41,7 @@ func New(config Config) (*Auth, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Auth{config: config, life: newLife(config.Logger), complaints: newComplaints(config.Logger, config.Now)}
+	a := &Auth{config: config, life: background.New(config.Logger), complaints: newComplaints(config.Logger, config.Now)}
 	if len(secrets) == 0 {
 		secret, err := a.random()
 		if err != nil {
@@ -96,7 +97,9 @@ func New(config Config) (*Auth, error) {
 //	} else if err != nil {
 //		log.Fatal(err) // something has to be mended
 //	}
-func (a *Auth) Start(ctx context.Context) error {
+func (a *Auth) Start(ctx context.Context) error { return asError(a.start(ctx)) }
+
+func (a *Auth) start(ctx context.Context) error {
 	// The store comes first: it is the application's own, and what is wrong with
 	// it should show even while the provider is down.
 	if a.broker != nil {
@@ -125,7 +128,7 @@ func (a *Auth) Start(ctx context.Context) error {
 // on verifying with the keys that are known. A Store stays open; close it
 // afterwards.
 func (a *Auth) Close() error {
-	a.life.end()
+	a.life.Close()
 	a.provider.http.Close()
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/core/internal/seal"
 	"github.com/oidcgate/oidcgate/core/internal/session"
@@ -234,15 +235,15 @@ func (b *broker) verifier() *verifier {
 // start opens the store and reads the keys, or makes the first.
 func (b *broker) start(ctx context.Context) error {
 	_, err := b.keys.get(ctx)
-	var e *Error
+	var e *fault.Error
 	// To a request that is an outage, which another replica may not have. To a
 	// program that starts it is a mistake, and waiting won't mend it.
 	switch {
 	case !errors.As(err, &e):
 	case errors.Is(err, seal.ErrUnknownSecret), errors.Is(err, seal.ErrOpen):
-		return fmt.Errorf("%w: %w", ErrStoreUnusable, e.cause)
+		return fmt.Errorf("%w: %w", ErrStoreUnusable, e.Cause)
 	case errors.Is(err, ErrStoreUnusable):
-		return e.cause
+		return e.Cause
 	}
 	if err != nil {
 		return err
@@ -279,5 +280,6 @@ func (a *Auth) Reseal(ctx context.Context) (int, error) {
 	if a.broker == nil {
 		return 0, nil
 	}
-	return a.broker.records.reseal(ctx)
+	count, err := a.broker.records.reseal(ctx)
+	return count, asError(err)
 }

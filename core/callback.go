@@ -99,7 +99,7 @@ func (a *Auth) refusedLogin(p params, state loginState) error {
 	if err != nil {
 		return err
 	}
-	err = oauthError(code, p.values.Get("error_description"), []string{state.Verifier, state.Nonce, state.Binding, p.values.Get("state")})
+	err = asError(oauthError(code, p.values.Get("error_description"), []string{state.Verifier, state.Nonce, state.Binding, p.values.Get("state")}))
 	var e *Error
 	if errors.As(err, &e) && e.Status >= http.StatusInternalServerError {
 		return e.from(fmt.Errorf("from the URL of a browser, which any visitor can make up: %w", causeOf(e)))
@@ -113,4 +113,4 @@ func (a *Auth) refusedLogin(p params, state loginState) error {
 }
 
 // retryable reports whether the same request may succeed later.
-func retryable(err error) bool { return errors.Is(err, ErrUnavailable) }
+func retryable(err error) bool { return errors.Is(asError(err), ErrUnavailable) }

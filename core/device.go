@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
+
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 )
 
 // defaultInterval is how many seconds a device waits between two polls when
@@ -47,7 +49,7 @@ type deviceLogin struct {
 func (a *Auth) sealDevice(login deviceLogin) (string, error) {
 	text, err := a.sealText(a.devices, devicePrefix, login)
 	if err == nil && len(text) > maxToken {
-		err = ErrProvider.because("The provider's device code is too long.")
+		err = fault.Provider.New("The provider's device code is too long.")
 	}
 	return text, err
 }
@@ -116,10 +118,10 @@ func (a *Auth) serveDevice(w http.ResponseWriter, r *http.Request) error {
 // parseDeviceAnswer reads a device authorization response (RFC 8628 3.2), in the forms
 // in which providers have it.
 func parseDeviceAnswer(body []byte) (deviceBody, error) {
-	nonsense := ErrProvider.because("The provider gave a device answer that can't be used.")
+	nonsense := fault.Provider.New("The provider gave a device answer that can't be used.")
 	fields, ok := parseForeign(body)
 	if !ok {
-		return deviceBody{}, nonsense.from(errors.New("it is not a JSON object"))
+		return deviceBody{}, nonsense.From(errors.New("it is not a JSON object"))
 	}
 	device := deviceBody{
 		DeviceCode: fields.text("device_code"), UserCode: fields.text("user_code"),
@@ -143,7 +145,7 @@ func parseDeviceAnswer(body []byte) (deviceBody, error) {
 		}
 	}
 	if len(missing) > 0 {
-		return deviceBody{}, ErrProvider.because("The provider's device answer lacks " + strings.Join(missing, " and ") + ".")
+		return deviceBody{}, fault.Provider.New("The provider's device answer lacks " + strings.Join(missing, " and ") + ".")
 	}
 	return device, nil
 }

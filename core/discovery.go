@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 )
 
@@ -70,8 +71,8 @@ func (p *provider) check(m metadata) error {
 	if len(problems) == 0 {
 		return nil
 	}
-	return ErrProvider.because("No login can work as the provider is set up.").
-		from(fmt.Errorf("%s: %w", p.config.provider().DiscoveryURL, errors.Join(problems...)))
+	return fault.Provider.New("No login can work as the provider is set up.").
+		From(fmt.Errorf("%s: %w", p.config.provider().DiscoveryURL, errors.Join(problems...)))
 }
 
 // clientAuth is how this application proves itself: as configured, or else as the

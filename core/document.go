@@ -8,6 +8,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/oidcgate/oidcgate/core/internal/background"
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 )
 
 // Time limits of documents that are fetched.
@@ -29,15 +32,15 @@ var errNothing = errors.New("the source has nothing to offer")
 // is fetched again in the background before it is old, and outlives a source
 // that is down. After a failure the source is left alone for longer and longer.
 type document[T any] struct {
-	name string // for people
-	down *Error // what callers are told while it can't be had
+	name string       // for people
+	down *fault.Error // what callers are told while it can't be had
 	// load fetches it and tells how long it is fresh.
 	load func(context.Context) (T, time.Duration, error)
 	// replace is told of each change, and gives what to use. nil: what was loaded.
 	replace func(next, older T) T
 	keeper[T]
 	now    func() time.Time
-	life   *life
+	life   *background.Tasks
 	logger *slog.Logger
 
 	// in is the edition in use, nil when there is none, and quiet the time, in Unix
@@ -46,11 +49,11 @@ type document[T any] struct {
 	in    atomic.Pointer[edition[T]]
 	quiet atomic.Int64
 
-	mu      sync.Mutex // guards what follows, and is never held over a fetch
-	tries              // that have been made
-	alarm   *alarm     // for the next fetch in the background
-	flight  *flight[T] // the fetch that is under way, nil when there is none
-	retired bool       // nobody uses it any more
+	mu      sync.Mutex        // guards what follows, and is never held over a fetch
+	tries                     // that have been made
+	alarm   *background.Timer // for the next fetch in the background
+	flight  *flight[T]        // the fetch that is under way, nil when there is none
+	retired bool              // nobody uses it any more
 }
 
 // flight is a fetch, which all who need it wait for.
@@ -163,9 +166,9 @@ func (d *document[T]) ring(after time.Duration) {
 		return
 	}
 	if d.alarm == nil {
-		d.alarm = d.life.newAlarm(d.refresh)
+		d.alarm = d.life.NewTimer(d.refresh)
 	}
-	d.alarm.set(after)
+	d.alarm.Set(after)
 }
 
 // rest sets until when an edition can be used without a thought, and when the next
@@ -201,7 +204,7 @@ func (d *document[T]) launch() *flight[T] {
 	d.flight = f
 	go func() {
 		var next edition[T]
-		err := d.life.do(func(ctx context.Context) (err error) {
+		err := d.life.Do(func(ctx context.Context) (err error) {
 			answered := d.waitOrRecall(ctx)
 			next.value, next.fresh, err = d.load(ctx)
 			next.fetched = d.now()
@@ -261,7 +264,7 @@ func (d *document[T]) settle(next edition[T], err error) (value T, failures int)
 // drown the rest. The lock is not held, since nobody knows what a logger does.
 func (d *document[T]) tell(err error, failures int) {
 	switch {
-	case d.life.ctx.Err() != nil:
+	case d.life.Closed():
 	case err != nil && failures == 0:
 		d.logger.Warn("a document could not be fetched", "document", d.name, "error", err)
 	case err != nil:
@@ -311,14 +314,14 @@ func (d *document[T]) health() Dependency {
 // another try, and one that answers nonsense.
 func (d *document[T]) unavailable(cause error, retry time.Duration) error {
 	unavailable := d.down
-	var e *Error
+	var e *fault.Error
 	if errors.As(cause, &e) {
-		if !errors.Is(e, ErrUnavailable) {
+		if !errors.Is(e, fault.Unavailable) {
 			return e
 		}
-		unavailable, cause = e, e.cause
+		unavailable, cause = e, e.Cause
 	}
-	unavailable = unavailable.from(fmt.Errorf("%s: %w", d.name, cause))
+	unavailable = unavailable.From(fmt.Errorf("%s: %w", d.name, cause))
 	unavailable.RetryAfter = retry
 	return unavailable
 }

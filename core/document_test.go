@@ -14,6 +14,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/oidcgate/oidcgate/core/internal/background"
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 )
 
 // However many come at once, and whatever they miss, there is one fetch at a time, and
@@ -21,8 +24,8 @@ import (
 func TestFetchesFollowOneAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger, loads, at := slog.New(slog.DiscardHandler), 0, 0
-		life := newLife(logger)
-		defer life.end()
+		life := background.New(logger)
+		defer life.Close()
 		d := &document[int]{name: "test", down: errDown, now: time.Now, life: life, logger: logger,
 			load: func(context.Context) (int, time.Duration, error) {
 				if at++; at > 1 {
@@ -62,8 +65,8 @@ func TestFetchesFollowOneAnother(t *testing.T) {
 func TestWhoMustHaveANewerDocumentIsNotAnsweredByAnEarlierFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger, source := slog.New(slog.DiscardHandler), 1
-		life := newLife(logger)
-		defer life.end()
+		life := background.New(logger)
+		defer life.Close()
 		d := &document[int]{name: "test", down: errDown, now: time.Now, life: life, logger: logger,
 			load: func(context.Context) (int, time.Duration, error) {
 				answer := source
@@ -99,8 +102,8 @@ type testDocument struct {
 func newTestDocument(t *testing.T) *testDocument {
 	d := &testDocument{clock: time.Unix(1e9, 0)}
 	logger := slog.New(slog.DiscardHandler)
-	d.document = &document[int]{name: "test", down: errDown, now: d.time, life: newLife(logger), logger: logger, load: d.count}
-	t.Cleanup(d.life.end)
+	d.document = &document[int]{name: "test", down: errDown, now: d.time, life: background.New(logger), logger: logger, load: d.count}
+	t.Cleanup(d.life.Close)
 	return d
 }
 
@@ -169,29 +172,16 @@ func TestADocumentIsFetchedAgainBeforeItIsOld(t *testing.T) {
 	d.set(keepFor, errors.New("down"))
 	require.False(t, d.settled(d.time()))
 	_, err = d.get(t.Context())
-	require.ErrorIs(t, err, ErrUnavailable)
+	require.ErrorIs(t, err, fault.Unavailable)
 }
 
-func TestADocumentIsNotFetchedAfterTheEnd(t *testing.T) {
+func TestADocumentIsNotFetchedAfterClose(t *testing.T) {
 	d := newTestDocument(t)
 	_, err := d.get(t.Context())
 	require.NoError(t, err)
-	require.True(t, d.alarm.timer.Stop(), "the alarm is set")
-	d.ring(time.Hour)
-	d.life.end()
-	require.False(t, d.alarm.timer.Stop(), "the alarm is not set any more")
+	d.life.Close()
 	d.refresh()
 	d.fetched(t, 1)
-	require.False(t, d.alarm.timer.Stop())
-}
-
-func TestAnAlarmRings(t *testing.T) {
-	life := newLife(slog.New(slog.DiscardHandler))
-	defer life.end()
-	rung := make(chan struct{})
-	a := life.newAlarm(func() { close(rung) })
-	a.set(time.Millisecond)
-	<-rung
 }
 
 // What an earlier process had fetched serves while the source is down, but counts
@@ -205,11 +195,11 @@ func TestADocumentThatWasKeptServesWhileItsSourceIsDown(t *testing.T) {
 	require.Equal(t, 7, value)
 	require.Equal(t, StateStale, d.health().State)
 	_, err = d.renew(t.Context(), false)
-	require.ErrorIs(t, err, ErrUnavailable)
+	require.ErrorIs(t, err, fault.Unavailable)
 
 	d.set(2*time.Hour, errors.New("down"))
 	_, err = d.get(t.Context())
-	require.ErrorIs(t, err, ErrUnavailable, "a day after it was fetched")
+	require.ErrorIs(t, err, fault.Unavailable, "a day after it was fetched")
 
 	d.set(time.Minute, nil)
 	value, err = d.get(t.Context())
@@ -222,14 +212,14 @@ func TestADocumentThatWasKeptServesWhileItsSourceIsDown(t *testing.T) {
 func TestADocumentThatWasKeptServesWhileItsSourceHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &document[int]{
-			name: "test document", down: errDown, now: time.Now, life: newLife(slog.New(slog.DiscardHandler)), logger: slog.New(slog.DiscardHandler),
+			name: "test document", down: errDown, now: time.Now, life: background.New(slog.New(slog.DiscardHandler)), logger: slog.New(slog.DiscardHandler),
 			load: func(context.Context) (int, time.Duration, error) {
 				time.Sleep(10 * time.Second)
 				return 8, time.Hour, nil
 			},
 			keeper: newKeeper(nothingKept, func(context.Context) (int, time.Time, error) { return 7, time.Now().Add(-time.Minute), nil }),
 		}
-		defer d.life.end()
+		defer d.life.Close()
 		for _, expected := range []struct {
 			value int
 			after time.Duration
@@ -254,8 +244,8 @@ func TestADocumentThatWasKeptServesWhileItsSourceHangs(t *testing.T) {
 // its documents from being fetched again.
 func TestADocumentThatIsHandedOnIsFetchedAgainInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		life, logger, loads := newLife(slog.New(slog.DiscardHandler)), slog.New(slog.DiscardHandler), 0
-		defer life.end()
+		life, logger, loads := background.New(slog.New(slog.DiscardHandler)), slog.New(slog.DiscardHandler), 0
+		defer life.Close()
 		fresh := func() *document[int] {
 			return &document[int]{name: "test document", down: errDown, now: time.Now, life: life, logger: logger,
 				load: func(context.Context) (int, time.Duration, error) { loads++; return loads, 15 * time.Minute, nil }}
@@ -285,7 +275,7 @@ func TestAnOutageIsLoggedOnce(t *testing.T) {
 	for range 20 {
 		d.set(maxBackOff, errors.New("down"))
 		_, err := d.renew(t.Context(), true)
-		require.ErrorIs(t, err, ErrUnavailable)
+		require.ErrorIs(t, err, fault.Unavailable)
 	}
 	require.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
 	require.Contains(t, log.String(), "could not be fetched")

@@ -39,7 +39,7 @@ func (d *document[T]) retire() (*edition[T], tries) {
 	defer d.mu.Unlock()
 	d.retired = true
 	if d.alarm != nil {
-		d.alarm.drop()
+		d.alarm.Drop()
 	}
 	e := d.in.Load()
 	if e != nil {
@@ -70,8 +70,8 @@ func (d *document[T]) adopt(e *edition[T], made tries) {
 // keepAway keeps what was fetched. Nobody waits for that, nor does anything hang
 // on it.
 func (d *document[T]) keepAway(value T, fetched time.Time) {
-	err := d.life.do(func(ctx context.Context) error { return d.keep(ctx, value, fetched) })
-	if err != nil && d.life.ctx.Err() == nil {
+	err := d.life.Do(func(ctx context.Context) error { return d.keep(ctx, value, fetched) })
+	if err != nil && !d.life.Closed() {
 		d.logger.Warn("a document could not be kept for a restart", "document", d.name, "error", err)
 	}
 }
@@ -88,12 +88,12 @@ func (d *document[T]) waitOrRecall(ctx context.Context) (answered func(error)) {
 	}
 	var once sync.Once
 	bringBack := func() { once.Do(func() { d.bringBack(ctx) }) }
-	late := d.life.newAlarm(func() {
-		_ = d.life.do(func(context.Context) error { bringBack(); return nil })
+	late := d.life.NewTimer(func() {
+		_ = d.life.Do(func(context.Context) error { bringBack(); return nil })
 	})
-	late.set(impatience)
+	late.Set(impatience)
 	return func(err error) {
-		late.drop()
+		late.Drop()
 		if err != nil && !errors.Is(err, errNothing) {
 			bringBack()
 		}

@@ -4,14 +4,14 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"log/slog"
 	"math"
 	"net/http"
-	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 )
 
 // Error is every failure that a route or a guard answers. It is a value: two
@@ -140,7 +140,7 @@ func (e *Error) because(description string) *Error {
 // soon gives a copy of the error that asks to be tried again in a second.
 func (e *Error) soon() *Error {
 	c := *e
-	c.RetryAfter = firstBackOff
+	c.RetryAfter = time.Second
 	return &c
 }
 
@@ -192,10 +192,55 @@ func (e *Error) setHeaders(header http.Header) {
 // that says nothing about its answer.
 func answerTo(err error) *Error {
 	var e *Error
-	if !errors.As(err, &e) || e == nil || e.Status < 100 || e.Status > 999 {
+	if !errors.As(asError(err), &e) || e == nil || e.Status < 100 || e.Status > 999 {
 		return &Error{Status: http.StatusInternalServerError, Code: "server_error", Description: "Something went wrong on the server."}
 	}
 	return e
+}
+
+// answers are the errors that failures of the packages below are answered with.
+var answers = map[fault.Kind]*Error{
+	fault.InvalidRequest: ErrInvalidRequest, fault.InvalidGrant: ErrInvalidGrant, fault.InvalidScope: ErrInvalidScope,
+	fault.InvalidTarget: ErrInvalidTarget, fault.AccessDenied: ErrAccessDenied, fault.InvalidToken: ErrInvalidToken,
+	fault.InsufficientScope: ErrInsufficientScope, fault.Provider: ErrProvider, fault.Unavailable: ErrUnavailable,
+	fault.Internal: {Status: http.StatusInternalServerError, Code: "server_error"},
+	fault.Refused:  {Status: http.StatusBadRequest},
+}
+
+// asError makes an [Error] of a failure of the packages below, and gives any other error
+// as it is.
+func asError(err error) error {
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+		switch f := inner.(type) {
+		case *Error:
+			return err
+		case *fault.Error:
+			e := *answers[f.Kind]
+			e.Description, e.RetryAfter, e.Scope, e.cause = f.Description, f.RetryAfter, f.Scope, f.Cause
+			if f.Kind == fault.Refused {
+				e.Code = f.Code
+				if slices.Contains(deniedCodes, f.Code) {
+					e.Status = http.StatusForbidden
+				}
+			}
+			return &e
+		}
+	}
+	return err
+}
+
+// asFault is asError's counterpart for errors of the application.
+func asFault(err error) error {
+	var e *Error
+	switch {
+	case errors.As(err, &e) && e != nil && e.Code == ErrAccessDenied.Code:
+		return fault.AccessDenied.New(e.Description).From(err)
+	case errors.Is(err, ErrAccessDenied):
+		return fault.AccessDenied.New(ErrAccessDenied.Description).From(err)
+	case errors.Is(err, ErrUnavailable):
+		return fault.Unavailable.New(ErrUnavailable.Description).From(err)
+	}
+	return err
 }
 
 // statusOf is the status of an answer with err.
@@ -255,16 +300,3 @@ var (
 	errPending   = &Error{Status: http.StatusBadRequest, Code: "authorization_pending"}
 	errSlowDown  = &Error{Status: http.StatusBadRequest, Code: "slow_down"}
 )
-
-// safely runs code of the application, or whatever else might panic, and makes an
-// error of it: a mistake there must not end the process, nor change what has been
-// decided.
-func safely(logger *slog.Logger, what string, do func() error) (err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			logger.Error(what+" panicked", "panic", cause, "stack", string(debug.Stack()))
-			err = fmt.Errorf("%s panicked: %v", what, cause)
-		}
-	}()
-	return do()
-}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/session"
 )
 
@@ -70,6 +71,7 @@ type Event struct {
 // accepted is.
 func (a *Auth) observe(ctx context.Context, event Event, err error) {
 	if err != nil {
+		err = asError(err)
 		if !errors.As(err, &event.Error) || errors.Is(err, ErrUnavailable) || errors.Is(err, errPending) || errors.Is(err, errSlowDown) {
 			return
 		}
@@ -84,7 +86,7 @@ func (a *Auth) emit(ctx context.Context, event Event) {
 		return
 	}
 	event.Time, event.Issuer = a.now(), cmp.Or(event.Issuer, a.config.provider().Issuer)
-	_ = safely(a.config.Logger, "Config.Observe", func() error {
+	_ = fault.Catch(a.config.Logger, "Config.Observe", func() error {
 		a.config.Observe(ctx, event)
 		return nil
 	})

@@ -9,6 +9,8 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
+
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 )
 
 // exchangeGrant gives a token of ours for one of the provider's (RFC 8693). The
@@ -25,7 +27,7 @@ func (a *Auth) exchangeGrant(_ http.ResponseWriter, r *http.Request, p params) (
 		return tokenBody{}, "", err
 	}
 	if raw == "" {
-		return tokenBody{}, "", ErrInvalidRequest.because("The parameter subject_token is missing.")
+		return tokenBody{}, "", fault.InvalidRequest.New("The parameter subject_token is missing.")
 	}
 	c, err := newCandidate(raw, maxToken, a.now())
 	if err == nil {
@@ -78,7 +80,7 @@ func (c *claims) actor() (jsontext.Value, error) {
 	case 'n', 0:
 		return nil, nil
 	}
-	return nil, ErrInvalidRequest.because("The claim act of the subject_token is not an object.")
+	return nil, fault.InvalidRequest.New("The claim act of the subject_token is not an object.")
 }
 
 // readExchange reads what kind of token is wanted, and for what (RFC 8693 2.1).
@@ -89,11 +91,11 @@ func (b *broker) readExchange(p params) (wanted narrowing, err error) {
 			return narrowing{}, err
 		}
 		if kind != "" && kind != string(oidc.AccessTokenType) && kind != string(oidc.JWTTokenType) {
-			return narrowing{}, ErrInvalidRequest.because("The " + name + " must be " + string(oidc.AccessTokenType) + "; leave it out.")
+			return narrowing{}, fault.InvalidRequest.New("The " + name + " must be " + string(oidc.AccessTokenType) + "; leave it out.")
 		}
 	}
 	if p.has("actor_token") {
-		return narrowing{}, ErrInvalidRequest.because("An actor_token is not supported.")
+		return narrowing{}, fault.InvalidRequest.New("An actor_token is not supported.")
 	}
 	if wanted.audiences, err = b.readAudiences(p, "audience", "resource"); err != nil {
 		return narrowing{}, err
@@ -108,7 +110,7 @@ func subjectTokenError(err error) error {
 	err = tokenError(err)
 	var e *Error
 	if errors.Is(err, ErrInvalidToken) && errors.As(err, &e) {
-		return ErrInvalidRequest.because("The subject_token is not good: " + strings.ToLower(e.Description[:1]) + e.Description[1:])
+		return fault.InvalidRequest.New("The subject_token is not good: " + strings.ToLower(e.Description[:1]) + e.Description[1:])
 	}
 	return err
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/httpx"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/core/internal/session"
@@ -364,7 +365,7 @@ func FuzzDiscoveryDocument(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		m, err := parseMetadata(body, config)
 		if err != nil {
-			if !errors.Is(err, ErrProvider) {
+			if !errors.Is(err, fault.Provider) {
 				t.Fatal(err)
 			}
 			return
@@ -398,14 +399,14 @@ func FuzzAnswersOfTheProvider(f *testing.F) {
 			if b := a.tokenBody(answer); b.AccessToken == "" || b.ExpiresIn < 0 || b.RefreshExpires <= 0 || b.RefreshExpiresIn < 0 {
 				t.Fatalf("%+v", b)
 			}
-		} else if !errors.Is(err, ErrProvider) {
+		} else if !errors.Is(err, fault.Provider) {
 			t.Fatal(err)
 		}
 		if device, err := parseDeviceAnswer(body); err == nil {
 			if device.Interval <= 0 || device.ExpiresIn <= 0 || device.DeviceCode == "" {
 				t.Fatalf("%+v", device)
 			}
-		} else if !errors.Is(err, ErrProvider) {
+		} else if !errors.Is(err, fault.Provider) {
 			t.Fatal(err)
 		}
 	})

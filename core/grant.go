@@ -12,6 +12,8 @@ import (
 
 	"github.com/zitadel/oidc/v3/pkg/client/rp"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
+
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 )
 
 // grant serves one grant type of the token route and gives the tokens and
@@ -339,7 +341,7 @@ func (a *Auth) deviceGrant(_ http.ResponseWriter, r *http.Request, p params) (to
 // told by a code, since they take one they don't know for the end.
 func pollingError(err error) error {
 	var e *Error
-	if !errors.As(err, &e) {
+	if err = asError(err); !errors.As(err, &e) {
 		return err
 	}
 	if errors.Is(e, ErrUnavailable) {
@@ -383,16 +385,16 @@ func (a *Auth) accept(ctx context.Context, answer tokenAnswer, nonce nonceCheck,
 // idTokenError is what a caller is told when an ID token was not accepted: his
 // own fault if the code was another login's, else the provider's.
 func idTokenError(err error) error {
-	var e *Error
+	var e *fault.Error
 	switch {
 	case errors.As(err, &e):
 		return e
 	case errors.Is(err, errNonce):
-		return ErrInvalidGrant.because("The code belongs to another login.").from(err)
+		return fault.InvalidGrant.New("The code belongs to another login.").From(err)
 	case errors.Is(err, errNoAuthTime):
-		return ErrProvider.because("The provider does not tell when the user signed in, which max_age asks for.").from(err)
+		return fault.Provider.New("The provider does not tell when the user signed in, which max_age asks for.").From(err)
 	case errors.Is(err, errMaxAge):
-		return ErrAccessDenied.because("The user signed in longer ago than max_age allows.").from(err)
+		return fault.AccessDenied.New("The user signed in longer ago than max_age allows.").From(err)
 	}
-	return ErrProvider.because("The provider gave an ID token that can't be accepted.").from(err)
+	return fault.Provider.New("The provider gave an ID token that can't be accepted.").From(err)
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 )
 
 // Guard lets requests with a good token through. Make one at start with
@@ -86,7 +88,7 @@ func (g *Guard) Check(ctx context.Context, authorization []string) (Token, error
 // tells in WWW-Authenticate: the realm, and for a 401 the scopes that are needed.
 func (a *Auth) challenging(err error, scopes string) error {
 	var e *Error
-	if !errors.As(err, &e) || e == nil || e.form != formChallenge {
+	if err = asError(err); !errors.As(err, &e) || e == nil || e.form != formChallenge {
 		return err
 	}
 	c := *e
@@ -163,7 +165,7 @@ func (a *Auth) Verify(ctx context.Context, raw string) (Token, error) {
 // tokenError is what a caller is told when a token was not accepted. That keys
 // can't be had, for whatever reason, says nothing about the token.
 func tokenError(err error) error {
-	var e *Error
+	var e *fault.Error
 	if !errors.As(err, &e) {
 		refused := ErrInvalidToken.because(sentence(err))
 		var elsewhere misdirected
@@ -172,8 +174,8 @@ func tokenError(err error) error {
 		}
 		return refused
 	}
-	if errors.Is(e, ErrUnavailable) {
-		return e
+	if errors.Is(e, fault.Unavailable) {
+		return asError(err)
 	}
 	return ErrUnavailable.because("The keys to verify the token with can't be had at the moment.").from(err).soon()
 }

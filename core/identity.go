@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 )
 
 // Identity is who a token is about. At a login, refresh or exchange Broker.Identify looks
@@ -71,7 +72,7 @@ type Identity struct {
 
 // Refuse gives the error by which Broker.Identify refuses a user. why is a
 // sentence for the user, with nothing secret in it.
-func Refuse(why string) error { return ErrAccessDenied.because(why) }
+func Refuse(why string) error { return fault.AccessDenied.New(why) }
 
 // remembered is what a session keeps of a user and his login: what tokens are
 // minted from, and what a refresh is held against.
@@ -188,16 +189,16 @@ func (b *broker) askUserinfo(ctx context.Context, e *evidence, save func() error
 		complete = complete && !judged && (email != "" || before.Email == "")
 		needed = true
 	}
-	refused := errors.Is(err, ErrInvalidToken) || errors.Is(err, ErrInsufficientScope)
+	refused := errors.Is(err, fault.InvalidToken) || errors.Is(err, fault.InsufficientScope)
 	switch {
 	case errors.Is(err, errOtherSubject):
 		return err
 	case refused && toldBefore && judged:
-		return ErrProvider.because("The provider does not tell any more who the user is.").
-			from(fmt.Errorf("%w; it did at the login: let this client's access tokens read the userinfo endpoint", err))
+		return fault.Provider.New("The provider does not tell any more who the user is.").
+			From(fmt.Errorf("%w; it did at the login: let this client's access tokens read the userinfo endpoint", err))
 	case refused:
 		return nil // a token that lacks the scope openid, say, and is good for all the rest
-	case !complete && (needed || errors.Is(err, ErrUnavailable)):
+	case !complete && (needed || errors.Is(err, fault.Unavailable)):
 		return err
 	}
 	b.auth.complaints.note(ctx, userinfoFails, err)
@@ -273,9 +274,9 @@ func (b *broker) remember(e evidence, who Identity) (remembered, error) {
 	}
 	if b.SubjectIsUsername && who.Username == "" {
 		if e.before != nil { // it knew one at the login
-			return remembered{}, ErrUnavailable.because("The provider tells no username at the moment.").soon()
+			return remembered{}, fault.Unavailable.New("The provider tells no username at the moment.").Soon()
 		}
-		return remembered{}, ErrAccessDenied.because("The provider tells no username for this user.")
+		return remembered{}, fault.AccessDenied.New("The provider tells no username for this user.")
 	}
 	known := remembered{
 		Username: who.Username, FirstName: who.FirstName, LastName: who.LastName, Name: who.Name,
@@ -314,25 +315,17 @@ func (b *broker) remember(e evidence, who Identity) (remembered, error) {
 func (b *broker) callIdentify(ctx context.Context, who *Identity, refresh bool) error {
 	ctx, cancel := context.WithTimeout(ctx, b.config.Timeout)
 	defer cancel()
-	err := safely(b.config.Logger, "Broker.Identify", func() error { return b.Identify(ctx, who) })
-	var e *Error
-	refusal := errors.As(err, &e) && e != nil && e.Code == ErrAccessDenied.Code
-	switch {
-	case refusal:
-		err = ErrAccessDenied.because(e.Description).from(err)
-	case errors.Is(err, ErrAccessDenied):
-		refusal, err = true, ErrAccessDenied.from(err)
-	}
-	if err == nil || refusal {
+	err := fault.Catch(b.config.Logger, "Broker.Identify", func() error { return asFault(b.Identify(ctx, who)) })
+	if err == nil || errors.Is(err, fault.AccessDenied) {
 		b.auth.complaints.note(ctx, failingIdentify, nil)
 		return err
 	}
 	// As text: the Status of an Error would decide whether it is logged.
 	b.auth.complaints.note(ctx, failingIdentify, fmt.Errorf("%v", err))
-	if refresh || errors.Is(err, ErrUnavailable) {
-		return ErrUnavailable.because("The application can't tell at the moment whether this user may go on.").from(err).soon()
+	if refresh || errors.Is(err, fault.Unavailable) {
+		return fault.Unavailable.New("The application can't tell at the moment whether this user may go on.").From(err).Soon()
 	}
-	return ErrAccessDenied.because("The application does not let this user in.").from(err)
+	return fault.AccessDenied.New("The application does not let this user in.").From(err)
 }
 
 const failingIdentify = "Broker.Identify, which refuses a user for good by core.Refuse"
@@ -340,8 +333,8 @@ const failingIdentify = "Broker.Identify, which refuses a user for good by core.
 // identityError is for an identity that no token can be made of, which the
 // application mends in its Identify.
 func identityError(cause error) error {
-	e := &Error{Status: http.StatusInternalServerError, Code: ErrProvider.Code, Description: "No token can be made for this user; the application's operator knows more."}
-	return e.from(fmt.Errorf("see Broker.Identify: %w", cause))
+	return fault.Internal.New("No token can be made for this user; the application's operator knows more.").
+		From(fmt.Errorf("see Broker.Identify: %w", cause))
 }
 
 // maxSubject is the limit of OpenID Connect Core 2 for sub, in bytes, with room

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 )
 
 var insideURLs = []string{
@@ -49,8 +51,8 @@ func TestAProviderOnTheInternetHasNoEndpointInside(t *testing.T) {
 		config := Config{Providers: []Provider{{Issuer: "https://id.example.org"}}, Logger: slog.New(slog.NewTextHandler(&log, nil))}.withDefaults()
 		for _, field := range []string{"token_endpoint", "jwks_uri"} {
 			_, err := parseMetadata(document(field, url), config)
-			require.ErrorIs(t, err, ErrProvider, url)
-			require.ErrorContains(t, causeOf(err), "set Provider.DiscoveryURL to the provider's address in there, or set Provider.", url)
+			require.ErrorIs(t, err, fault.Provider, url)
+			require.ErrorContains(t, fault.CauseOf(err), "set Provider.DiscoveryURL to the provider's address in there, or set Provider.", url)
 		}
 		m, err := parseMetadata(document("userinfo_endpoint", url), config)
 		require.NoError(t, err)
@@ -73,8 +75,8 @@ func TestAHostIsWrittenInTheLettersThatItIsReadIn(t *testing.T) {
 	for _, host := range []string{"127.0.0.%EF%BC%91", "169.254.169.%EF%BC%92%EF%BC%95%EF%BC%94", "app.localhos%EF%BD%94", "metadata.google.interna%EF%BD%8C", "m%C3%BCnchen.example"} {
 		_, err := parseMetadata(fmt.Appendf(nil, `{"issuer":"https://id.example.org","authorization_endpoint":"https://id.example.org/a","token_endpoint":"https://%s/t","jwks_uri":"https://id.example.org/k"}`, host),
 			Config{Providers: []Provider{{Issuer: "https://id.example.org"}}}.withDefaults())
-		require.ErrorIs(t, err, ErrProvider, host)
-		require.ErrorContains(t, causeOf(err), "a host that is not ASCII", host)
+		require.ErrorIs(t, err, fault.Provider, host)
+		require.ErrorContains(t, fault.CauseOf(err), "a host that is not ASCII", host)
 		_, err = Config{RedirectURIs: []string{"https://" + host}}.redirectKind("https://" + host)
 		require.ErrorIs(t, err, ErrInvalidRequest, host)
 	}

@@ -10,6 +10,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 )
 
 const (
@@ -46,11 +48,11 @@ func (i *introspection) ask(ctx context.Context, raw string, name tokenName) (*c
 		var c *claims
 		var verdict error
 		// What becomes of the task itself says nothing about the token.
-		if err := i.auth.life.do(func(ctx context.Context) error {
+		if err := i.auth.life.Do(func(ctx context.Context) error {
 			c, verdict = i.askInTurn(ctx, raw, name)
 			return nil
 		}); err != nil {
-			return c, errIntrospection.from(err)
+			return c, errIntrospection.From(err)
 		}
 		return c, verdict
 	})
@@ -58,11 +60,11 @@ func (i *introspection) ask(ctx context.Context, raw string, name tokenName) (*c
 	case result := <-flight:
 		return result.Val.(*claims), result.Err
 	case <-ctx.Done():
-		return nil, errIntrospection.from(ctx.Err())
+		return nil, errIntrospection.From(ctx.Err())
 	}
 }
 
-var errIntrospection = ErrUnavailable.because("The token can't be checked with the provider at the moment.").soon()
+var errIntrospection = fault.Unavailable.New("The token can't be checked with the provider at the moment.").Soon()
 
 // askInTurn asks about a token when it is its turn, and remembers whether it is good.
 func (i *introspection) askInTurn(ctx context.Context, raw string, name tokenName) (*claims, error) {
@@ -70,14 +72,14 @@ func (i *introspection) askInTurn(ctx context.Context, raw string, name tokenNam
 	defer cancel()
 	done, ok := i.line.turn(ctx, i.good.has(name))
 	if !ok {
-		return nil, errIntrospection.from(errors.New("too many tokens are being checked: see Config.MaxIntrospections"))
+		return nil, errIntrospection.From(errors.New("too many tokens are being checked: see Config.MaxIntrospections"))
 	}
 	defer done()
 	c, err := i.askOnce(ctx, raw)
 	switch {
 	case err == nil:
 		i.good.add(name)
-	case !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrProvider): // it was refused
+	case !errors.Is(err, fault.Unavailable) && !errors.Is(err, fault.Provider): // it was refused
 		i.good.remove(name)
 	}
 	return c, err
@@ -89,11 +91,11 @@ func (i *introspection) askOnce(ctx context.Context, raw string) (*claims, error
 		return nil, err
 	}
 	if m.IntrospectionEndpoint == "" {
-		return nil, errIntrospection.from(errors.New("the provider's discovery document names no introspection_endpoint: set Provider.Endpoints.Introspection, or switch Provider.Introspection off"))
+		return nil, errIntrospection.From(errors.New("the provider's discovery document names no introspection_endpoint: set Provider.Endpoints.Introspection, or switch Provider.Introspection off"))
 	}
 	body, err := i.auth.provider.post(ctx, m.IntrospectionEndpoint, introspectRequest{raw, "access_token"}, raw)
 	if err != nil {
-		return nil, errIntrospection.from(err)
+		return nil, errIntrospection.From(err)
 	}
 	return i.judge(body)
 }
@@ -107,7 +109,7 @@ func (i *introspection) judge(body []byte) (*claims, error) {
 		Type   string `json:"token_type"`
 	}
 	if err := json.Unmarshal(body, &state); err != nil {
-		return nil, errIntrospection.from(errors.New("the answer is not a JSON object that says whether the token is active"))
+		return nil, errIntrospection.From(errors.New("the answer is not a JSON object that says whether the token is active"))
 	}
 	if !state.Active {
 		return nil, errors.New("the provider says that the token is not active")
@@ -120,7 +122,7 @@ func (i *introspection) judge(body []byte) (*claims, error) {
 	c := &candidate{now: i.auth.now(), declared: state.Type != ""}
 	var err error
 	if c.claims, err = parseClaims(withNumericDates(body)); err != nil {
-		return nil, errIntrospection.from(err)
+		return nil, errIntrospection.From(err)
 	}
 	own := i.auth.trust.own
 	if c.claims.Issuer != "" && !own.issuer.names(c.claims) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 )
 
@@ -33,8 +34,8 @@ func (a *Auth) newFurtherIssuer(issuer Issuer, own *verifier) *furtherIssuer {
 		name: "key set of " + issuer.URL, down: errIssuerDown, replace: jose.KeySet.Replace,
 		load: func(ctx context.Context) (jose.KeySet, time.Duration, error) {
 			keys, fresh, err := a.loadIssuer(ctx, issuer)
-			if errors.Is(err, ErrUnavailable) {
-				err = errIssuerDown.from(causeOf(err))
+			if errors.Is(err, fault.Unavailable) {
+				err = errIssuerDown.From(fault.CauseOf(err))
 			}
 			return keys, fresh, err
 		},
@@ -68,7 +69,7 @@ func (a *Auth) mapped(what string, mapping func([]string) []string, asserted []s
 		return nil
 	}
 	var list []string
-	_ = safely(a.config.Logger, what, func() error {
+	_ = fault.Catch(a.config.Logger, what, func() error {
 		list = slices.Clone(mapping(asserted))
 		return nil
 	})
@@ -77,7 +78,7 @@ func (a *Auth) mapped(what string, mapping func([]string) []string, asserted []s
 }
 
 // errIssuerDown is the error for a further issuer that can't be reached.
-var errIssuerDown = ErrUnavailable.because("The issuer of the token can't be reached at the moment.").soon()
+var errIssuerDown = fault.Unavailable.New("The issuer of the token can't be reached at the moment.").Soon()
 
 // loadIssuer fetches a further issuer's keys, from where its discovery document
 // says (OpenID Connect Discovery 4), or a peer's from where peers have them.
@@ -89,7 +90,7 @@ func (a *Auth) loadIssuer(ctx context.Context, issuer Issuer) (jose.KeySet, time
 	switch {
 	case notFound == nil:
 		return fetchKeys(ctx, a.provider.http, location, maxIssuerRSABits)
-	case errors.Is(notFound, ErrUnavailable), a.broker == nil:
+	case errors.Is(notFound, fault.Unavailable), a.broker == nil:
 		return nil, 0, notFound
 	}
 	// A broker of py-oidc-auth has no such document, and what is there may be of
@@ -97,9 +98,9 @@ func (a *Auth) loadIssuer(ctx context.Context, issuer Issuer) (jose.KeySet, time
 	keys, fresh, err := fetchKeys(ctx, a.provider.http, strings.TrimSuffix(issuer.URL, "/")+peerKeys, maxIssuerRSABits)
 	switch {
 	case err == nil && errors.Is(notFound, errOtherIssuer):
-		a.config.Logger.Warn("a peer's keys are where its metadata is of another issuer: its tokens may have that one in iss", "issuer", issuer.URL, "reason", causeOf(notFound))
-	case err != nil && !errors.Is(err, ErrUnavailable):
-		err = ErrProvider.because("The issuer's keys can't be found.").from(fmt.Errorf("%w; %w", causeOf(notFound), causeOf(err)))
+		a.config.Logger.Warn("a peer's keys are where its metadata is of another issuer: its tokens may have that one in iss", "issuer", issuer.URL, "reason", fault.CauseOf(notFound))
+	case err != nil && !errors.Is(err, fault.Unavailable):
+		err = fault.Provider.New("The issuer's keys can't be found.").From(fmt.Errorf("%w; %w", fault.CauseOf(notFound), fault.CauseOf(err)))
 	}
 	return keys, fresh, err
 }
@@ -118,7 +119,7 @@ func (a *Auth) findKeys(ctx context.Context, issuer string) (string, error) {
 		return "", err
 	}
 	nonsense := func(format string, args ...any) error {
-		return ErrProvider.because("The issuer's discovery document can't be used.").from(fmt.Errorf("%s: "+format, append([]any{document}, args...)...))
+		return fault.Provider.New("The issuer's discovery document can't be used.").From(fmt.Errorf("%s: "+format, append([]any{document}, args...)...))
 	}
 	var m struct {
 		Issuer  string `json:"issuer"`
@@ -220,7 +221,7 @@ func (a *Auth) SetTrustedIssuers(list []Issuer) error {
 
 // fetchKeysOf has the keys of issuers fetched in the background that are not there yet.
 func (a *Auth) fetchKeysOf(s *issuers) {
-	go a.life.do(func(context.Context) error {
+	go a.life.Do(func(context.Context) error {
 		for _, f := range s.all {
 			if f.document.in.Load() == nil {
 				f.document.refresh()

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/session"
 )
 
@@ -182,7 +183,7 @@ func (b *broker) sessionOf(r *http.Request) (string, error) {
 		err = b.auth.trust.own.accessToken(r.Context(), c)
 	}
 	switch {
-	case errors.Is(err, ErrUnavailable):
+	case errors.Is(err, fault.Unavailable):
 		return "", err
 	case err != nil:
 		return "", nil

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 )
 
 // MintOptions say for whom, and for how long, a token of [Auth.Mint] is valid. The zero
@@ -41,7 +43,7 @@ func (a *Auth) Mint(ctx context.Context, who Identity, o MintOptions) (string, e
 	}
 	raw, err := a.broker.mintFor(ctx, who, o)
 	a.observe(ctx, Event{Kind: EventMint, Issuer: cmp.Or(who.Issuer, a.config.PublicURL), Subject: who.Subject}, err)
-	return raw, err
+	return raw, asError(err)
 }
 
 func (b *broker) mintFor(ctx context.Context, who Identity, o MintOptions) (string, error) {
@@ -51,7 +53,7 @@ func (b *broker) mintFor(ctx context.Context, who Identity, o MintOptions) (stri
 	}
 	for _, audience := range o.Audiences {
 		if !slices.Contains(b.audiences(), audience) {
-			return "", ErrInvalidTarget.from(fmt.Errorf("%q is neither Broker.Audience nor in Broker.PeerAudiences", audience))
+			return "", fault.InvalidTarget.New(ErrInvalidTarget.Description).From(fmt.Errorf("%q is neither Broker.Audience nor in Broker.PeerAudiences", audience))
 		}
 	}
 	known, err := b.remember(evidence{}, who)

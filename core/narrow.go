@@ -1,6 +1,10 @@
 package core
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/oidcgate/oidcgate/core/internal/fault"
+)
 
 // narrowing is what a client asks for to get an access token for less than it may
 // have. The session, and the next token, are not narrowed by it.
@@ -19,7 +23,7 @@ func (b *broker) readAudiences(p params, names ...string) ([]string, error) {
 				continue // without a value it counts as not sent
 			}
 			if !slices.Contains(b.audiences(), wanted) {
-				return nil, ErrInvalidTarget.because("The " + name + " is not one that this service issues tokens for.")
+				return nil, fault.InvalidTarget.New("The " + name + " is not one that this service issues tokens for.")
 			}
 			if !slices.Contains(audiences, wanted) {
 				audiences = append(audiences, wanted)
@@ -60,7 +64,7 @@ func readScopes(p params) ([]string, error) {
 func (n narrowing) within(granted []string) error {
 	for _, scope := range n.scopes {
 		if !slices.Contains(granted, scope) {
-			return ErrInvalidScope.because("The scope is wider than what was granted.")
+			return fault.InvalidScope.New("The scope is wider than what was granted.")
 		}
 	}
 	return nil

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/oidcgate/oidcgate/core/internal/background"
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/httpx"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/zitadel/oidc/v3/pkg/client"
@@ -29,7 +31,7 @@ const (
 )
 
 // errDown is the error for a provider that can't be reached.
-var errDown = ErrUnavailable.because("The provider can't be reached at the moment.").soon()
+var errDown = fault.Unavailable.New("The provider can't be reached at the moment.").Soon()
 
 // metadata is what is used of the provider's discovery document (OpenID
 // Connect Discovery 3, RFC 9207 3), with Provider.Endpoints in it.
@@ -59,7 +61,7 @@ type provider struct {
 	verifier *verifier // of what it has signed
 }
 
-func newProvider(config Config, life *life) *provider {
+func newProvider(config Config, life *background.Tasks) *provider {
 	p := &provider{config: config, http: httpx.New(config.HTTPClient, config.Timeout)}
 	p.metadata = &document[metadata]{
 		name: "discovery document", down: errDown, load: p.loadMetadata,
@@ -86,7 +88,7 @@ func (p *provider) loadMetadata(ctx context.Context) (metadata, time.Duration, e
 // or one that would have us talk over an unprotected line.
 func parseMetadata(body []byte, config Config) (metadata, error) {
 	nonsense := func(format string, args ...any) error {
-		return ErrProvider.because("The provider's discovery document can't be used.").from(fmt.Errorf(format, args...))
+		return fault.Provider.New("The provider's discovery document can't be used.").From(fmt.Errorf(format, args...))
 	}
 	document, ok := parseForeign(body)
 	if !ok {
@@ -178,7 +180,7 @@ func fetchKeys(ctx context.Context, client *httpx.Client, location string, maxRS
 		err = fmt.Errorf("%w: %w", errNothing, err)
 	}
 	if err != nil {
-		return nil, 0, ErrProvider.because("The key set can't be used.").from(fmt.Errorf("%s: %w", location, err))
+		return nil, 0, fault.Provider.New("The key set can't be used.").From(fmt.Errorf("%s: %w", location, err))
 	}
 	return keys, freshKeys(res.Header), nil
 }
@@ -220,7 +222,7 @@ func (p *provider) post(ctx context.Context, endpoint string, request any, sent 
 	}
 	req, err := httphelper.FormRequest(ctx, endpoint, request, client.Encoder, p.authentication(m.ClientAuth))
 	if err != nil {
-		return nil, ErrProvider.because("The request to the provider could not be made.").from(err)
+		return nil, fault.Provider.New("The request to the provider could not be made.").From(err)
 	}
 	req.Header.Set("Accept", "application/json")
 	res, err := p.http.Do(ctx, req)
@@ -288,20 +290,20 @@ func answerFailed(err error) error {
 	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.Is(err, httpx.ErrTooLarge):
-		return ErrProvider.because("The provider's answer is too large.").from(err)
+		return fault.Provider.New("The provider's answer is too large.").From(err)
 	case errors.As(err, &certificate):
 		err = fmt.Errorf("%w; if the provider's certificate is good, let the transport of Config.HTTPClient trust who signed it", err)
 	}
-	return errDown.from(err)
+	return errDown.From(err)
 }
 
 // advise adds what an operator can do to the cause of an error that is no outage.
 func advise(err error, advice string) error {
-	var e *Error
-	if !errors.As(err, &e) || !errors.Is(e, ErrProvider) {
+	var e *fault.Error
+	if !errors.As(err, &e) || !errors.Is(e, fault.Provider) {
 		return err
 	}
-	return e.from(fmt.Errorf("%w; %s", causeOf(e), advice))
+	return e.From(fmt.Errorf("%w; %s", fault.CauseOf(e), advice))
 }
 
 // unavailable is the error for a provider that asks for patience.
@@ -310,7 +312,7 @@ func unavailable(res httpx.Response) error {
 	if !slices.Contains(busy, res.Status) {
 		return nil
 	}
-	e := errBusy.from(fmt.Errorf("it answered %d", res.Status))
+	e := errBusy.From(fmt.Errorf("it answered %d", res.Status))
 	e.RetryAfter = retryAfter(res.Header)
 	return e
 }
@@ -338,5 +340,5 @@ func refused(location string, res httpx.Response) error {
 	if to := res.Header.Get("Location"); res.Status/100 == 3 && to != "" {
 		cause = fmt.Errorf("%s answered %d and points to another address; redirects are not followed, configure the final address", location, res.Status)
 	}
-	return ErrProvider.because("The provider gave an answer that can't be used.").from(cause)
+	return fault.Provider.New("The provider gave an answer that can't be used.").From(cause)
 }

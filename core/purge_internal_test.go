@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/oidcgate/oidcgate/core/internal/background"
 )
 
 // timedStore tells when Purge was called, and removes what it is told to.
@@ -30,8 +32,8 @@ func keptHouse(t *testing.T, removes func(call int) (int, error), test func(*tes
 	synctest.Test(t, func(t *testing.T) {
 		logger := slog.New(slog.DiscardHandler)
 		store := &timedStore{Store: NewMemoryStore(), begin: time.Now(), removes: removes}
-		r := &records{store: store, timeout: time.Minute, now: time.Now, life: newLife(logger), logger: logger}
-		defer r.life.end()
+		r := &records{store: store, timeout: time.Minute, now: time.Now, life: background.New(logger), logger: logger}
+		defer r.life.Close()
 		r.keepHouse()
 		r.keepHouse()
 		synctest.Wait()
@@ -54,7 +56,7 @@ func TestExpiredRecordsArePurgedEveryMinuteUntilTheEnd(t *testing.T) {
 	}, func(t *testing.T, store *timedStore, r *records) {
 		pass(2*time.Minute + time.Second)
 		require.Equal(t, []time.Duration{0, time.Minute, 2 * time.Minute}, store.calls)
-		r.life.end()
+		r.life.Close()
 		pass(time.Hour)
 		require.Len(t, store.calls, 3)
 	})
@@ -84,7 +86,7 @@ func TestAPurgeRestsForAMinuteAtMost(t *testing.T) {
 		// And the end cuts every rest short.
 		pass(time.Minute + 30*time.Second)
 		ended := time.Now()
-		r.life.end()
+		r.life.Close()
 		require.Zero(t, time.Since(ended))
 	})
 }

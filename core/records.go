@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/oidcgate/oidcgate/core/internal/background"
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/seal"
 	"golang.org/x/sync/singleflight"
 )
@@ -36,7 +38,7 @@ type records struct {
 	random  io.Reader
 	timeout time.Duration
 	now     func() time.Time
-	life    *life
+	life    *background.Tasks
 	logger  *slog.Logger
 
 	opened       atomic.Bool
@@ -48,8 +50,8 @@ type records struct {
 // errStore is the error for a store that can't be reached, and errSealed for one
 // whose records can't be read. Neither tells anything about a session.
 var (
-	errStore  = ErrUnavailable.because("The session store can't be reached at the moment.").soon()
-	errSealed = ErrUnavailable.because("What the session store holds can't be read at the moment.").soon()
+	errStore  = fault.Unavailable.New("The session store can't be reached at the moment.").Soon()
+	errSealed = fault.Unavailable.New("What the session store holds can't be read at the moment.").Soon()
 )
 
 // open opens the store once. However many callers wait, one call is under way.
@@ -58,7 +60,7 @@ func (r *records) open(ctx context.Context) error {
 		return nil
 	}
 	opening := r.opening.DoChan("", func() (any, error) {
-		return nil, r.life.do(func(ctx context.Context) error {
+		return nil, r.life.Do(func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, r.timeout)
 			defer cancel()
 			err := r.store.Open(ctx)
@@ -82,7 +84,7 @@ func (r *records) failed(doing string, err error) error {
 	if err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) {
 		return err
 	}
-	return errStore.from(fmt.Errorf("store: %s: %w", doing, err))
+	return errStore.From(fmt.Errorf("store: %s: %w", doing, err))
 }
 
 // call opens the store if need be and makes one call, with a time limit.
@@ -91,10 +93,10 @@ func (r *records) call(ctx context.Context, doing string, call func(context.Cont
 	if err == nil {
 		limited, cancel := context.WithTimeout(ctx, r.timeout)
 		defer cancel()
-		err = r.failed(doing, safely(r.logger, "Broker.Store", func() error { return call(limited) }))
+		err = r.failed(doing, fault.Catch(r.logger, "Broker.Store", func() error { return call(limited) }))
 	}
 	switch {
-	case !errors.Is(err, ErrUnavailable):
+	case !errors.Is(err, fault.Unavailable):
 		r.outcomes.note(r.now(), nil) // a conflict is an answer too
 	case ctx.Err() == nil: // or the caller has gone, which says nothing
 		r.outcomes.note(r.now(), err)
@@ -122,7 +124,7 @@ func (r *records) decode(record *Record, into any) error {
 		return err
 	}
 	if err := json.Unmarshal(record.Data, into); err != nil {
-		return errSealed.from(fmt.Errorf("store: the %s %s is of another version of this program", record.Kind, record.ID))
+		return errSealed.From(fmt.Errorf("store: the %s %s is of another version of this program", record.Kind, record.ID))
 	}
 	return nil
 }
@@ -136,7 +138,7 @@ func (r *records) unseal(record *Record) error {
 		err = fmt.Errorf("%w: add that secret to Config.Secrets, at the end; or the record belongs to another application, which needs a store of its own", err)
 	}
 	if err != nil {
-		return errSealed.from(fmt.Errorf("store: the %s %s can't be opened: %w", record.Kind, record.ID, err))
+		return errSealed.From(fmt.Errorf("store: the %s %s can't be opened: %w", record.Kind, record.ID, err))
 	}
 	record.Data = data
 	return nil
@@ -158,7 +160,7 @@ func (r *records) putPlain(ctx context.Context, record Record) (int64, error) {
 		return 0, err
 	}
 	if len(record.Data) > maxData {
-		return 0, ErrProvider.because("The provider's tokens are too large to keep.")
+		return 0, fault.Provider.New("The provider's tokens are too large to keep.")
 	}
 	var version int64
 	err = r.call(ctx, "writing a "+record.Kind, func(ctx context.Context) (err error) {
@@ -214,14 +216,14 @@ const (
 // else's may be changed.
 func (r *records) keepHouse() {
 	if r.housekeeping.CompareAndSwap(false, true) {
-		go func() { _ = r.life.do(r.purgeEveryMinute) }() // it ends with an error, the context's
+		go func() { _ = r.life.Do(r.purgeEveryMinute) }() // it ends with an error, the context's
 	}
 }
 
 func (r *records) purgeEveryMinute(ctx context.Context) error {
 	for {
 		_ = r.purge(ctx) // the next one tries again, and Health tells when the store is down
-		if err := sleep(ctx, purgeEvery); err != nil {
+		if err := background.Sleep(ctx, purgeEvery); err != nil {
 			return err
 		}
 	}
@@ -239,7 +241,7 @@ func (r *records) purge(ctx context.Context) error {
 			return err
 		}
 		// The clock may have been set meanwhile.
-		if err := sleep(ctx, min(purgeRest*r.now().Sub(began), purgeEvery)); err != nil {
+		if err := background.Sleep(ctx, min(purgeRest*r.now().Sub(began), purgeEvery)); err != nil {
 			return err
 		}
 	}

@@ -5,12 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/oidcgate/oidcgate/core/internal/background"
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/httpx"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/core/internal/session"
@@ -38,14 +39,14 @@ func (b *broker) readRefresh(p params) (wanted narrowing, err error) {
 func (b *broker) refresh(ctx context.Context, raw string, wanted narrowing) (tokenBody, string, error) {
 	h, generation, ok := b.parseRefreshToken(raw)
 	if !ok {
-		return tokenBody{}, "", ErrInvalidGrant.because("The refresh token is not one of this service.")
+		return tokenBody{}, "", fault.InvalidGrant.New("The refresh token is not one of this service.")
 	}
 	if err := b.checkGranted(ctx, h, generation, wanted); err != nil {
 		return tokenBody{}, "", err
 	}
 	flight := b.flights.DoChan(raw, func() (any, error) {
 		var state session.State
-		err := b.auth.life.do(func(ctx context.Context) (err error) {
+		err := b.auth.life.Do(func(ctx context.Context) (err error) {
 			state, err = b.refreshOnce(ctx, h, generation)
 			return err
 		})
@@ -124,22 +125,22 @@ func (b *broker) observeEnd(ctx context.Context, id string, ended *session.Ended
 // refreshError is what a caller is told when a refresh failed.
 func refreshError(err error) error {
 	var ended *session.Ended
-	var e *Error
+	var e *fault.Error
 	switch {
 	case errors.As(err, &ended):
 		why := endedBecause[ended.Reason]
 		if ended.Reason == session.ReasonDenied && errors.As(ended.Cause, &e) {
 			why = e.Description // in the application's own words
 		}
-		return ErrInvalidGrant.because(why).from(err)
+		return fault.InvalidGrant.New(why).From(err)
 	case errors.Is(err, session.ErrGone):
-		return ErrInvalidGrant.because("The session has ended. Sign in again.")
+		return fault.InvalidGrant.New("The session has ended. Sign in again.")
 	case errors.Is(err, session.ErrReplayed):
-		return ErrInvalidGrant.because("The refresh token was used before.")
+		return fault.InvalidGrant.New("The refresh token was used before.")
 	case errors.As(err, &e):
 		return e
 	}
-	return ErrUnavailable.because("The session can't be refreshed at the moment. Try again.").from(err).soon()
+	return fault.Unavailable.New("The session can't be refreshed at the moment. Try again.").From(err).Soon()
 }
 
 var endedBecause = map[session.Reason]string{
@@ -175,7 +176,7 @@ func (w *refreshWorld) Next(number int64) (session.Generation, error) {
 func (w *refreshWorld) Pause(ctx context.Context) error { return pause(ctx) }
 
 // pause waits for the time between two looks at a store, or until ctx ends.
-func pause(ctx context.Context) error { return sleep(ctx, pollInterval) }
+func pause(ctx context.Context) error { return background.Sleep(ctx, pollInterval) }
 
 // sleep waits for so long, or until the context ends, whose error it then gives.
 func sleep(ctx context.Context, d time.Duration) error {
@@ -213,8 +214,8 @@ func (w *refreshWorld) Ask(ctx context.Context, state session.State) (session.An
 // overCodes are the codes by which a provider says that a session is over, and busyCodes
 // those by which it says nothing about any.
 var (
-	overCodes = append([]string{ErrInvalidGrant.Code, ErrInvalidToken.Code}, deniedCodes...)
-	busyCodes = []string{ErrUnavailable.Code, "server_error", errSlowDown.Code}
+	overCodes = append([]string{string(fault.InvalidGrant), string(fault.InvalidToken)}, deniedCodes...)
+	busyCodes = []string{string(fault.Unavailable), "server_error", errSlowDown.Code}
 )
 
 // whatRefusalMeans tells what a refresh that the provider did not do means for the
@@ -226,24 +227,22 @@ func whatRefusalMeans(err error) error {
 	case code == "":
 		return &session.Unsure{Cause: err}
 	case slices.Contains(busyCodes, code):
-		return errBusy.soon().from(err)
-	case code == ErrInvalidScope.Code:
-		return ErrProvider.because("The provider does not grant this session's scopes any more.").
-			from(fmt.Errorf("%w; allow this client the scopes of Provider.Scopes at the provider, offline_access included", err))
-	case errors.Is(err, ErrProvider):
+		return errBusy.Soon().From(err)
+	case code == string(fault.InvalidScope):
+		return fault.Provider.New("The provider does not grant this session's scopes any more.").
+			From(fmt.Errorf("%w; allow this client the scopes of Provider.Scopes at the provider, offline_access included", err))
+	case errors.Is(err, fault.Provider):
 		return err
 	case slices.Contains(overCodes, code):
 		return &session.Ended{Reason: session.ReasonRefused, Cause: err}
 	}
-	return &session.Unclear{Cause: errUnclear.from(err)}
+	return &session.Unclear{Cause: errUnclear.From(err)}
 }
 
 // errUnclear is the error for a provider that refuses a refresh by a word that is not
 // about sessions.
-var errUnclear = &Error{
-	Status: http.StatusServiceUnavailable, Code: ErrUnavailable.Code, RetryAfter: 10 * time.Second,
-	Description: "The provider refuses to refresh the session, and does not say whether it is over. Try again.",
-}
+var errUnclear = fault.Unavailable.New("The provider refuses to refresh the session, and does not say whether it is over. Try again.").
+	After(10 * time.Second)
 
 // refreshAnswer is the provider's answer to a refresh.
 type refreshAnswer struct {
@@ -283,7 +282,7 @@ func (r *refreshAnswer) Judge(ctx context.Context, save func() error) (jsontext.
 	switch {
 	case errors.Is(err, errOtherSubject), err == nil && b.SubjectIsUsername && who.Username != before.Username:
 		return nil, &session.Ended{Reason: session.ReasonSubject, Cause: err}
-	case errors.Is(err, ErrAccessDenied):
+	case errors.Is(err, fault.AccessDenied):
 		return nil, &session.Ended{Reason: session.ReasonDenied, Cause: err}
 	case err != nil:
 		return nil, err

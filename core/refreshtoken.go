@@ -48,7 +48,7 @@ func (b *broker) refreshToken(h handle, g session.Generation) (string, error) {
 	token = append(token, g.Salt[:]...)
 	mac := b.macs.MACBy(g.Secret, string(token))
 	if mac == nil {
-		return "", errSealed.from(errors.New("a refresh token was made with a secret that is not in Config.Secrets: give every replica a new secret last before it moves first anywhere"))
+		return "", errSealed.From(errors.New("a refresh token was made with a secret that is not in Config.Secrets: give every replica a new secret last before it moves first anywhere"))
 	}
 	return refreshTokenPrefix + base64.RawURLEncoding.EncodeToString(append(token, mac...)), nil
 }

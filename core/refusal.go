@@ -3,10 +3,11 @@ package core
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 )
 
 // refusal is an OAuth error that the provider has answered with (RFC 6749 4.1.2.1 and
@@ -82,35 +83,30 @@ const (
 // deniedCodes are the codes by which a provider, or the user there, refuses a login
 // (RFC 6749 4.1.2.1, OpenID Connect Core 3.1.2.6).
 var deniedCodes = []string{
-	ErrAccessDenied.Code, "login_required", "interaction_required", "consent_required", "account_selection_required",
+	string(fault.AccessDenied), "login_required", "interaction_required", "consent_required", "account_selection_required",
 }
 
 // answer is what the caller is told of a refusal, by whose fault it is.
-func (r *refusal) answer() *Error {
+func (r *refusal) answer() *fault.Error {
 	description := strings.ToLower(r.description)
-	for _, fault := range ourFaults {
-		if slices.Contains(fault.codes, r.code) && (fault.words == nil ||
-			slices.ContainsFunc(fault.words, func(word string) bool { return strings.Contains(description, word) })) {
-			return ErrProvider.because(fault.told).from(fmt.Errorf("%w; %s", r, fault.advice))
+	for _, ours := range ourFaults {
+		if slices.Contains(ours.codes, r.code) && (ours.words == nil ||
+			slices.ContainsFunc(ours.words, func(word string) bool { return strings.Contains(description, word) })) {
+			return fault.Provider.New(ours.told).From(fmt.Errorf("%w; %s", r, ours.advice))
 		}
 	}
-	status := http.StatusBadRequest
 	switch {
 	case r.code == "server_error":
-		return ErrProvider.because("The provider failed.").from(r)
-	case r.code == ErrUnavailable.Code:
-		e := errBusy.from(r)
-		e.RetryAfter = defaultPatience
-		return e
-	case slices.Contains(deniedCodes, r.code):
-		status = http.StatusForbidden
+		return fault.Provider.New("The provider failed.").From(r)
+	case r.code == string(fault.Unavailable):
+		return errBusy.From(r).After(defaultPatience)
 	}
-	return (&Error{Status: status, Code: r.code, Description: r.description}).from(r)
+	return &fault.Error{Kind: fault.Refused, Code: r.code, Description: r.description, Cause: r}
 }
 
 // errBusy is the error for a provider that asks for patience, and defaultPatience how
 // long it is left alone when it does not say.
-var errBusy = ErrUnavailable.because("The provider is overloaded or down at the moment.")
+var errBusy = fault.Unavailable.New("The provider is overloaded or down at the moment.")
 
 const defaultPatience = 5 * time.Second
 
@@ -134,7 +130,7 @@ const maxCode = 64
 func oauthError(code, description string, sent []string) error {
 	echo := slices.ContainsFunc(sent, func(value string) bool { return echoes(code, value) })
 	if !slices.Contains(registered, code) && (code != quotable(code) || len(code) > maxCode || echo) {
-		return ErrProvider.because("The provider gave an error that can't be used.")
+		return fault.Provider.New("The provider gave an error that can't be used.")
 	}
 	return (&refusal{code, harmless(description, sent, "The provider refused with "+code+".")}).answer()
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 )
 
 // asMinted are the constraints of Config.Require for guards that take the broker's own
@@ -34,7 +36,7 @@ func (b *broker) permit(m minting, provider map[string]any) error {
 	by := &verifier{roles: b.auth.trust.own.roles}
 	var refused *Error
 	if errors.As(judge(newToken(c, by), b.config.Require), &refused) {
-		return ErrAccessDenied.because(refused.Description).from(refused)
+		return fault.AccessDenied.New(refused.Description).From(refused)
 	}
 	return nil
 }

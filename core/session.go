@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/session"
 )
 
@@ -89,10 +90,10 @@ func (b *broker) begin(ctx context.Context, answer tokenAnswer, id *claims, want
 	case e.access != nil:
 		e.subject = e.access.Subject
 	default:
-		return tokenBody{}, "", ErrProvider.because("The provider gave no ID token.")
+		return tokenBody{}, "", fault.Provider.New("The provider gave no ID token.")
 	}
 	if err := usableSubject(e.subject); err != nil {
-		return tokenBody{}, "", ErrProvider.because("The provider gave a subject that can't be used.").from(err)
+		return tokenBody{}, "", fault.Provider.New("The provider gave a subject that can't be used.").From(err)
 	}
 	e.dropForeignAccess()
 	e.granted = answer.granted(e.access)
@@ -148,7 +149,7 @@ func (s *storedSession) insert(ctx context.Context, state session.State) error {
 			// A conflict is our own record, of which the first answer got lost:
 			// nobody else has this id.
 			return nil
-		case !errors.Is(err, ErrUnavailable), pause(ctx) != nil:
+		case !errors.Is(err, fault.Unavailable), pause(ctx) != nil:
 			return err
 		}
 	}
@@ -179,7 +180,7 @@ func (e *evidence) providerSession() string {
 func recall(state session.State) (remembered, error) {
 	var who remembered
 	if err := json.Unmarshal(state.Content, &who); err != nil {
-		return remembered{}, errSealed.from(errors.New("store: a session is of another version of this program"))
+		return remembered{}, errSealed.From(errors.New("store: a session is of another version of this program"))
 	}
 	return who, nil
 }

@@ -62,7 +62,7 @@ func (b *broker) openKey(record *Record) (*jose.PrivateKey, error) {
 	}
 	key, err := jose.ParsePrivateKey(stored.JWK)
 	if err != nil {
-		return nil, errSealed.from(fmt.Errorf("store: the signing key %s: %w", record.ID, err))
+		return nil, errSealed.From(fmt.Errorf("store: the signing key %s: %w", record.ID, err))
 	}
 	return key, nil
 }
@@ -76,7 +76,7 @@ func (b *broker) firstKey(ctx context.Context) (*jose.PrivateKey, error) {
 	if unknown, err := b.unknownSessions(ctx); err != nil {
 		return nil, err
 	} else if unknown > 0 {
-		return nil, errSealed.from(fmt.Errorf("store: %w, and there is no signing key: see Config.Secrets", seal.ErrUnknownSecret))
+		return nil, errSealed.From(fmt.Errorf("store: %w, and there is no signing key: see Config.Secrets", seal.ErrUnknownSecret))
 	}
 	key, err := jose.Generate(b.Algorithm)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 )
 
@@ -93,7 +94,7 @@ func (t *trust) tellAudience(ctx context.Context, by *verifier, err error, genui
 		return
 	}
 	by.config.Logger.WarnContext(ctx, "a valid token was refused: it is meant for another audience. If it should be good here, name that in Provider.Audiences, or for a further issuer in Issuer.Audiences",
-		"issuer", by.issuer.String(), "needed", by.audience.String(), "token", causeOf(tokenError(err)))
+		"issuer", by.issuer.String(), "needed", by.audience.String(), "token", fault.CauseOf(tokenError(err)))
 }
 
 // tellAudienceAgain is after how long the log tells again of a token for somebody else.
@@ -108,7 +109,7 @@ func (t *trust) introspect(ctx context.Context, raw string, name tokenName) (Tok
 	now := t.now()
 	if err != nil {
 		t.tellAudience(ctx, t.own, err, func() bool { return true }) // the provider knows it
-		if !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrProvider) {
+		if !errors.Is(err, fault.Unavailable) && !errors.Is(err, fault.Provider) {
 			t.cache.add(&cachedToken{name: name, refused: err, until: now.Add(keepRefused), size: sizeOf(&claims{})}, now)
 		}
 		return Token{}, err

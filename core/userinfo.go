@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json"
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/httpx"
 	"github.com/oidcgate/oidcgate/core/internal/session"
 )
@@ -100,7 +101,7 @@ func (b *broker) profile(ctx context.Context, token Token) (profile, error) {
 	s := storedSession{b: b, id: id}
 	state, _, err := s.Load(ctx)
 	if errors.Is(err, session.ErrGone) {
-		return profile{}, ErrInvalidToken.because("The session has ended.")
+		return profile{}, fault.InvalidToken.New("The session has ended.")
 	}
 	if err != nil {
 		return profile{}, err
@@ -178,31 +179,31 @@ func (p *provider) userinfo(ctx context.Context, raw, subject string) (map[strin
 		return nil, answerFailed(err)
 	}
 	body, err := goodBody(m.UserinfoEndpoint, res, []string{raw})
-	nonsense := ErrProvider.because("The provider gave a userinfo answer that can't be used.")
+	nonsense := fault.Provider.New("The provider gave a userinfo answer that can't be used.")
 	switch code := refusedWith(err); {
-	case res.Status == http.StatusUnauthorized, code == ErrInvalidToken.Code:
-		return nil, ErrInvalidToken.because("The provider no longer accepts the token.").from(err)
-	case res.Status == http.StatusForbidden, code == ErrInsufficientScope.Code:
-		e := ErrInsufficientScope.because("The provider does not let this token read the user's profile.")
+	case res.Status == http.StatusUnauthorized, code == string(fault.InvalidToken):
+		return nil, fault.InvalidToken.New("The provider no longer accepts the token.").From(err)
+	case res.Status == http.StatusForbidden, code == string(fault.InsufficientScope):
+		e := fault.InsufficientScope.New("The provider does not let this token read the user's profile.")
 		e.Scope = "openid" // what OpenID Connect Core 5.3 asks for
-		return nil, e.from(err)
+		return nil, e.From(err)
 	case err != nil && statusOf(err) < http.StatusInternalServerError:
-		return nil, nonsense.from(err)
+		return nil, nonsense.From(err)
 	case err != nil:
 		return nil, err
 	}
 	claims, err := p.readUserinfo(ctx, body)
-	var unavailable *Error
+	var unavailable *fault.Error
 	if errors.As(err, &unavailable) { // the keys can't be had
 		return nil, unavailable
 	} else if err != nil {
-		return nil, nonsense.from(err)
+		return nil, nonsense.From(err)
 	}
 	// Nonsense about nobody is not yet about somebody else.
 	if about, _ := claims["sub"].(string); about == "" {
-		return nil, nonsense.from(errors.New("it has no subject"))
+		return nil, nonsense.From(errors.New("it has no subject"))
 	} else if about != subject {
-		return nil, nonsense.from(errOtherSubject)
+		return nil, nonsense.From(errOtherSubject)
 	}
 	return claims, nil
 }

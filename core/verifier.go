@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 )
 
@@ -122,7 +123,7 @@ func (v *verifier) readable(ctx context.Context, raw string, besideIDToken bool)
 		from = stranger
 	}
 	c, err := v.verify(ctx, raw, from, maxBody, v.ofIssuer, v.times)
-	var e *Error
+	var e *fault.Error
 	switch {
 	case err == nil:
 		return c.claims, nil
