@@ -19,9 +19,6 @@ const (
 	DefaultMaxIntrospections = 32
 )
 
-// Off switches a route off: Routes{Device: core.Off}.
-const Off = "-"
-
 // Config says where users sign in, who the application is, and what its routes and
 // guards allow. Its zero values are safe. It needs one provider, and either PublicURL
 // or clients that always send a redirect_uri. [New] copies it, so that later changes
@@ -123,15 +120,7 @@ func (c Config) withDefaults() Config {
 	for i := range c.Providers {
 		c.Providers[i] = c.Providers[i].withDefaults()
 	}
-	setDefault(&c.Routes.Login, "/auth/v2/login")
-	setDefault(&c.Routes.Callback, "/auth/v2/callback")
-	setDefault(&c.Routes.Token, "/auth/v2/token")
-	setDefault(&c.Routes.Device, "/auth/v2/device")
-	setDefault(&c.Routes.Logout, "/auth/v2/logout")
-	setDefault(&c.Routes.Userinfo, "/auth/v2/userinfo")
-	setDefault(&c.Routes.JWKS, peerKeys)
-	setDefault(&c.Routes.OpenIDConfiguration, wellKnown[0])
-	setDefault(&c.Routes.AuthorizationServer, wellKnown[1])
+	c.Routes.setDefaults()
 	c.Broker = c.Broker.withDefaults(c.PublicURL)
 	setDefault(&c.Leeway, DefaultLeeway)
 	c.Leeway = max(c.Leeway, 0)

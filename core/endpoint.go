@@ -2,6 +2,7 @@ package core
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -14,6 +15,9 @@ type Endpoint struct {
 	Name string
 	// Path begins with a slash and has no pattern in it.
 	Path string
+	// Methods are those that the route knows, as Allow lists them: for documents about
+	// the routes, such as OpenAPI. Handler is registered for all methods.
+	Methods []string
 	// Handler answers every method itself, those that the route doesn't know
 	// included (405 with Allow). It looks at the request's method, query,
 	// headers and body, not at its path, and keeps nothing of it.
@@ -31,54 +35,65 @@ type Endpoint struct {
 //		router.Handle(prefix+e.Path, e.Handler)
 //	}
 func (a *Auth) Endpoints() []Endpoint {
-	routes := a.config.Routes
-	all := []Endpoint{
-		a.endpoint("login", routes.Login, whenMeant(a.serveLogin), http.MethodGet),
-		a.endpoint("callback", routes.Callback, whenMeant(a.serveCallback), http.MethodGet),
-		a.endpoint("token", routes.Token, a.serveToken, http.MethodPost),
-		a.endpoint("device", routes.Device, a.serveDevice, http.MethodPost),
-		a.endpoint("logout", routes.Logout, whenMeant(a.serveLogout), http.MethodGet, http.MethodPost),
-		a.endpoint("userinfo", routes.Userinfo, a.serveUserinfo, http.MethodGet, http.MethodHead, http.MethodPost),
+	var all []Endpoint
+	for _, row := range a.routes() {
+		all = append(all, a.endpoint(row, *a.config.Routes.of(row)))
 	}
-	if b := a.broker; b != nil {
-		all = append(all, a.endpoint("jwks", routes.JWKS, b.serveJWKS, http.MethodGet, http.MethodHead))
-	}
-	all = append(all, a.metadataEndpoints()...)
-	return slices.DeleteFunc(all, func(e Endpoint) bool { return e.Path == Off })
+	return all
 }
 
-// metadataEndpoints are one document in two places, since each kind of client
-// looks in one of them.
-func (a *Auth) metadataEndpoints() []Endpoint {
-	b := a.broker
-	if b == nil {
+// RootEndpoints lists the routes that belong to the root of the host, outside
+// the mount: the broker's metadata at the places where RFC 8414 3.1 puts it, the
+// well-known part before the path of Config.PublicURL. There are none without a
+// [Broker], nor when PublicURL has no path, since then [Auth.Endpoints] are at the
+// root already.
+//
+//	for _, e := range auth.RootEndpoints() {
+//		router.Handle(e.Path, e.Handler)
+//	}
+func (a *Auth) RootEndpoints() []Endpoint {
+	public, err := url.Parse(a.config.PublicURL)
+	if err != nil || public.Path == "" {
 		return nil
 	}
-	return []Endpoint{
-		a.endpoint("metadata", a.config.Routes.OpenIDConfiguration, b.serveMetadata, http.MethodGet, http.MethodHead),
-		a.endpoint("metadata", a.config.Routes.AuthorizationServer, b.serveMetadata, http.MethodGet, http.MethodHead),
+	var all []Endpoint
+	for _, row := range a.routes() {
+		if row.root {
+			// Wherever Routes has moved the document below the mount, clients look
+			// for it here.
+			all = append(all, a.endpoint(row, row.path+public.Path))
+		}
 	}
+	return all
 }
 
-// serve answers a request, or gives the error to answer it with.
-type serve func(http.ResponseWriter, *http.Request) error
+// routes are the rows of the routes that are switched on.
+func (a *Auth) routes() []route {
+	return slices.DeleteFunc(routeTable(), func(row route) bool {
+		return row.broker && a.broker == nil || *a.config.Routes.of(row) == Off
+	})
+}
 
 // endpoint wraps what a route does in what all routes do.
-func (a *Auth) endpoint(name, path string, serve serve, methods ...string) Endpoint {
-	allow := strings.Join(methods, ", ")
+func (a *Auth) endpoint(row route, path string) Endpoint {
+	allow := strings.Join(row.methods, ", ")
 	writeError := func(w http.ResponseWriter, _ *http.Request, err error) { WriteError(w, err) }
-	if slices.Contains(pageRoutes, name) {
+	if row.page {
 		writeError = a.writePage
 	}
-	return Endpoint{Name: name, Path: path, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return Endpoint{Name: row.name, Path: path, Methods: slices.Clone(row.methods), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		limitBody(w, r)
-		if !slices.Contains(methods, r.Method) {
+		switch {
+		case !slices.Contains(row.methods, r.Method):
 			w.Header().Set("Allow", allow)
 			writeError(w, r, errMethod)
 			return
+		case row.meant && prefetches(r):
+			WriteError(w, errPrefetch) // no outage, so nothing for the log
+			return
 		}
-		err := serve(w, r)
-		a.complaints.note(r.Context(), name, err)
+		err := row.serve(a, w, r)
+		a.complaints.note(r.Context(), row.name, err)
 		if err != nil {
 			writeError(w, r, a.challenging(err, ""))
 		}
@@ -87,21 +102,19 @@ func (a *Auth) endpoint(name, path string, serve serve, methods ...string) Endpo
 
 var errPrefetch = ErrUnavailable.because("The browser asked in advance, and nothing was done. Open the page itself.").soon()
 
-// whenMeant keeps a browser that only prefetches (Sec-Purpose, Fetch 2.2.7) from beginning
-// or ending a login that nobody asked for, and from using a code up.
-func whenMeant(next serve) serve {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		for _, purpose := range r.Header.Values("Sec-Purpose") {
-			for entry := range strings.SplitSeq(purpose, ",") {
-				token, _, _ := strings.Cut(entry, ";")
-				if strings.EqualFold(strings.TrimSpace(token), "prefetch") {
-					WriteError(w, errPrefetch) // no outage, so nothing for the log
-					return nil
-				}
+// prefetches reports whether the browser asks in advance (Sec-Purpose, Fetch 2.2.7), for
+// a page that nobody has opened yet. That must neither begin nor end a login, nor use a
+// code up.
+func prefetches(r *http.Request) bool {
+	for _, purpose := range r.Header.Values("Sec-Purpose") {
+		for entry := range strings.SplitSeq(purpose, ",") {
+			token, _, _ := strings.Cut(entry, ";")
+			if strings.EqualFold(strings.TrimSpace(token), "prefetch") {
+				return true
 			}
 		}
-		return next(w, r)
 	}
+	return false
 }
 
 // redirect answers 302. Unlike [http.Redirect] it takes the URL as it is and

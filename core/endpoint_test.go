@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"net/http"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -18,6 +19,7 @@ func TestEveryRouteRefusesOtherMethodsWithAllow(t *testing.T) {
 	endpoints := a.auth.Endpoints()
 	require.Len(t, endpoints, len(allowed))
 	for _, e := range endpoints {
+		require.Equal(t, allowed[e.Name], e.Methods)
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"} {
 			if slices.Contains(allowed[e.Name], method) {
 				continue
@@ -38,6 +40,40 @@ func TestEveryRouteRefusesOtherMethodsWithAllow(t *testing.T) {
 				requireError(t, got, http.StatusMethodNotAllowed, "invalid_request")
 			}
 		}
+	}
+}
+
+// A field of Routes moves one route, or switches it off, and all that tells of routes
+// follows.
+func TestEveryFieldOfRoutesIsOneRoute(t *testing.T) {
+	fields := reflect.TypeFor[core.Routes]()
+	paths := func(c core.Config) (all []string) {
+		c.Broker = &core.Broker{}
+		auth, err := core.New(c)
+		require.NoError(t, err)
+		defer auth.Close()
+		for _, e := range auth.Endpoints() {
+			all = append(all, e.Path)
+		}
+		return all
+	}
+	standard := paths(goodConfig())
+	require.Len(t, standard, fields.NumField())
+	for i := range fields.NumField() {
+		for _, path := range []string{"/moved", core.Off} {
+			config := goodConfig()
+			reflect.ValueOf(&config.Routes).Elem().Field(i).SetString(path)
+			if fields.Field(i).Name == "Token" && path == core.Off {
+				continue // broker mode has to have it
+			}
+			want := slices.Clone(standard)
+			want[i] = path
+			require.Equal(t, slices.DeleteFunc(want, func(path string) bool { return path == core.Off }), paths(config), fields.Field(i).Name)
+		}
+		config := goodConfig()
+		reflect.ValueOf(&config.Routes).Elem().Field(i).SetString("nowhere")
+		_, err := core.New(config)
+		require.ErrorContains(t, err, "Config.Routes."+fields.Field(i).Name)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -196,7 +197,8 @@ func FuzzTokenRouteOfABrokerIsAnsweredByTheContract(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	route := a.endpoint("token", "/t", a.serveToken, http.MethodPost)
+	endpoints := a.Endpoints()
+	route := endpoints[slices.IndexFunc(endpoints, func(e Endpoint) bool { return e.Name == "token" })]
 	ask := func(body string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")

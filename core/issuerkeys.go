@@ -108,12 +108,9 @@ func (a *Auth) loadIssuer(ctx context.Context, issuer Issuer) (jose.KeySet, time
 // errOtherIssuer is the error for a discovery document that is about somebody else.
 var errOtherIssuer = errors.New("if that is the one you trust, write exactly this")
 
-// peerKeys is where a broker publishes its keys, unless it says otherwise.
-const peerKeys = "/auth/v2/.well-known/jwks.json"
-
 // findKeys reads in an issuer's discovery document where its keys are.
 func (a *Auth) findKeys(ctx context.Context, issuer string) (string, error) {
-	document := strings.TrimSuffix(issuer, "/") + wellKnown[0]
+	document := strings.TrimSuffix(issuer, "/") + openIDPath
 	res, err := fetch(ctx, a.provider.http, document)
 	if err != nil {
 		return "", err

@@ -10,10 +10,6 @@ import (
 	"strings"
 )
 
-// pageRoutes are the routes to which a person comes with his browser. There an error is
-// a page for him, with the same words and a way back.
-var pageRoutes = []string{"login", "callback"}
-
 // pageStyle is all that the page may use: no script, no image, nothing from elsewhere.
 // It has no comments, which the template would take out, so that the hash would not fit.
 const pageStyle = `

@@ -1,5 +1,12 @@
 package core
 
+import (
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+)
+
 // Routes are the paths of the routes, relative to the mount. "" means the
 // default path, [Off] no such route.
 type Routes struct {
@@ -15,4 +22,101 @@ type Routes struct {
 	JWKS                string // /auth/v2/.well-known/jwks.json
 	OpenIDConfiguration string // /.well-known/openid-configuration
 	AuthorizationServer string // /.well-known/oauth-authorization-server
+}
+
+// Off switches a route off: Routes{Device: core.Off}.
+const Off = "-"
+
+// route is a row of the table of routes. Whatever there is to know about a route, but
+// for what it does, is in its row.
+type route struct {
+	field   string // of Routes
+	name    string // of Endpoint
+	path    string // by default
+	methods []string
+	member  string // of the metadata document (RFC 8414 2); "": it names no such route
+
+	broker bool // there in broker mode only
+	page   bool // a person comes here with a browser, and gets a page for an error
+	meant  bool // a browser that only prefetches is held off
+	root   bool // also at the root of the host, the well-known part first (RFC 8414 3.1)
+
+	serve func(*Auth, http.ResponseWriter, *http.Request) error
+}
+
+// Where clients look for a broker's documents, unless they are told otherwise.
+const (
+	peerKeys                = "/auth/v2/.well-known/jwks.json"
+	openIDPath              = "/.well-known/openid-configuration"       // OpenID Connect Discovery 4
+	authorizationServerPath = "/.well-known/oauth-authorization-server" // RFC 8414 3
+)
+
+// routeTable has all routes, in the order of [Auth.Endpoints]. It is a function since
+// some routes tell about the others.
+func routeTable() []route {
+	get, read, post := []string{"GET"}, []string{"GET", "HEAD"}, []string{"POST"}
+	ofBroker := func(serve func(*broker, http.ResponseWriter, *http.Request) error) func(*Auth, http.ResponseWriter, *http.Request) error {
+		return func(a *Auth, w http.ResponseWriter, r *http.Request) error { return serve(a.broker, w, r) }
+	}
+	return []route{
+		{field: "Login", name: "login", path: "/auth/v2/login", methods: get, page: true, meant: true, serve: (*Auth).serveLogin},
+		{field: "Callback", name: "callback", path: "/auth/v2/callback", methods: get, page: true, meant: true, serve: (*Auth).serveCallback},
+		{field: "Token", name: "token", path: "/auth/v2/token", methods: post, member: "token_endpoint", serve: (*Auth).serveToken},
+		{field: "Device", name: "device", path: "/auth/v2/device", methods: post, member: "device_authorization_endpoint", serve: (*Auth).serveDevice},
+		{field: "Logout", name: "logout", path: "/auth/v2/logout", methods: []string{"GET", "POST"}, member: "end_session_endpoint", meant: true, serve: (*Auth).serveLogout},
+		{field: "Userinfo", name: "userinfo", path: "/auth/v2/userinfo", methods: []string{"GET", "HEAD", "POST"}, member: "userinfo_endpoint", serve: (*Auth).serveUserinfo},
+		{field: "JWKS", name: "jwks", path: peerKeys, methods: read, member: "jwks_uri", broker: true, serve: ofBroker((*broker).serveJWKS)},
+		// One document in two places: each kind of client looks in one of them.
+		{field: "OpenIDConfiguration", name: "metadata", path: openIDPath, methods: read, broker: true, root: true, serve: ofBroker((*broker).serveMetadata)},
+		{field: "AuthorizationServer", name: "metadata", path: authorizationServerPath, methods: read, broker: true, root: true, serve: ofBroker((*broker).serveMetadata)},
+	}
+}
+
+// of is the path of a row's route.
+func (r *Routes) of(row route) *string {
+	return reflect.ValueOf(r).Elem().FieldByName(row.field).Addr().Interface().(*string)
+}
+
+func (r *Routes) setDefaults() {
+	for _, row := range routeTable() {
+		setDefault(r.of(row), row.path)
+	}
+}
+
+func (r *Routes) check() []error {
+	var problems []error
+	seen := map[string]string{}
+	for _, row := range routeTable() {
+		path := *r.of(row)
+		if path == Off {
+			continue
+		}
+		if !validPath(path) {
+			problems = append(problems, fmt.Errorf("Config.Routes.%s %q must begin with a slash and have letters, digits, and the characters -._~/ only", row.field, path))
+		}
+		if other, taken := seen[path]; taken {
+			problems = append(problems, fmt.Errorf("Config.Routes.%s and Config.Routes.%s are both %q", other, row.field, path))
+		}
+		seen[path] = row.field
+	}
+	return problems
+}
+
+// validPath keeps out what a router would take for a pattern and what a proxy
+// would normalize.
+func validPath(path string) bool {
+	for _, r := range path {
+		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._~/", r) {
+			return false
+		}
+	}
+	if len(path) < 2 || path[0] != '/' {
+		return false
+	}
+	for segment := range strings.SplitSeq(path[1:], "/") {
+		if segment == "" || segment == "." || segment == ".." {
+			return false
+		}
+	}
+	return true
 }
