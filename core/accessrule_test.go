@@ -183,7 +183,7 @@ func TestATokenThatLeavesOutSubOrAudIsAskedAbout(t *testing.T) {
 			introspects(provider, whole)
 			before := asked()
 			for range 2 {
-				token, err := a.auth.Required(core.AnyRole("chief")).Check(t.Context(), []string{"Bearer " + raw})
+				token, err := a.auth.Required(core.AnyRole("chief")).Check(t.Context(), core.Request{Authorization: []string{"Bearer " + raw}})
 				require.NoError(t, err)
 				require.Equal(t, "user-alice", token.Subject())
 			}
@@ -269,7 +269,7 @@ func TestAStrangersIssuerMakesNoLongLogLine(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider)
 	for _, iss := range []string{strings.Repeat("\x00", 230), strings.Repeat("🎉", 230), strings.Repeat(`\"`, 230), strings.Repeat("\u2028", 5000), strings.Repeat("<", 230)} {
-		_, err := a.auth.Required().Check(t.Context(), []string{"Bearer " + provider.Sign(t, nil, provider.Claims("alice", map[string]any{"iss": iss}))})
+		_, err := a.auth.Required().Check(t.Context(), core.Request{Authorization: []string{"Bearer " + provider.Sign(t, nil, provider.Claims("alice", map[string]any{"iss": iss}))}})
 		require.ErrorIs(t, err, core.ErrInvalidToken)
 		text, _ := json.Marshal(a.log.last(t).Error.Error())
 		require.Less(t, len(text), 320+5*200*strings.Count(iss, "<")/230, "%s", text)

@@ -33,7 +33,7 @@ func TestAChallengeNamesAllScopesThatTheRouteNeeds(t *testing.T) {
 	require.Equal(t, realm+`, error="invalid_request", error_description="The request has more than one Authorization header."`, challenge(bearer("x"), bearer("y")))
 	require.Empty(t, challenge(with(provider, "base orders:read orders:write")))
 
-	_, err := guard.Check(t.Context(), nil)
+	_, err := guard.Check(t.Context(), core.Request{})
 	var e *core.Error
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, "base orders:read orders:write", e.Scope)

@@ -1,6 +1,8 @@
 package core_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/oidcgate/oidcgate/core"
@@ -8,14 +10,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A token that was verified before costs no allocation, whatever is demanded of it.
+// A token that was verified before costs no allocation, whatever is demanded of it and
+// whatever comes with it.
 func TestGuardMakesFewAllocations(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider)
 	guard := a.auth.Required(core.Scopes("email"), core.AnyRole("admin"), core.Claim("realm_access.roles", "admin"))
-	header := []string{"Bearer " + provider.AccessToken(t, "alice")}
+	r := httptest.NewRequest(http.MethodGet, "/orders?page=2", nil)
+	for _, name := range []string{"Cookie", "DPoP", "Accept", "Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest"} {
+		r.Header.Set(name, "some value")
+	}
+	r.Header.Set("Authorization", "Bearer "+provider.AccessToken(t, "alice"))
 	check := func() {
-		if token, err := guard.Check(t.Context(), header); err != nil || token.Subject() != "user-alice" {
+		if token, err := guard.Check(t.Context(), core.RequestOf(r)); err != nil || token.Subject() != "user-alice" {
 			t.Fatal(err)
 		}
 	}

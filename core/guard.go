@@ -56,19 +56,18 @@ func (a *Auth) guard(constraints []Constraint) *Guard {
 	return g
 }
 
-// Check decides about a request by the values of its Authorization header, as
-// they came. It gives the verified token; behind Optional the zero Token for an
-// anonymous request. Its errors are [ErrMissingToken], [ErrInvalidToken],
+// Check decides about a request. It gives the verified token; behind Optional the zero
+// Token for an anonymous request. Its errors are [ErrMissingToken], [ErrInvalidToken],
 // [ErrInvalidRequest] (several Authorization headers, RFC 6750 3.1),
 // [ErrInsufficientScope], [ErrInsufficientClaims], and [ErrUnavailable] when the
 // provider's keys can't be had; answer them with [WriteError].
 //
-// Check keeps none of the strings, so that they may be views of a buffer that
-// is used again. It waits for the provider only while no keys are known, or for
+// Check keeps nothing of the request, so that its strings may be views of a buffer that
+// is used again. For a token that was verified before it allocates nothing. It waits for the provider only while no keys are known, or for
 // a token that is signed with a key not seen before: until ctx ends, or each of
 // the calls that are needed has taken Config.Timeout.
-func (g *Guard) Check(ctx context.Context, authorization []string) (Token, error) {
-	token, err := g.check(ctx, authorization)
+func (g *Guard) Check(ctx context.Context, request Request) (Token, error) {
+	token, err := g.check(ctx, request)
 	g.auth.complaints.note(ctx, "guards", err)
 	if err == nil {
 		return token, nil
@@ -99,8 +98,8 @@ func (a *Auth) challenging(err error, scopes string) error {
 	return &c
 }
 
-func (g *Guard) check(ctx context.Context, authorization []string) (Token, error) {
-	raw, err := bearer(authorization)
+func (g *Guard) check(ctx context.Context, request Request) (Token, error) {
+	raw, err := bearer(request.Authorization)
 	if err != nil {
 		return Token{}, err
 	}
@@ -139,7 +138,7 @@ func bearer(authorization []string) (string, error) {
 // middleware.
 func (g *Guard) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		token, err := g.Check(r.Context(), r.Header["Authorization"])
+		token, err := g.Check(r.Context(), RequestOf(r))
 		if err != nil {
 			WriteError(w, err)
 			return

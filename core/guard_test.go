@@ -452,9 +452,9 @@ func TestGuardKeepsNoStringOfTheRequest(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}))
 	guard := a.auth.Required()
 	buffer := []byte("Bearer " + a.provider.AccessToken(t, "alice"))
-	token, err := guard.Check(t.Context(), []string{unsafe.String(&buffer[0], len(buffer))})
+	token, err := guard.Check(t.Context(), core.Request{Authorization: []string{unsafe.String(&buffer[0], len(buffer))}})
 	require.NoError(t, err)
-	_, err = guard.Check(t.Context(), []string{unsafe.String(&buffer[0], len(buffer)-1)})
+	_, err = guard.Check(t.Context(), core.Request{Authorization: []string{unsafe.String(&buffer[0], len(buffer)-1)}})
 	for i := range buffer {
 		buffer[i] = 'x'
 	}

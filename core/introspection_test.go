@@ -23,14 +23,14 @@ func TestAnOpaqueTokenIsGoodWhenTheProviderSaysSo(t *testing.T) {
 	raw := provider.AccessToken(t, "alice")
 	a.log.keep(raw)
 	for range 3 {
-		token, err := a.auth.Required(core.Scopes("email"), core.AnyRole("admin")).Check(t.Context(), []string{"Bearer " + raw})
+		token, err := a.auth.Required(core.Scopes("email"), core.AnyRole("admin")).Check(t.Context(), core.Request{Authorization: []string{"Bearer " + raw}})
 		require.NoError(t, err)
 		require.Equal(t, "user-alice", token.Subject())
 		require.Equal(t, "alice", token.Username())
 	}
 	require.Equal(t, 1, provider.Requests(oidctest.IntrospectPath), "the answer counts for a minute")
 
-	_, err := a.auth.Required(core.Scopes("orders")).Check(t.Context(), []string{"Bearer " + raw})
+	_, err := a.auth.Required(core.Scopes("orders")).Check(t.Context(), core.Request{Authorization: []string{"Bearer " + raw}})
 	require.ErrorIs(t, err, core.ErrInsufficientScope)
 	_, err = a.auth.Verify(t.Context(), raw+"x")
 	require.ErrorIs(t, err, core.ErrInvalidToken)
@@ -281,7 +281,7 @@ func TestTheQuestionAboutATokenOutlastsItsCallersBuffer(t *testing.T) {
 	defer cancel()
 	gone := make(chan error)
 	go func() {
-		_, err := a.auth.Required().Check(ctx, []string{unsafe.String(&buffer[0], len(buffer))})
+		_, err := a.auth.Required().Check(ctx, core.Request{Authorization: []string{unsafe.String(&buffer[0], len(buffer))}})
 		gone <- err
 	}()
 	<-arrived

@@ -326,7 +326,7 @@ func TestEventsNameTheIssuerWhoseUserItIs(t *testing.T) {
 		evil.token(t, nil, map[string]any{"sub": "user-alice"}): evil.Issuer,
 		home.signIn("alice").AccessToken:                        home.provider.Issuer,
 	} {
-		_, err := guard.Check(t.Context(), []string{"Bearer " + raw})
+		_, err := guard.Check(t.Context(), core.Request{Authorization: []string{"Bearer " + raw}})
 		require.ErrorIs(t, err, core.ErrInsufficientScope)
 		event := home.log.last(t)
 		require.Equal(t, [3]string{"token", issuer, "user-alice"}, [3]string{string(event.Kind), event.Issuer, event.Subject})

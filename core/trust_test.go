@@ -86,9 +86,9 @@ func TestConstraintsAreJudgedForRememberedTokensToo(t *testing.T) {
 	a := newApp(t, provider)
 	header := []string{"Bearer " + provider.AccessToken(t, "bob")}
 	for range 2 {
-		_, err := a.auth.Required().Check(t.Context(), header)
+		_, err := a.auth.Required().Check(t.Context(), core.Request{Authorization: header})
 		require.NoError(t, err)
-		_, err = a.auth.Required(core.AnyRole("admin")).Check(t.Context(), header)
+		_, err = a.auth.Required(core.AnyRole("admin")).Check(t.Context(), core.Request{Authorization: header})
 		require.ErrorIs(t, err, core.ErrInsufficientClaims)
 	}
 }
@@ -187,7 +187,7 @@ func TestAFurtherIssuerHasRulesOfItsOwn(t *testing.T) {
 	issuer.Algorithms = []string{"RS256", "ES384"}
 	narrow := newApp(t, home, further(issuer), email)
 	check := func(a *app, p *oidctest.Provider, claims map[string]any) error {
-		_, err := a.auth.Required().Check(t.Context(), []string{"Bearer " + p.Sign(t, nil, p.Claims("alice", claims))})
+		_, err := a.auth.Required().Check(t.Context(), core.Request{Authorization: []string{"Bearer " + p.Sign(t, nil, p.Claims("alice", claims))}})
 		return err
 	}
 	for range 2 { // remembered or not
@@ -279,7 +279,7 @@ func TestAPatternTakesEveryTenantThatItsConstraintsAllow(t *testing.T) {
 	guard := a.auth.Required()
 	check := func(iss string, tid any) error {
 		raw := entra.Sign(t, nil, entra.Claims("alice", map[string]any{"iss": iss, "tid": tid}))
-		_, err := guard.Check(t.Context(), []string{"Bearer " + raw})
+		_, err := guard.Check(t.Context(), core.Request{Authorization: []string{"Bearer " + raw}})
 		return err
 	}
 	require.NoError(t, check("https://login.example.org/one/v2.0", "one"))

@@ -54,7 +54,7 @@ func (p profile) userinfo(subject string) userinfoBody {
 
 // serveUserinfo tells a user who he is.
 func (a *Auth) serveUserinfo(w http.ResponseWriter, r *http.Request) error {
-	token, err := a.userinfoGuard.Check(r.Context(), r.Header["Authorization"])
+	token, err := a.userinfoGuard.Check(r.Context(), RequestOf(r))
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func guard(g *core.Guard) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			r := c.Request()
-			token, err := g.Check(r.Context(), r.Header["Authorization"])
+			token, err := g.Check(r.Context(), core.RequestOf(r))
 			if err != nil {
 				core.WriteError(c.Response(), err)
 				return nil

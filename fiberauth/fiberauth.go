@@ -42,6 +42,7 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+	"unsafe"
 
 	"github.com/gofiber/fiber/v3"
 	"github.com/oidcgate/oidcgate/core"
@@ -91,11 +92,8 @@ func Optional(auth *core.Auth, constraints ...core.Constraint) fiber.Handler {
 
 func guard(g *core.Guard) fiber.Handler {
 	return func(c fiber.Ctx) error {
-		authorization := make([]string, 0, 1)
-		for _, value := range c.Request().Header.PeekAll(fiber.HeaderAuthorization) {
-			authorization = append(authorization, string(value))
-		}
-		token, err := g.Check(c.Context(), authorization)
+		var authorization [1]string // which needs no memory but the stack's
+		token, err := g.Check(c.Context(), requestOf(c, authorization[:0]))
 		if err != nil {
 			core.WriteError(&writer{c: c, header: http.Header{}}, err)
 			return nil
@@ -105,6 +103,27 @@ func guard(g *core.Guard) fiber.Handler {
 		return c.Next()
 	}
 }
+
+// requestOf gives a guard what it may look at, as views of the request's own memory.
+// The values of Authorization are appended to a slice of the caller's.
+func requestOf(c fiber.Ctx, authorization []string) core.Request {
+	header := &c.Request().Header
+	all := func(name string, values []string) []string {
+		for _, value := range header.PeekAll(name) {
+			values = append(values, view(value))
+		}
+		return values
+	}
+	return core.Request{
+		Method: view(header.Method()), URL: view(header.RequestURI()),
+		Authorization: all(fiber.HeaderAuthorization, authorization),
+		DPoP:          all("Dpop", nil), Cookie: all(fiber.HeaderCookie, nil), Accept: all(fiber.HeaderAccept, nil),
+		Origin: view(header.Peek(fiber.HeaderOrigin)), FetchSite: view(header.Peek("Sec-Fetch-Site")),
+		FetchMode: view(header.Peek("Sec-Fetch-Mode")), FetchDest: view(header.Peek("Sec-Fetch-Dest")),
+	}
+}
+
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // Handler makes a handler of net/http one of Fiber: for [core.Auth.RootEndpoints],
 // which don't belong below the prefix, and for handlers of the application behind a

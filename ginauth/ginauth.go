@@ -51,7 +51,7 @@ func Optional(auth *core.Auth, constraints ...core.Constraint) gin.HandlerFunc {
 func guard(g *core.Guard) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		ctx := c.Request.Context()
-		token, err := g.Check(ctx, c.Request.Header["Authorization"])
+		token, err := g.Check(ctx, core.RequestOf(c.Request))
 		if err != nil {
 			core.WriteError(c.Writer, err)
 			c.Abort()

@@ -392,7 +392,7 @@ var faults = []fault{
 		for _, route := range app.Routes {
 			g := app.Auth.Required()
 			mux.HandleFunc(route.Method+" "+app.Prefix+route.Path, func(w http.ResponseWriter, r *http.Request) {
-				token, err := g.Check(r.Context(), r.Header["Authorization"])
+				token, err := g.Check(r.Context(), core.RequestOf(r))
 				if err != nil {
 					core.WriteError(w, err)
 					return

@@ -35,8 +35,7 @@ func Optional(auth *core.Auth, constraints ...core.Constraint) Handler {
 
 func guard(g *core.Guard) Handler {
 	return func(c *Call) bool {
-		// All values of the header, not the first: more than one is refused.
-		token, err := g.Check(c.Context, c.Request.Header["Authorization"])
+		token, err := g.Check(c.Context, core.RequestOf(c.Request))
 		if err != nil {
 			core.WriteError(c.Answer, err)
 			return false
