@@ -103,3 +103,7 @@ replace (
 	github.com/oidcgate/oidcgate/ginauth => ../ginauth
 	github.com/oidcgate/oidcgate/stdauth => ../stdauth
 )
+
+require github.com/oidcgate/oidcgate/store v0.1.0 // indirect
+
+replace github.com/oidcgate/oidcgate/store => ../store

@@ -87,7 +87,7 @@ func New(config Config) (*Auth, error) {
 // Provider.Issuer, publishes no usable key or shows in its discovery document that no
 // login can work ([ErrProvider]), or the store needs
 // somebody to mend it or holds records that no secret of Config.Secrets opens
-// ([ErrStoreUnusable]); then nothing in the store was changed. The keys of
+// (store.ErrUnusable); then nothing in the store was changed. The keys of
 // Config.TrustedIssuers are fetched as well, in the background, and none of them
 // makes it fail. After ErrUnavailable a program may go on, since everything is tried
 // again when it is needed:

@@ -13,6 +13,8 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/core/internal/seal"
 	"github.com/oidcgate/oidcgate/core/internal/session"
+	"github.com/oidcgate/oidcgate/store"
+	"github.com/oidcgate/oidcgate/store/memory"
 	"golang.org/x/sync/singleflight"
 )
 
@@ -42,7 +44,7 @@ type Broker struct {
 	// its owner's: [Auth.Close] does not close it. nil: in memory, for one
 	// process that may forget everybody when it ends. A store that outlives the
 	// process needs Config.Secrets.
-	Store Store
+	Store store.Store
 	// Audience is the name of this application in the aud of access tokens (RFC
 	// 9068 2.2): guards take tokens that have it, and no others. "": PublicURL.
 	Audience string
@@ -113,7 +115,7 @@ func (b *Broker) withDefaults(publicURL string) *Broker {
 	setDefault(&c.Audience, publicURL)
 	c.PeerAudiences = slices.Clone(c.PeerAudiences)
 	if c.Store == nil {
-		c.Store = NewMemoryStore()
+		c.Store = memory.New()
 	}
 	return &c
 }
@@ -167,7 +169,7 @@ func (b *Broker) check(c Config) []error {
 	case b.RefreshGrace > maxRefreshGrace:
 		wrong("Broker.RefreshGrace is %s: a stolen token would be good for as long, so that %s is the most", b.RefreshGrace, maxRefreshGrace)
 	}
-	if _, inMemory := b.Store.(*memoryStore); !inMemory && len(c.Secrets) == 0 {
+	if _, inMemory := b.Store.(*memory.Store); !inMemory && len(c.Secrets) == 0 {
 		wrong("Secrets is missing: what a store keeps is sealed, and without a secret nobody could open it after a restart; make one with: openssl rand -base64 32")
 	}
 	return problems
@@ -241,8 +243,8 @@ func (b *broker) start(ctx context.Context) error {
 	switch {
 	case !errors.As(err, &e):
 	case errors.Is(err, seal.ErrUnknownSecret), errors.Is(err, seal.ErrOpen):
-		return fmt.Errorf("%w: %w", ErrStoreUnusable, e.Cause)
-	case errors.Is(err, ErrStoreUnusable):
+		return fmt.Errorf("%w: %w", store.ErrUnusable, e.Cause)
+	case errors.Is(err, store.ErrUnusable):
 		return e.Cause
 	}
 	if err != nil {

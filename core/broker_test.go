@@ -22,6 +22,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/oidcgate/oidcgate/store"
+	"github.com/oidcgate/oidcgate/store/memory"
 	"github.com/stretchr/testify/require"
 )
 
@@ -143,14 +145,14 @@ func TestBrokerTellsWhenTheRefreshTokenExpires(t *testing.T) {
 }
 
 func TestASessionWithoutARefreshTokenOfTheProviderServesAsLongAsItsAccessToken(t *testing.T) {
-	store := newSpyStore()
-	a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
+	spy := newSpyStore()
+	a := newApp(t, newProvider(t, oidctest.Options{}), stored(spy))
 	a.overhear(func(body map[string]any) { delete(body, "refresh_token"); delete(body, "refresh_expires_in") })
 	got := a.codeLogin("alice")
 	requireGolden(t, "broker_token_body_without_refresh.json", a.goldenTokens(got))
 	first, second := a.tokens(got), a.signIn("alice")
 
-	for _, record := range store.all(t) {
+	for _, record := range spy.all(t) {
 		if record.Kind == "session" {
 			require.WithinDuration(t, a.clock.Now().Add(15*time.Minute+30*time.Second), record.Expires, time.Second, "nobody needs it for longer")
 		}
@@ -302,8 +304,8 @@ func TestMintedTokensLiveForAQuarterOfAnHourAndNeverLongerThanTheirSession(t *te
 }
 
 func TestTokensTellTheirSessionAndNotHowToRefreshIt(t *testing.T) {
-	store := newSpyStore()
-	a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
+	spy := newSpyStore()
+	a := newApp(t, newProvider(t, oidctest.Options{}), stored(spy))
 	first, other := a.signIn("alice"), a.signIn("alice")
 	sid := claimsOf(t, first.AccessToken)["sid"].(string)
 	require.NotEqual(t, sid, claimsOf(t, other.AccessToken)["sid"])
@@ -330,25 +332,25 @@ func TestTokensTellTheirSessionAndNotHowToRefreshIt(t *testing.T) {
 		part := string(handle[i : i+8])
 		require.NotContains(t, string(name), part)
 		require.NotContains(t, payload, base64.RawURLEncoding.EncodeToString([]byte(part))[:10])
-		require.NotContains(t, store.handed(), part)
+		require.NotContains(t, spy.handed(), part)
 	}
 	hash := sha256.Sum256(append([]byte("oidcgate session "), handle...))
 	require.Equal(t, hash[:16], name, "it is one way from the handle to the sid")
-	require.NotContains(t, store.handed(), strings.TrimPrefix(first.RefreshToken, "ogr1."))
+	require.NotContains(t, spy.handed(), strings.TrimPrefix(first.RefreshToken, "ogr1."))
 }
 
 func TestGuardsOfABrokerTakeItsOwnTokensOnly(t *testing.T) {
-	store := newSpyStore()
+	spy := newSpyStore()
 	provider := newProvider(t, oidctest.Options{})
 	audience := func(b *core.Broker) { b.Audience = "orders" }
-	a := newApp(t, provider, stored(store), func(c *core.Config) { audience(c.Broker) })
+	a := newApp(t, provider, stored(spy), func(c *core.Config) { audience(c.Broker) })
 	last := a.overhear(nil)
 	own := a.signIn("alice").AccessToken
 	require.Equal(t, "user-alice", me(a.auth, own).body)
 
 	// another gives a token of an instance that differs by one thing.
 	another := func(change func(*core.Config)) string {
-		return a.replica(store, func(c *core.Config) { audience(c.Broker); change(c) }).signIn("alice").AccessToken
+		return a.replica(spy, func(c *core.Config) { audience(c.Broker); change(c) }).signIn("alice").AccessToken
 	}
 	header, payload := jwtParts(t, own)
 	signature := own[strings.LastIndexByte(own, '.'):]
@@ -362,7 +364,7 @@ func TestGuardsOfABrokerTakeItsOwnTokensOnly(t *testing.T) {
 		"the provider's, with our issuer and key":   provider.Sign(t, map[string]any{"kid": a.keyID()}, provider.Claims("alice", map[string]any{"aud": "orders", "iss": a.api})),
 		"the provider's ID token":                   last["id_token"].(string),
 		"our refresh token":                         a.signIn("alice").RefreshToken,
-		"a broker's with other keys":                another(func(c *core.Config) { c.Broker.Store = core.NewMemoryStore() }),
+		"a broker's with other keys":                another(func(c *core.Config) { c.Broker.Store = memory.New() }),
 		"a broker's of another issuer":              another(func(c *core.Config) { c.PublicURL = "http://localhost/api" }),
 		"a broker's of another audience":            another(func(c *core.Config) { c.Broker.Audience = "stock" }),
 		"with another subject":                      forged(header, strings.Replace(payload, "user-alice", "user-bob", 1)),
@@ -393,14 +395,14 @@ func TestScopesAndRolesOfMintedTokensAreEnforced(t *testing.T) {
 }
 
 func TestAStoreThatIsDownAtTheFirstRequestIsNotTheTokensFault(t *testing.T) {
-	store := newSpyStore()
+	spy := newSpyStore()
 	provider := newProvider(t, oidctest.Options{})
-	first := newApp(t, provider, stored(store))
+	first := newApp(t, provider, stored(spy))
 	raw := first.signIn("alice").AccessToken
-	a := first.replica(store)
+	a := first.replica(spy)
 	a.guarded("/required", a.auth.Required())
 	a.guarded("/optional", a.auth.Optional())
-	store.fail(func(context.Context, string, bool) error { return errors.New("unplugged") })
+	spy.fail(func(context.Context, string, bool) error { return errors.New("unplugged") })
 	for _, path := range []string{"/required", "/optional", userinfoRoute, "/auth/v2/.well-known/jwks.json"} {
 		got := a.get(browser(), path, bearer(raw))
 		requireError(t, got, http.StatusServiceUnavailable, "temporarily_unavailable")
@@ -410,7 +412,7 @@ func TestAStoreThatIsDownAtTheFirstRequestIsNotTheTokensFault(t *testing.T) {
 	requireError(t, a.codeLogin("alice"), http.StatusServiceUnavailable, "temporarily_unavailable")
 	require.ErrorIs(t, a.auth.Start(t.Context()), core.ErrUnavailable)
 
-	store.fail(nil)
+	spy.fail(nil)
 	a.clock.Add(time.Minute)
 	require.Equal(t, "user-alice", a.get(browser(), "/required", bearer(raw)).body)
 }
@@ -419,11 +421,11 @@ func TestInstancesThatStartAtOncePublishOneKey(t *testing.T) {
 	const instances = 10
 	provider := newProvider(t, oidctest.Options{})
 	for range 3 {
-		store := newSpyStore()
+		spy := newSpyStore()
 		// Nobody goes on before all have found that there is no key.
 		var looked atomic.Int32
 		all := make(chan struct{})
-		store.fail(func(_ context.Context, call string, done bool) error {
+		spy.fail(func(_ context.Context, call string, done bool) error {
 			if call == "find signing-key" && done {
 				if looked.Add(1) == instances {
 					close(all)
@@ -437,7 +439,7 @@ func TestInstancesThatStartAtOncePublishOneKey(t *testing.T) {
 		for i := range instances {
 			done.Go(func() {
 				config := goodConfig()
-				config.Providers[0].Issuer, config.Broker = provider.Issuer, &core.Broker{Algorithm: "ES256", Store: store}
+				config.Providers[0].Issuer, config.Broker = provider.Issuer, &core.Broker{Algorithm: "ES256", Store: spy}
 				auth, err := core.New(config)
 				if err == nil {
 					defer auth.Close()
@@ -455,7 +457,7 @@ func TestInstancesThatStartAtOncePublishOneKey(t *testing.T) {
 			require.Equal(t, documents[0], document)
 		}
 		require.Equal(t, 1, strings.Count(documents[0], `"kid"`))
-		require.Len(t, store.all(t), 1)
+		require.Len(t, spy.all(t), 1)
 	}
 }
 
@@ -477,10 +479,10 @@ func ask(auth *core.Auth, name string, headers ...string) answer {
 }
 
 func TestAnotherAlgorithmHasAKeyOfItsOwnAndOldTokensStayGood(t *testing.T) {
-	store := newSpyStore()
-	before := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
+	spy := newSpyStore()
+	before := newApp(t, newProvider(t, oidctest.Options{}), stored(spy))
 	old := before.signIn("alice")
-	after := before.replica(store, func(c *core.Config) { c.Broker.Algorithm = "EdDSA" })
+	after := before.replica(spy, func(c *core.Config) { c.Broker.Algorithm = "EdDSA" })
 	// Who makes the new key publishes the old one with it, from the first request on.
 	var algorithms []string
 	for _, key := range after.keys().Keys {
@@ -492,7 +494,7 @@ func TestAnotherAlgorithmHasAKeyOfItsOwnAndOldTokensStayGood(t *testing.T) {
 	header, _ := jwtParts(t, next.AccessToken)
 	require.Contains(t, header, `"alg":"EdDSA"`)
 	require.Equal(t, "user-alice", me(before.auth, next.AccessToken).body, "an instance that still has the older configuration finds the key")
-	require.Len(t, store.all(t), 3, "two keys and a session")
+	require.Len(t, spy.all(t), 3, "two keys and a session")
 }
 
 func TestNewReportsEachMistakeOfABroker(t *testing.T) {
@@ -617,7 +619,7 @@ func TestRoutesOfABrokerAreThereInBrokerModeOnly(t *testing.T) {
 var opened []string
 
 func init() {
-	core.RegisterStore("brokertest", func(u *url.URL) (core.Store, error) {
+	store.Register("brokertest", func(u *url.URL) (store.Store, error) {
 		opened = append(opened, u.String())
 		if u.Host == "refused" {
 			return nil, errors.New("there is no such database")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/oidcgate/oidcgate/store/memory"
 	"github.com/stretchr/testify/require"
 )
 
@@ -50,7 +51,7 @@ func TestAnHTTPPublicURLOffLoopbackMustBeAskedFor(t *testing.T) {
 	_, err := core.New(config)
 	require.ErrorContains(t, err, "Config.PublicURL")
 	config.InsecurePublicHTTP = true
-	config.Broker = &core.Broker{Store: core.NewMemoryStore()}
+	config.Broker = &core.Broker{Store: memory.New()}
 	auth, err := core.New(config)
 	require.NoError(t, err)
 	require.NoError(t, auth.Close())

@@ -6,9 +6,8 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/zitadel/oidc/v3/pkg/oidc"
-
 	"github.com/oidcgate/oidcgate/core/internal/fault"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
 
 // defaultInterval is how many seconds a device waits between two polls when

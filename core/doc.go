@@ -40,10 +40,10 @@
 // mode). With a [Broker] in its Config the application is an issuer itself: after
 // the provider's login it mints short-lived access tokens of its own, publishes
 // the keys to verify them with, and keeps the provider's refresh token sealed in
-// a [Store]. Clients refresh with an opaque token that changes with each use, and
+// a store (package store). Clients refresh with an opaque token that changes with each use, and
 // of which a copy in the wrong hands gives itself away. Stores are memory (of
 // this process), databases in modules of their own, or whatever implements the
-// interface and passes the tests of core/storetest.
+// interface and passes the tests of store/storetest.
 //
 // # Errors
 //

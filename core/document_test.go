@@ -12,11 +12,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
-
 	"github.com/oidcgate/oidcgate/core/internal/background"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // However many come at once, and whatever they miss, there is one fetch at a time, and

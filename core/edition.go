@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/oidcgate/oidcgate/store"
 )
 
 // edition is a document as it was fetched at a time.
@@ -104,7 +106,7 @@ func (d *document[T]) waitOrRecall(ctx context.Context) (answered func(error)) {
 func (d *document[T]) bringBack(ctx context.Context) {
 	value, fetched, err := d.recall(ctx)
 	if err != nil {
-		if !errors.Is(err, ErrNotFound) {
+		if !errors.Is(err, store.ErrNotFound) {
 			d.logger.WarnContext(ctx, "a document that was kept can't be had", "document", d.name, "error", err)
 		}
 		return

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/oidcgate/oidcgate/store"
 )
 
 // ConfigFromEnv reads a Config with one provider from environment variables, and reports every
@@ -32,7 +34,7 @@ import (
 //	OIDC_REDIRECT_URIS     RedirectURIs
 //	OIDC_POST_LOGOUT_URIS  PostLogoutURIs
 //	OIDC_SECRETS           Secrets
-//	OIDC_STORE             Broker, with the Store that OpenStore gives for this URL
+//	OIDC_STORE             Broker, with the Store that store.Open gives for this URL
 //	OIDC_AUDIENCES         Audiences
 //	OIDC_ROLE_CLAIMS       RoleClaims
 //	OIDC_PROFILE_PATHS     ProfilePaths
@@ -113,11 +115,11 @@ func ConfigFromEnv() (Config, error) {
 	}
 	// The URL may have a password in it, and then belongs in a file.
 	if location := secret("OIDC_STORE"); location != "" {
-		store, err := OpenStore(location)
+		records, err := store.Open(location)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("OIDC_STORE: %w", err))
 		}
-		config.Broker = &Broker{Store: store}
+		config.Broker = &Broker{Store: records}
 	}
 	return config, errors.Join(problems...)
 }

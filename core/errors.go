@@ -81,7 +81,7 @@ var (
 	ErrInsufficientScope = &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Description: "The token lacks a scope.", form: formChallenge}
 	// ErrInsufficientClaims: a good token fails a claim or role constraint.
 	ErrInsufficientClaims = &Error{Status: http.StatusForbidden, Code: "insufficient_claims", Description: "The token's claims do not allow this.", form: formChallenge}
-	// ErrNotFound: userinfo knows no username; a [Store] has no such record.
+	// ErrNotFound: userinfo knows no username.
 	ErrNotFound = &Error{Status: http.StatusNotFound, Code: "not_found", Description: "There is no such thing."}
 	// ErrProvider: the provider does not accept this application, or answered
 	// something that can't be used.

@@ -8,9 +8,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/zitadel/oidc/v3/pkg/oidc"
-
 	"github.com/oidcgate/oidcgate/core/internal/fault"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
 
 // exchangeGrant gives a token of ours for one of the provider's (RFC 8693). The

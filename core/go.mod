@@ -41,3 +41,7 @@ require (
 	golang.org/x/sys v0.46.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 )
+
+require github.com/oidcgate/oidcgate/store v0.1.0
+
+replace github.com/oidcgate/oidcgate/store => ../store

@@ -10,10 +10,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/zitadel/oidc/v3/pkg/client/rp"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
-
-	"github.com/oidcgate/oidcgate/core/internal/fault"
 )
 
 // grant serves one grant type of the token route and gives the tokens and

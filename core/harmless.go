@@ -1,6 +1,8 @@
 package core
 
-import "strings"
+import (
+	"strings"
+)
 
 // Bounds of text that is passed on from the provider.
 const (

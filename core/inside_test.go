@@ -6,9 +6,8 @@ import (
 	"log/slog"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/oidcgate/oidcgate/core/internal/fault"
+	"github.com/stretchr/testify/require"
 )
 
 var insideURLs = []string{

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
+	"github.com/oidcgate/oidcgate/store"
 )
 
 // keptKeys is the data of the record of an issuer's keys.
@@ -35,15 +36,15 @@ func (b *broker) keepKeys(issuer, from string, maxRSABits int, keys *document[jo
 			var kept keptKeys
 			old, err := b.records.get(ctx, kindKeySet, id, &kept)
 			switch {
-			case err != nil && old.Version == 0 && !errors.Is(err, ErrNotFound):
+			case err != nil && old.Version == 0 && !errors.Is(err, store.ErrNotFound):
 				return err
 			case err == nil && kept.From == from && kept.Fetched > fetched.Unix():
 				return nil // another replica has asked later, and maybe a key is gone since
 			}
-			_, err = b.records.put(ctx, Record{
+			_, err = b.records.put(ctx, store.Record{
 				Kind: kindKeySet, ID: id, Version: old.Version, Expires: fetched.Add(keepFor).Truncate(time.Millisecond),
 			}, keptKeys{from, fetched.Unix(), document})
-			if !errors.Is(err, ErrConflict) { // another replica has just done it, with older ones maybe
+			if !errors.Is(err, store.ErrConflict) { // another replica has just done it, with older ones maybe
 				return err
 			}
 			if err := pause(ctx); err != nil {
@@ -57,11 +58,11 @@ func (b *broker) keepKeys(issuer, from string, maxRSABits int, keys *document[jo
 			return nil, time.Time{}, err
 		}
 		if kept.From != from {
-			return nil, time.Time{}, ErrNotFound
+			return nil, time.Time{}, store.ErrNotFound
 		}
 		set, err := jose.ParseKeySet(kept.Keys, maxRSABits)
 		if errors.Is(err, jose.ErrNoKeys) { // it has withdrawn them all
-			err = ErrNotFound
+			err = store.ErrNotFound
 		}
 		return set, time.Unix(kept.Fetched, 0), err
 	}

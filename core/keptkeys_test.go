@@ -11,13 +11,14 @@ import (
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/oidcgate/oidcgate/store"
 	"github.com/stretchr/testify/require"
 )
 
 // kept waits until the store holds an issuer's keys that were fetched at this time.
-func (s *spyStore) kept(t *testing.T, count int) []core.Record {
+func (s *spyStore) kept(t *testing.T, count int) []store.Record {
 	t.Helper()
-	var found []core.Record
+	var found []store.Record
 	require.Eventually(t, func() bool {
 		var err error
 		found, err = s.Store.Find(t.Context(), "key-set", "", "", 10)
@@ -33,7 +34,7 @@ func keptID(issuer string) string {
 }
 
 // keptOf gives the record of an issuer's keys.
-func (s *spyStore) keptOf(t *testing.T, issuer string) core.Record {
+func (s *spyStore) keptOf(t *testing.T, issuer string) store.Record {
 	t.Helper()
 	record, err := s.Store.Get(t.Context(), "key-set", keptID(issuer))
 	require.NoError(t, err)
@@ -44,16 +45,16 @@ func (s *spyStore) keptOf(t *testing.T, issuer string) core.Record {
 // by the keys that the last process had fetched.
 func TestKeysAreKeptForARestartDuringAnOutage(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{AccessTokenLifetime: 100 * time.Hour})
-	store := newSpyStore()
-	exchanging := brokered(func(b *core.Broker) { b.Store, b.Exchange = store, true })
+	spy := newSpyStore()
+	exchanging := brokered(func(b *core.Broker) { b.Store, b.Exchange = spy, true })
 	first := newApp(t, provider, exchanging)
 	require.NoError(t, first.auth.Start(t.Context()))
-	record := store.kept(t, 1)[0]
+	record := spy.kept(t, 1)[0]
 	require.NotContains(t, string(record.Data), provider.KeyID(t), "what is kept is sealed")
 	require.NotContains(t, record.ID, "127.0.0.1")
 
 	provider.Down(true)
-	second := first.replica(store, func(c *core.Config) { c.Broker.Exchange = true })
+	second := first.replica(spy, func(c *core.Config) { c.Broker.Exchange = true })
 	subject := provider.Sign(t, nil, provider.Claims("alice", map[string]any{"exp": 4e9, "name": "Alice Liddell"}))
 	exchange := func(a *app) answer {
 		return a.post(browser(), "/auth/v2/token", "grant_type", "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token", subject)
@@ -63,32 +64,32 @@ func TestKeysAreKeptForARestartDuringAnOutage(t *testing.T) {
 
 	// A day after they were fetched they are too old, kept or not.
 	first.clock.Add(24 * time.Hour)
-	third := first.replica(store, func(c *core.Config) { c.Broker.Exchange = true })
+	third := first.replica(spy, func(c *core.Config) { c.Broker.Exchange = true })
 	requireError(t, exchange(third), 503, "temporarily_unavailable")
 
 	provider.Down(false)
 	first.clock.Add(time.Minute)
 	require.Equal(t, 200, exchange(third).StatusCode)
-	require.Eventually(t, func() bool { return store.kept(t, 1)[0].Version > record.Version }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return spy.kept(t, 1)[0].Version > record.Version }, 10*time.Second, time.Millisecond)
 }
 
 // An issuer that has withdrawn its keys and goes down then does not get them back.
 func TestKeptKeysThatWereWithdrawnStayWithdrawn(t *testing.T) {
-	store := newSpyStore()
-	home := newApp(t, newProvider(t, oidctest.Options{}), fleet(func(b *core.Broker) { b.Store = store }))
+	spy := newSpyStore()
+	home := newApp(t, newProvider(t, oidctest.Options{}), fleet(func(b *core.Broker) { b.Store = spy }))
 	peer := newHostile(t)
 	list := core.Issuer{URL: peer.Issuer}
 	home.trusts(list)
 	raw := peer.token(t, nil, map[string]any{"exp": 4e9})
 	require.NoError(t, home.verifies(raw))
-	store.kept(t, 1)
+	spy.kept(t, 1)
 	publish(t, peer.Provider)
-	version := store.keptOf(t, peer.Issuer).Version
+	version := spy.keptOf(t, peer.Issuer).Version
 	home.clock.Add(time.Second)
 	require.ErrorIs(t, home.verifies(peer.token(t, map[string]any{"kid": "unknown"}, nil)), core.ErrUnavailable)
-	require.Eventually(t, func() bool { return store.keptOf(t, peer.Issuer).Version > version }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return spy.keptOf(t, peer.Issuer).Version > version }, 10*time.Second, time.Millisecond)
 	peer.Down(true)
-	again := home.replica(store, inFleet)
+	again := home.replica(spy, inFleet)
 	again.trusts(list)
 	require.ErrorIs(t, again.verifies(raw), core.ErrUnavailable)
 	for range 5 {
@@ -105,34 +106,34 @@ func TestKeptKeysThatWereWithdrawnStayWithdrawn(t *testing.T) {
 
 func TestKeptKeysThatCannotBeUsedAreReplaced(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
-	store := newSpyStore()
-	first := newApp(t, provider, brokered(), stored(store))
+	spy := newSpyStore()
+	first := newApp(t, provider, brokered(), stored(spy))
 	require.NoError(t, first.auth.Start(t.Context()))
-	record := store.kept(t, 1)[0]
+	record := spy.kept(t, 1)[0]
 	record.Data = []byte("tampered with")
-	_, err := store.Put(t.Context(), record)
+	_, err := spy.Put(t.Context(), record)
 	require.NoError(t, err)
 
 	provider.Down(true)
-	second := first.replica(store)
+	second := first.replica(spy)
 	require.ErrorIs(t, second.auth.Start(t.Context()), core.ErrUnavailable)
 	provider.Down(false)
 	first.clock.Add(time.Minute)
 	require.NoError(t, second.auth.Start(t.Context()))
-	require.Eventually(t, func() bool { return string(store.kept(t, 1)[0].Data) != "tampered with" }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return string(spy.kept(t, 1)[0].Data) != "tampered with" }, 10*time.Second, time.Millisecond)
 }
 
 // What can't be kept is fetched again after a restart: nothing hangs on it.
 func TestAStoreThatCannotKeepKeysKeepsNobodyOut(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
-	store := newSpyStore()
-	store.fail(func(_ context.Context, call string, _ bool) error {
+	spy := newSpyStore()
+	spy.fail(func(_ context.Context, call string, _ bool) error {
 		if strings.HasSuffix(call, "key-set") {
 			return errors.New("no")
 		}
 		return nil
 	})
-	a := newApp(t, provider, brokered(), stored(store))
+	a := newApp(t, provider, brokered(), stored(spy))
 	require.NoError(t, a.auth.Start(t.Context()))
 	a.signIn("alice")
 }

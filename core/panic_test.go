@@ -13,6 +13,8 @@ import (
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/oidcgate/oidcgate/store"
+	"github.com/oidcgate/oidcgate/store/memory"
 	"github.com/stretchr/testify/require"
 )
 
@@ -48,7 +50,7 @@ func (j *journal) forget() {
 // panickingStore is a store whose nth call of a name panics, counted from arm on. Calls
 // for keys of others do not count: they are kept in the background, at any time.
 type panickingStore struct {
-	core.Store
+	store.Store
 	mu    sync.Mutex
 	name  string
 	count int
@@ -77,19 +79,19 @@ func (s *panickingStore) Open(ctx context.Context) error {
 	return s.Store.Open(ctx)
 }
 
-func (s *panickingStore) Get(ctx context.Context, kind, id string) (core.Record, error) {
+func (s *panickingStore) Get(ctx context.Context, kind, id string) (store.Record, error) {
 	s.maybe("get", kind, false)
 	defer s.maybe("get", kind, true)
 	return s.Store.Get(ctx, kind, id)
 }
 
-func (s *panickingStore) Put(ctx context.Context, r core.Record) (int64, error) {
+func (s *panickingStore) Put(ctx context.Context, r store.Record) (int64, error) {
 	s.maybe("put", r.Kind, false)
 	defer s.maybe("put", r.Kind, true)
 	return s.Store.Put(ctx, r)
 }
 
-func (s *panickingStore) Find(ctx context.Context, kind, key, after string, limit int) ([]core.Record, error) {
+func (s *panickingStore) Find(ctx context.Context, kind, key, after string, limit int) ([]store.Record, error) {
 	s.maybe("find", kind, false)
 	defer s.maybe("find", kind, true)
 	return s.Store.Find(ctx, kind, key, after, limit)
@@ -100,17 +102,17 @@ func TestAPanicOfTheStoreAtTheFirstRequestIsAnOutage(t *testing.T) {
 	for _, call := range []string{"open", "find", "put"} {
 		for _, after := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, done %t", call, after), func(t *testing.T) {
-				store := &panickingStore{Store: core.NewMemoryStore()}
-				a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
-				store.arm(call, 1, after)
+				spy := &panickingStore{Store: memory.New()}
+				a := newApp(t, newProvider(t, oidctest.Options{}), stored(spy))
+				spy.arm(call, 1, after)
 				requireError(t, a.get(browser(), "/auth/v2/.well-known/jwks.json"), http.StatusServiceUnavailable, "temporarily_unavailable")
 				a.log.requirePanic(t, "a bug in the driver", "panickingStore")
 				a.clock.Add(time.Minute)
 				require.Equal(t, http.StatusOK, a.get(browser(), "/auth/v2/.well-known/jwks.json").StatusCode)
 				a.signIn("alice")
 
-				b := a.replica(store)
-				store.arm(call, 1, after)
+				b := a.replica(spy)
+				spy.arm(call, 1, after)
 				if err := b.auth.Start(t.Context()); call != "put" { // there is a key by now
 					require.ErrorIs(t, err, core.ErrUnavailable)
 				}
@@ -126,11 +128,11 @@ func TestAPanicOfTheStoreAtARefreshCostsNoSession(t *testing.T) {
 	}{{"get", 1}, {"put", 1}, {"put", 2}} {
 		for _, after := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s %d, done %t", row.call, row.n, after), func(t *testing.T) {
-				store := &panickingStore{Store: core.NewMemoryStore()}
-				a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
+				spy := &panickingStore{Store: memory.New()}
+				a := newApp(t, newProvider(t, oidctest.Options{}), stored(spy))
 				a.overhear(nil) // so that none of its tokens may be logged
 				token := a.signIn("alice").RefreshToken
-				store.arm(row.call, row.n, after)
+				spy.arm(row.call, row.n, after)
 				got := a.refresh(token)
 				if row.n == 1 {
 					requireError(t, got, http.StatusServiceUnavailable, "temporarily_unavailable")
@@ -219,14 +221,14 @@ func TestAPanicOfObserveChangesNoOutcome(t *testing.T) {
 
 // Some calls are made on the caller's own goroutine, which may be main's.
 func TestAPanicOfTheStoreDoesNotReachTheCaller(t *testing.T) {
-	store := &panickingStore{Store: core.NewMemoryStore()}
-	a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
+	spy := &panickingStore{Store: memory.New()}
+	a := newApp(t, newProvider(t, oidctest.Options{}), stored(spy))
 	a.overhear(nil)
 	got := a.signIn("alice")
-	store.arm("find", 1, false)
+	spy.arm("find", 1, false)
 	_, err := a.auth.Reseal(t.Context())
 	require.ErrorIs(t, err, core.ErrUnavailable)
-	store.arm("get", 1, false)
+	spy.arm("get", 1, false)
 	requireError(t, a.get(http.DefaultClient, "/auth/v2/userinfo", "Authorization: Bearer "+got.AccessToken), http.StatusServiceUnavailable, "temporarily_unavailable")
 	a.log.requirePanic(t, "a bug in the driver", "panickingStore")
 }

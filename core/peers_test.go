@@ -161,9 +161,9 @@ func TestStartWaitsForNoPeer(t *testing.T) {
 // What one replica is told, another is not; but what one keeps in the store that they
 // share is of no use to whoever does not trust its issuer.
 func TestAPeerThatWasRemovedIsOutAtOnceAlsoForReplicasThatShareTheStore(t *testing.T) {
-	store := newSpyStore()
-	one := newApp(t, newProvider(t, oidctest.Options{}), fleet(func(b *core.Broker) { b.Store = store }))
-	two := one.replica(store, inFleet)
+	spy := newSpyStore()
+	one := newApp(t, newProvider(t, oidctest.Options{}), fleet(func(b *core.Broker) { b.Store = spy }))
+	two := one.replica(spy, inFleet)
 	peer, other := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newHostile(t)
 	raw, theirs := other.token(t, nil, map[string]any{"exp": 4e9}), peer.signIn("alice").AccessToken
 	for _, replica := range []*app{one, two} {
@@ -176,13 +176,13 @@ func TestAPeerThatWasRemovedIsOutAtOnceAlsoForReplicasThatShareTheStore(t *testi
 	require.NoError(t, one.verifies(theirs))
 
 	// The other one goes on keeping its keys.
-	version := store.keptOf(t, other.Issuer).Version
+	version := spy.keptOf(t, other.Issuer).Version
 	one.clock.Add(20 * time.Minute)
 	require.NoError(t, two.verifies(raw))
-	require.Eventually(t, func() bool { return store.keptOf(t, other.Issuer).Version > version }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return spy.keptOf(t, other.Issuer).Version > version }, 10*time.Second, time.Millisecond)
 	other.Down(true)
 	require.ErrorContains(t, one.verifies(raw), "another issuer")
-	three := one.replica(store, inFleet)
+	three := one.replica(spy, inFleet)
 	three.trusts(core.Issuer{URL: peer.api})
 	require.ErrorContains(t, three.verifies(raw), "another issuer", "also after a restart while it is down")
 	two.trusts(core.Issuer{URL: peer.api})
@@ -233,16 +233,16 @@ func TestTokensAreRememberedAfterTheListWasSetAgain(t *testing.T) {
 }
 
 func TestKeptKeysOfOneIssuerAreOfNoUseForAnother(t *testing.T) {
-	store := newSpyStore()
-	home := newApp(t, newProvider(t, oidctest.Options{}), fleet(func(b *core.Broker) { b.Store = store }))
+	spy := newSpyStore()
+	home := newApp(t, newProvider(t, oidctest.Options{}), fleet(func(b *core.Broker) { b.Store = spy }))
 	peer, impostor := newHostile(t), newHostile(t)
 	home.trusts(core.Issuer{URL: peer.Issuer})
 	require.NoError(t, home.verifies(peer.token(t, nil, nil)))
 	// Somebody who can write to the store gives the record the other's name.
-	store.kept(t, 1)
-	record := store.keptOf(t, peer.Issuer)
+	spy.kept(t, 1)
+	record := spy.keptOf(t, peer.Issuer)
 	record.ID, record.Version = keptID(impostor.Issuer), 0
-	_, err := store.Put(t.Context(), record)
+	_, err := spy.Put(t.Context(), record)
 	require.NoError(t, err)
 	impostor.Down(true)
 	home.trusts(core.Issuer{URL: impostor.Issuer})
@@ -253,13 +253,13 @@ func TestKeptKeysOfOneIssuerAreOfNoUseForAnother(t *testing.T) {
 // Who says where the keys are has a reason to say something else than before.
 func TestKeptKeysAreThoseOfThePlaceThatIsConfigured(t *testing.T) {
 	const issuer = "https://peer.example.org"
-	store := newSpyStore()
-	home := newApp(t, newProvider(t, oidctest.Options{}), fleet(func(b *core.Broker) { b.Store = store }))
+	spy := newSpyStore()
+	home := newApp(t, newProvider(t, oidctest.Options{}), fleet(func(b *core.Broker) { b.Store = spy }))
 	old, next := newHostile(t), newHostile(t)
 	home.trusts(core.Issuer{URL: issuer, JWKSURL: old.Issuer + oidctest.KeysPath})
 	raw := old.token(t, nil, map[string]any{"iss": issuer})
 	require.NoError(t, home.verifies(raw))
-	store.kept(t, 1)
+	spy.kept(t, 1)
 	next.Down(true)
 	home.trusts(core.Issuer{URL: issuer, JWKSURL: next.Issuer + oidctest.KeysPath})
 	require.ErrorIs(t, home.verifies(raw), core.ErrUnavailable)
@@ -272,13 +272,13 @@ func TestKeptKeysAreThoseOfThePlaceThatIsConfigured(t *testing.T) {
 // Two writers may come in the wrong order, and then a key would be back after a
 // restart that its issuer has withdrawn.
 func TestKeysAreNotKeptInThePlaceOfLaterOnes(t *testing.T) {
-	store := newSpyStore()
-	home := newApp(t, newProvider(t, oidctest.Options{}), fleet(func(b *core.Broker) { b.Store = store }))
+	spy := newSpyStore()
+	home := newApp(t, newProvider(t, oidctest.Options{}), fleet(func(b *core.Broker) { b.Store = spy }))
 	peer := newHostile(t)
 	home.trusts(core.Issuer{URL: peer.Issuer})
 	waits, release := make(chan struct{}), make(chan struct{})
 	var first sync.Once
-	store.fail(func(_ context.Context, call string, over bool) error {
+	spy.fail(func(_ context.Context, call string, over bool) error {
 		if call == "get key-set" && !over {
 			isFirst := false
 			first.Do(func() { isFirst = true })
@@ -295,13 +295,13 @@ func TestKeysAreNotKeptInThePlaceOfLaterOnes(t *testing.T) {
 	peer.RotateKeys()
 	home.clock.Add(20 * time.Second)
 	require.NoError(t, home.verifies(peer.token(t, nil, nil)))
-	kept := store.kept(t, 1)[0]
+	kept := spy.kept(t, 1)[0]
 	close(release)
 	require.NoError(t, home.auth.Close()) // waits for what is being kept
-	require.Equal(t, kept, store.kept(t, 1)[0])
+	require.Equal(t, kept, spy.kept(t, 1)[0])
 
 	peer.Down(true)
-	second := home.replica(store, inFleet)
+	second := home.replica(spy, inFleet)
 	second.trusts(core.Issuer{URL: peer.Issuer})
 	require.ErrorIs(t, second.verifies(old), core.ErrUnavailable)
 }

@@ -8,14 +8,15 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/oidcgate/oidcgate/core/internal/background"
+	"github.com/oidcgate/oidcgate/store"
+	"github.com/oidcgate/oidcgate/store/memory"
+	"github.com/stretchr/testify/require"
 )
 
 // timedStore tells when Purge was called, and removes what it is told to.
 type timedStore struct {
-	Store
+	store.Store
 	begin   time.Time
 	calls   []time.Duration // since begin
 	removes func(call int) (int, error)
@@ -31,13 +32,13 @@ func (s *timedStore) Purge(_ context.Context, _ time.Time, limit int) (int, erro
 func keptHouse(t *testing.T, removes func(call int) (int, error), test func(*testing.T, *timedStore, *records)) {
 	synctest.Test(t, func(t *testing.T) {
 		logger := slog.New(slog.DiscardHandler)
-		store := &timedStore{Store: NewMemoryStore(), begin: time.Now(), removes: removes}
-		r := &records{store: store, timeout: time.Minute, now: time.Now, life: background.New(logger), logger: logger}
+		spy := &timedStore{Store: memory.New(), begin: time.Now(), removes: removes}
+		r := &records{store: spy, timeout: time.Minute, now: time.Now, life: background.New(logger), logger: logger}
 		defer r.life.Close()
 		r.keepHouse()
 		r.keepHouse()
 		synctest.Wait()
-		test(t, store, r)
+		test(t, spy, r)
 	})
 }
 
@@ -53,12 +54,12 @@ func TestExpiredRecordsArePurgedEveryMinuteUntilTheEnd(t *testing.T) {
 			return 0, errors.New("unplugged")
 		}
 		return purgeBatch - 1, nil
-	}, func(t *testing.T, store *timedStore, r *records) {
+	}, func(t *testing.T, spy *timedStore, r *records) {
 		pass(2*time.Minute + time.Second)
-		require.Equal(t, []time.Duration{0, time.Minute, 2 * time.Minute}, store.calls)
+		require.Equal(t, []time.Duration{0, time.Minute, 2 * time.Minute}, spy.calls)
 		r.life.Close()
 		pass(time.Hour)
-		require.Len(t, store.calls, 3)
+		require.Len(t, spy.calls, 3)
 	})
 }
 
@@ -69,9 +70,9 @@ func TestAPurgeRestsTenTimesAsLongAsItWorks(t *testing.T) {
 			return 0, nil
 		}
 		return purgeBatch, nil
-	}, func(t *testing.T, store *timedStore, _ *records) {
+	}, func(t *testing.T, spy *timedStore, _ *records) {
 		pass(time.Minute)
-		require.Equal(t, []time.Duration{0, 11 * time.Second, 33 * time.Second}, store.calls)
+		require.Equal(t, []time.Duration{0, 11 * time.Second, 33 * time.Second}, spy.calls)
 	})
 }
 
@@ -80,9 +81,9 @@ func TestAPurgeRestsForAMinuteAtMost(t *testing.T) {
 	keptHouse(t, func(int) (int, error) {
 		time.Sleep(time.Hour)
 		return purgeBatch, nil
-	}, func(t *testing.T, store *timedStore, r *records) {
+	}, func(t *testing.T, spy *timedStore, r *records) {
 		pass(2 * time.Hour)
-		require.Equal(t, []time.Duration{0, time.Hour + time.Minute}, store.calls)
+		require.Equal(t, []time.Duration{0, time.Hour + time.Minute}, spy.calls)
 		// And the end cuts every rest short.
 		pass(time.Minute + 30*time.Second)
 		ended := time.Now()

@@ -12,12 +12,14 @@ import (
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/oidcgate/oidcgate/store"
+	"github.com/oidcgate/oidcgate/store/memory"
 	"github.com/stretchr/testify/require"
 )
 
 // purgedStore tells of each call of Purge.
 type purgedStore struct {
-	core.Store
+	store.Store
 	calls chan purge
 	fails func() error
 }
@@ -28,7 +30,7 @@ type purge struct {
 }
 
 func newPurgedStore() *purgedStore {
-	return &purgedStore{Store: core.NewMemoryStore(), calls: make(chan purge, 100), fails: func() error { return nil }}
+	return &purgedStore{Store: memory.New(), calls: make(chan purge, 100), fails: func() error { return nil }}
 }
 
 func (s *purgedStore) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
@@ -58,7 +60,7 @@ func (s *purgedStore) next(t *testing.T) purge {
 func (s *purgedStore) expired(t *testing.T, count int, since time.Time) {
 	t.Helper()
 	for i := range count {
-		_, err := s.Put(t.Context(), core.Record{Kind: "session", ID: fmt.Sprintf("expired-%d", i), Expires: since})
+		_, err := s.Put(t.Context(), store.Record{Kind: "session", ID: fmt.Sprintf("expired-%d", i), Expires: since})
 		require.NoError(t, err)
 	}
 }
@@ -72,46 +74,46 @@ func (s *purgedStore) sessions(t *testing.T) int {
 }
 
 func TestALoginHasExpiredRecordsPurged(t *testing.T) {
-	store := newPurgedStore()
-	a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
-	store.expired(t, 12, a.clock.Now())
+	spy := newPurgedStore()
+	a := newApp(t, newProvider(t, oidctest.Options{}), stored(spy))
+	spy.expired(t, 12, a.clock.Now())
 	now := a.clock.Now()
 	token := a.signIn("alice").RefreshToken
 	for _, removed := range []int{5, 5, 2} {
-		require.Equal(t, purge{now, 5, removed}, store.next(t))
+		require.Equal(t, purge{now, 5, removed}, spy.next(t))
 	}
-	require.Equal(t, 1, store.sessions(t), "the one that is good")
+	require.Equal(t, 1, spy.sessions(t), "the one that is good")
 
 	// It goes on by itself, and not with each login or refresh.
 	a.tokens(a.refresh(token))
 	a.signIn("alice")
 	require.NoError(t, a.auth.Start(t.Context()))
 	require.NoError(t, a.auth.Close())
-	require.Empty(t, store.calls)
+	require.Empty(t, spy.calls)
 }
 
 func TestStartHasExpiredRecordsPurged(t *testing.T) {
-	store := newPurgedStore()
-	a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
-	store.expired(t, 1, a.clock.Now())
+	spy := newPurgedStore()
+	a := newApp(t, newProvider(t, oidctest.Options{}), stored(spy))
+	spy.expired(t, 1, a.clock.Now())
 	require.NoError(t, a.auth.Start(t.Context()))
-	require.Equal(t, 1, store.next(t).removed)
+	require.Equal(t, 1, spy.next(t).removed)
 }
 
 // A store whose records nobody here can read is somebody else's.
 func TestNothingIsPurgedWithWrongSecrets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newPurgedStore()
+		spy := newPurgedStore()
 		start := func(secret string) (int, error) {
 			auth, err := core.New(core.Config{
 				Providers: []core.Provider{{Issuer: "http://127.0.0.1:1", ClientID: "shop"}}, PublicURL: "http://127.0.0.1:1/api", Logger: slog.New(slog.DiscardHandler),
-				Secrets: []string{base64.StdEncoding.EncodeToString([]byte(secret))}, Broker: &core.Broker{Store: store, Algorithm: "ES256"},
+				Secrets: []string{base64.StdEncoding.EncodeToString([]byte(secret))}, Broker: &core.Broker{Store: spy, Algorithm: "ES256"},
 			})
 			require.NoError(t, err)
 			defer auth.Close()
 			err = auth.Start(t.Context())
 			synctest.Wait()
-			return len(store.calls), err
+			return len(spy.calls), err
 		}
 		purged, _ := start("one secret that is 32 bytes long")
 		require.Equal(t, 1, purged)
@@ -122,11 +124,11 @@ func TestNothingIsPurgedWithWrongSecrets(t *testing.T) {
 }
 
 func TestAnAuthThatIsNotUsedPurgesNothing(t *testing.T) {
-	store := newPurgedStore()
-	a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
-	store.expired(t, 1, a.clock.Now())
+	spy := newPurgedStore()
+	a := newApp(t, newProvider(t, oidctest.Options{}), stored(spy))
+	spy.expired(t, 1, a.clock.Now())
 	require.NoError(t, a.auth.Close())
-	require.Empty(t, store.calls)
+	require.Empty(t, spy.calls)
 }
 
 // Nobody who signs in has to wait for it, or to hear of it.
@@ -138,14 +140,14 @@ func TestALoginDoesNotHangOnThePurge(t *testing.T) {
 		"it hangs":  func() error { <-goOn; return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := newPurgedStore()
-			store.fails = fails
-			a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
+			spy := newPurgedStore()
+			spy.fails = fails
+			a := newApp(t, newProvider(t, oidctest.Options{}), stored(spy))
 			a.tokens(a.refresh(a.signIn("alice").RefreshToken))
 			if name == "it hangs" {
 				close(goOn)
 			}
-			store.next(t)
+			spy.next(t)
 		})
 	}
 }

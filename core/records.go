@@ -13,6 +13,7 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/background"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/seal"
+	"github.com/oidcgate/oidcgate/store"
 	"golang.org/x/sync/singleflight"
 )
 
@@ -33,7 +34,7 @@ const page = 100
 // each call with a time limit, and all data sealed for the one record that it
 // belongs to.
 type records struct {
-	store   Store
+	store   store.Store
 	seals   *seal.Keys
 	random  io.Reader
 	timeout time.Duration
@@ -81,7 +82,7 @@ func (r *records) open(ctx context.Context) error {
 // failed keeps the two answers of a store that mean something, and takes every
 // other for an outage.
 func (r *records) failed(doing string, err error) error {
-	if err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) {
+	if err == nil || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
 		return err
 	}
 	return errStore.From(fmt.Errorf("store: %s: %w", doing, err))
@@ -106,20 +107,20 @@ func (r *records) call(ctx context.Context, doing string, call func(context.Cont
 
 // get reads a record into the value that into points to. The record comes with
 // its data opened.
-func (r *records) get(ctx context.Context, kind, id string, into any) (Record, error) {
-	var record Record
+func (r *records) get(ctx context.Context, kind, id string, into any) (store.Record, error) {
+	var record store.Record
 	err := r.call(ctx, "reading a "+kind, func(ctx context.Context) (err error) {
 		record, err = r.store.Get(ctx, kind, id)
 		return err
 	})
 	if err != nil {
-		return Record{}, err
+		return store.Record{}, err
 	}
 	return record, r.decode(&record, into)
 }
 
 // decode opens a record's data and reads it.
-func (r *records) decode(record *Record, into any) error {
+func (r *records) decode(record *store.Record, into any) error {
 	if err := r.unseal(record); err != nil {
 		return err
 	}
@@ -129,7 +130,7 @@ func (r *records) decode(record *Record, into any) error {
 	return nil
 }
 
-func (r *records) unseal(record *Record) error {
+func (r *records) unseal(record *store.Record) error {
 	data, err := r.seals.Open(record.Data, place(*record)...)
 	switch {
 	case errors.Is(err, seal.ErrOpen):
@@ -145,7 +146,7 @@ func (r *records) unseal(record *Record) error {
 }
 
 // put writes a record, with the value sealed as its data.
-func (r *records) put(ctx context.Context, record Record, value any) (int64, error) {
+func (r *records) put(ctx context.Context, record store.Record, value any) (int64, error) {
 	data, err := json.Marshal(value)
 	if err != nil {
 		return 0, err
@@ -154,7 +155,7 @@ func (r *records) put(ctx context.Context, record Record, value any) (int64, err
 	return r.putPlain(ctx, record)
 }
 
-func (r *records) putPlain(ctx context.Context, record Record) (int64, error) {
+func (r *records) putPlain(ctx context.Context, record store.Record) (int64, error) {
 	var err error
 	if record.Data, err = r.seals.Seal(r.random, record.Data, place(record)...); err != nil {
 		return 0, err
@@ -177,8 +178,8 @@ func (r *records) delete(ctx context.Context, kind, id string, version int64) er
 }
 
 // some reads a page of the records of a kind, without opening their data.
-func (r *records) some(ctx context.Context, kind, after string) ([]Record, error) {
-	var found []Record
+func (r *records) some(ctx context.Context, kind, after string) ([]store.Record, error) {
+	var found []store.Record
 	err := r.call(ctx, "reading a page of "+kind+"s", func(ctx context.Context) (err error) {
 		found, err = r.store.Find(ctx, kind, "", after, page)
 		return err
@@ -187,7 +188,7 @@ func (r *records) some(ctx context.Context, kind, after string) ([]Record, error
 }
 
 // each goes through all the records of a kind, without opening their data.
-func (r *records) each(ctx context.Context, kind string, do func(Record) error) error {
+func (r *records) each(ctx context.Context, kind string, do func(store.Record) error) error {
 	for after := ""; ; {
 		found, err := r.some(ctx, kind, after)
 		if err != nil || len(found) == 0 {
@@ -249,7 +250,7 @@ func (r *records) purge(ctx context.Context) error {
 
 // place is what data is sealed for: this record, found by these keys. Data that
 // somebody moves to another record does not open there.
-func place(r Record) []string { return []string{r.Kind, r.ID, r.Keys[0], r.Keys[1]} }
+func place(r store.Record) []string { return []string{r.Kind, r.ID, r.Keys[0], r.Keys[1]} }
 
 // reseal seals every record anew that isn't sealed by the first secret, and
 // tells how many those were. Key sets are not among them: they are written anew
@@ -258,7 +259,7 @@ func (r *records) reseal(ctx context.Context) (int, error) {
 	count := 0
 	var unreadable []error
 	for _, kind := range []string{kindSigningKey, kindSession} {
-		err := r.each(ctx, kind, func(record Record) error {
+		err := r.each(ctx, kind, func(record store.Record) error {
 			changed, err := r.resealOne(ctx, record)
 			if changed {
 				count++
@@ -278,13 +279,13 @@ func (r *records) reseal(ctx context.Context) (int, error) {
 }
 
 // resealOne seals a record anew, if it needs that, and tells whether it did.
-func (r *records) resealOne(ctx context.Context, record Record) (bool, error) {
+func (r *records) resealOne(ctx context.Context, record store.Record) (bool, error) {
 	for !r.seals.SealedByFirst(record.Data) {
 		if err := r.unseal(&record); err != nil {
 			return false, err
 		}
 		_, err := r.putPlain(ctx, record)
-		if err == nil || !errors.Is(err, ErrConflict) {
+		if err == nil || !errors.Is(err, store.ErrConflict) {
 			return err == nil, err
 		}
 		// Somebody changed it, maybe with an older secret in the first place.
@@ -292,7 +293,7 @@ func (r *records) resealOne(ctx context.Context, record Record) (bool, error) {
 			record, err = r.store.Get(ctx, record.Kind, record.ID)
 			return err
 		})
-		if errors.Is(err, ErrNotFound) {
+		if errors.Is(err, store.ErrNotFound) {
 			return false, nil
 		}
 		if err != nil {

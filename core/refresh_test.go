@@ -81,9 +81,9 @@ func TestAReplayIsOnlyRefusedWhenThatIsConfigured(t *testing.T) {
 
 // A forged token must not even cost a look into the store.
 func TestAForgedRefreshTokenIsRefusedWithoutAskingTheStore(t *testing.T) {
-	store := newSpyStore()
+	spy := newSpyStore()
 	provider := newProvider(t, oidctest.Options{})
-	a := newApp(t, provider, stored(store))
+	a := newApp(t, provider, stored(spy))
 	good := a.signIn("alice").RefreshToken
 	other := newApp(t, provider, brokered(), func(c *core.Config) {
 		c.Secrets = []string{base64.StdEncoding.EncodeToString([]byte("another secret of thirty-two bytes"))}
@@ -110,7 +110,7 @@ func TestAForgedRefreshTokenIsRefusedWithoutAskingTheStore(t *testing.T) {
 		forged[fmt.Sprintf("cut to %d bytes", i)] = "ogr1." + base64.RawURLEncoding.EncodeToString(raw[:i])
 	}
 	for name, token := range forged {
-		calls := store.during(func() { requireError(t, a.refresh(token), 400, "invalid_grant") })
+		calls := spy.during(func() { requireError(t, a.refresh(token), 400, "invalid_grant") })
 		require.Empty(t, calls, name)
 	}
 	require.Empty(t, a.log.ends())
@@ -120,9 +120,9 @@ func TestAForgedRefreshTokenIsRefusedWithoutAskingTheStore(t *testing.T) {
 func TestARefreshIsThreeStoreCallsAndOneProviderCall(t *testing.T) {
 	for name, opaque := range map[string]bool{"JWT access tokens": false, "opaque access tokens": true} {
 		t.Run(name, func(t *testing.T) {
-			store := newSpyStore()
+			spy := newSpyStore()
 			provider := newProvider(t, oidctest.Options{StrictRefresh: true, OpaqueTokens: opaque})
-			a := newApp(t, provider, stored(store))
+			a := newApp(t, provider, stored(spy))
 			token := a.signIn("alice").RefreshToken
 			expected := []string{"get session", "put session", "put session"}
 			if opaque {
@@ -131,7 +131,7 @@ func TestARefreshIsThreeStoreCallsAndOneProviderCall(t *testing.T) {
 			}
 			for range 3 {
 				before := provider.Requests(oidctest.TokenPath)
-				require.Equal(t, expected, store.during(func() { token = a.tokens(a.refresh(token)).RefreshToken }))
+				require.Equal(t, expected, spy.during(func() { token = a.tokens(a.refresh(token)).RefreshToken }))
 				require.Equal(t, before+1, provider.Requests(oidctest.TokenPath))
 			}
 		})
@@ -143,11 +143,11 @@ func TestManyWhoRefreshAtOnceGetOneSuccessor(t *testing.T) {
 	for _, instances := range []int{1, 2} {
 		for _, delay := range []time.Duration{0, 300 * time.Millisecond} {
 			t.Run(fmt.Sprintf("%d instances, provider takes %s", instances, delay), func(t *testing.T) {
-				store := newSpyStore()
+				spy := newSpyStore()
 				provider := newProvider(t, oidctest.Options{StrictRefresh: true})
-				apps := []*app{newApp(t, provider, stored(store))}
+				apps := []*app{newApp(t, provider, stored(spy))}
 				for len(apps) < instances {
-					apps = append(apps, apps[0].replica(store))
+					apps = append(apps, apps[0].replica(spy))
 				}
 				token := apps[0].signIn("alice").RefreshToken
 				for _, a := range apps {
@@ -156,7 +156,7 @@ func TestManyWhoRefreshAtOnceGetOneSuccessor(t *testing.T) {
 				provider.Delay(delay)
 				asked := provider.Requests(oidctest.TokenPath)
 				answers := make([]answer, many)
-				calls := store.during(func() {
+				calls := spy.during(func() {
 					var ready, done sync.WaitGroup
 					ready.Add(1)
 					for i := range many {
@@ -224,10 +224,10 @@ func TestARefreshOutlivesItsCaller(t *testing.T) {
 
 // Close waits for what can't be asked for again.
 func TestCloseLetsARefreshBeSaved(t *testing.T) {
-	store := newSpyStore()
+	spy := newSpyStore()
 	provider := newProvider(t, oidctest.Options{StrictRefresh: true})
-	a := newApp(t, provider, stored(store))
-	b := a.replica(store)
+	a := newApp(t, provider, stored(spy))
+	b := a.replica(spy)
 	token := a.signIn("alice").RefreshToken
 	asked := make(chan struct{})
 	goOn := make(chan struct{})
@@ -549,18 +549,18 @@ func TestStrangersCannotKeepARefreshFromTheProvidersNewKeys(t *testing.T) {
 
 // One client of the provider may serve two applications with one store.
 func TestARefreshTokenIsOfOnePublicURL(t *testing.T) {
-	store := newSpyStore()
-	a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
-	b := newApp(t, a.provider, stored(store)) // on another port
+	spy := newSpyStore()
+	a := newApp(t, newProvider(t, oidctest.Options{}), stored(spy))
+	b := newApp(t, a.provider, stored(spy)) // on another port
 	require.NoError(t, b.auth.Start(t.Context()))
 	token := a.signIn("alice").RefreshToken
-	calls := store.during(func() {
+	calls := spy.during(func() {
 		requireError(t, b.refresh(token), 400, "invalid_grant")
 		require.Empty(t, b.hint(b.logoutWith("", "refresh_token", token)))
 	})
 	require.Empty(t, calls)
 	require.Empty(t, b.log.ends())
-	c := a.replica(store) // elsewhere, by the same name
+	c := a.replica(spy) // elsewhere, by the same name
 	c.tokens(c.refresh(token))
 }
 
@@ -624,19 +624,19 @@ func TestASessionEndsWhenItIsIdleOrOld(t *testing.T) {
 func TestARestoredStoreRevivesNothing(t *testing.T) {
 	for name, refreshesSince := range map[string]int{"by one refresh": 1, "by three": 3} {
 		t.Run(name, func(t *testing.T) {
-			store := newSpyStore()
-			a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
+			spy := newSpyStore()
+			a := newApp(t, newProvider(t, oidctest.Options{}), stored(spy))
 			token := a.signIn("alice").RefreshToken
-			backup := store.all(t)
+			backup := spy.all(t)
 			for range refreshesSince {
 				token = a.tokens(a.refresh(token)).RefreshToken
 			}
-			for _, record := range store.all(t) {
-				require.NoError(t, store.Delete(t.Context(), record.Kind, record.ID, record.Version))
+			for _, record := range spy.all(t) {
+				require.NoError(t, spy.Delete(t.Context(), record.Kind, record.ID, record.Version))
 			}
 			for _, record := range backup {
 				record.Version = 0
-				_, err := store.Put(t.Context(), record)
+				_, err := spy.Put(t.Context(), record)
 				require.NoError(t, err)
 			}
 			requireError(t, a.refresh(token), 400, "invalid_grant")
@@ -650,14 +650,14 @@ func TestARestoredStoreRevivesNothing(t *testing.T) {
 func TestAnotherInstanceTakesOverFromOneThatDied(t *testing.T) {
 	for _, strict := range []bool{true, false} {
 		t.Run(fmt.Sprintf("strict %t", strict), func(t *testing.T) {
-			store := newSpyStore()
+			spy := newSpyStore()
 			provider := newProvider(t, oidctest.Options{StrictRefresh: strict})
-			a := newApp(t, provider, stored(store), quick)
-			b := a.replica(store, quick)
+			a := newApp(t, provider, stored(spy), quick)
+			b := a.replica(spy, quick)
 			token := a.signIn("alice").RefreshToken
 			// From the provider's answer on, the instance reaches the store no more.
 			puts := 0
-			store.fail(func(_ context.Context, call string, done bool) error {
+			spy.fail(func(_ context.Context, call string, done bool) error {
 				if call == "put session" && !done {
 					if puts++; puts > 1 {
 						a.clock.Add(10 * time.Second)
@@ -668,7 +668,7 @@ func TestAnotherInstanceTakesOverFromOneThatDied(t *testing.T) {
 			})
 			requireError(t, a.refresh(token), 503, "temporarily_unavailable")
 			require.Contains(t, a.log.logged(), mayBeUsedUp)
-			store.fail(nil)
+			spy.fail(nil)
 			got := b.refresh(token)
 			if strict {
 				requireError(t, got, 400, "invalid_grant")
@@ -682,10 +682,10 @@ func TestAnotherInstanceTakesOverFromOneThatDied(t *testing.T) {
 
 // Whoever waits too long for another instance is told to come again.
 func TestWhoWaitsTooLongForARefreshHasLostNothing(t *testing.T) {
-	store := newSpyStore()
+	spy := newSpyStore()
 	provider := newProvider(t, oidctest.Options{StrictRefresh: true})
-	a := newApp(t, provider, stored(store))
-	b := a.replica(store, func(c *core.Config) { c.Timeout = 500 * time.Millisecond })
+	a := newApp(t, provider, stored(spy))
+	b := a.replica(spy, func(c *core.Config) { c.Timeout = 500 * time.Millisecond })
 	token := a.signIn("alice").RefreshToken
 	require.NoError(t, b.auth.Start(t.Context()))
 	asked, goOn := make(chan struct{}), make(chan struct{})
@@ -702,6 +702,6 @@ func TestWhoWaitsTooLongForARefreshHasLostNothing(t *testing.T) {
 	require.Equal(t, "1", got.Header.Get("Retry-After"))
 	close(goOn)
 	next := a.tokens(<-first)
-	patient := a.replica(store)
+	patient := a.replica(spy)
 	require.Equal(t, next.RefreshToken, patient.tokens(patient.refresh(token)).RefreshToken)
 }

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/go-json-experiment/json"
-
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 )
 

@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/session"
+	"github.com/oidcgate/oidcgate/store"
 )
 
 // storedSession is one session's record, as the state machine sees it.
@@ -24,7 +25,7 @@ func (s *storedSession) Load(ctx context.Context) (session.State, int64, error) 
 	var state session.State
 	record, err := s.b.records.get(ctx, kindSession, s.id, &state)
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, store.ErrNotFound):
 		return session.State{}, 0, session.ErrGone
 	case err != nil:
 		return session.State{}, 0, err
@@ -37,7 +38,7 @@ func (s *storedSession) Load(ctx context.Context) (session.State, int64, error) 
 
 // Save implements session.Records. Version 0 inserts.
 func (s *storedSession) Save(ctx context.Context, state session.State, version int64) (int64, error) {
-	version, err := s.b.records.put(ctx, Record{
+	version, err := s.b.records.put(ctx, store.Record{
 		Kind: kindSession, ID: s.id, Version: version, Keys: s.keys, Expires: s.b.recordEnd(state),
 	}, state)
 	return version, conflict(err)
@@ -49,7 +50,7 @@ func (s *storedSession) Delete(ctx context.Context, version int64) error {
 }
 
 func conflict(err error) error {
-	if errors.Is(err, ErrConflict) {
+	if errors.Is(err, store.ErrConflict) {
 		return session.ErrConflict
 	}
 	return err

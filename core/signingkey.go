@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/core/internal/seal"
+	"github.com/oidcgate/oidcgate/store"
 )
 
 // keyring is the broker's signing keys, as the store has them.
@@ -31,7 +32,7 @@ type storedKey struct {
 func (b *broker) loadKeys(ctx context.Context) (keyring, time.Duration, error) {
 	var ring keyring
 	var keys []*jose.PrivateKey
-	err := b.records.each(ctx, kindSigningKey, func(record Record) error {
+	err := b.records.each(ctx, kindSigningKey, func(record store.Record) error {
 		key, err := b.openKey(&record)
 		if err == nil {
 			keys = append(keys, key)
@@ -55,7 +56,7 @@ func (b *broker) loadKeys(ctx context.Context) (keyring, time.Duration, error) {
 	return ring, refreshKeys, b.publish(&ring, keys)
 }
 
-func (b *broker) openKey(record *Record) (*jose.PrivateKey, error) {
+func (b *broker) openKey(record *store.Record) (*jose.PrivateKey, error) {
 	var stored storedKey
 	if err := b.records.decode(record, &stored); err != nil {
 		return nil, err
@@ -87,8 +88,8 @@ func (b *broker) firstKey(ctx context.Context) (*jose.PrivateKey, error) {
 		return nil, err
 	}
 	id := b.Algorithm + ".1"
-	_, err = b.records.put(ctx, Record{Kind: kindSigningKey, ID: id}, storedKey{private})
-	if !errors.Is(err, ErrConflict) {
+	_, err = b.records.put(ctx, store.Record{Kind: kindSigningKey, ID: id}, storedKey{private})
+	if !errors.Is(err, store.ErrConflict) {
 		return key, err
 	}
 	var stored storedKey

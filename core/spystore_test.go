@@ -9,13 +9,15 @@ import (
 	"time"
 
 	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
+	"github.com/oidcgate/oidcgate/store/memory"
 	"github.com/stretchr/testify/require"
 )
 
 // spyStore is a store in memory that counts the calls, keeps all bytes that it
 // was handed, and can be made to fail.
 type spyStore struct {
-	core.Store
+	store.Store
 	mu    sync.Mutex
 	calls []string // "get session", "put session" …
 	seen  strings.Builder
@@ -23,7 +25,7 @@ type spyStore struct {
 	trouble func(ctx context.Context, call string, done bool) error
 }
 
-func newSpyStore() *spyStore { return &spyStore{Store: core.NewMemoryStore()} }
+func newSpyStore() *spyStore { return &spyStore{Store: memory.New()} }
 
 // inBackground reports whether a call keeps keys of others, at any time.
 func inBackground(call string) bool { return strings.HasSuffix(call, " key-set") }
@@ -47,7 +49,7 @@ func (s *spyStore) call(ctx context.Context, name string, do func() error) error
 	return trouble(ctx, name, true)
 }
 
-func (s *spyStore) note(r core.Record) {
+func (s *spyStore) note(r store.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fmt.Fprintln(&s.seen, r.Kind, r.ID, r.Keys[0], r.Keys[1], string(r.Data))
@@ -60,19 +62,19 @@ func (s *spyStore) handed() string {
 	return s.seen.String()
 }
 
-func (s *spyStore) Get(ctx context.Context, kind, id string) (r core.Record, err error) {
-	s.note(core.Record{Kind: kind, ID: id})
+func (s *spyStore) Get(ctx context.Context, kind, id string) (r store.Record, err error) {
+	s.note(store.Record{Kind: kind, ID: id})
 	err = s.call(ctx, "get "+kind, func() (err error) { r, err = s.Store.Get(ctx, kind, id); return err })
 	return r, err
 }
 
-func (s *spyStore) Find(ctx context.Context, kind, key, after string, limit int) (found []core.Record, err error) {
-	s.note(core.Record{Kind: kind, ID: after, Keys: [2]string{key, ""}})
+func (s *spyStore) Find(ctx context.Context, kind, key, after string, limit int) (found []store.Record, err error) {
+	s.note(store.Record{Kind: kind, ID: after, Keys: [2]string{key, ""}})
 	err = s.call(ctx, "find "+kind, func() (err error) { found, err = s.Store.Find(ctx, kind, key, after, limit); return err })
 	return found, err
 }
 
-func (s *spyStore) Put(ctx context.Context, r core.Record) (version int64, err error) {
+func (s *spyStore) Put(ctx context.Context, r store.Record) (version int64, err error) {
 	s.note(r)
 	err = s.call(ctx, "put "+r.Kind, func() (err error) { version, err = s.Store.Put(ctx, r); return err })
 	return version, err
@@ -101,9 +103,9 @@ func (s *spyStore) fail(trouble func(ctx context.Context, call string, done bool
 }
 
 // all gives every record.
-func (s *spyStore) all(t *testing.T) []core.Record {
+func (s *spyStore) all(t *testing.T) []store.Record {
 	t.Helper()
-	var all []core.Record
+	var all []store.Record
 	for _, kind := range []string{"session", "signing-key"} {
 		found, err := s.Store.Find(t.Context(), kind, "", "", 1000)
 		require.NoError(t, err)
@@ -114,10 +116,10 @@ func (s *spyStore) all(t *testing.T) []core.Record {
 
 // replica starts another instance of an application, on the same store and with
 // the same name to the world.
-func (a *app) replica(store core.Store, configure ...func(*core.Config)) *app {
+func (a *app) replica(records store.Store, configure ...func(*core.Config)) *app {
 	a.t.Helper()
 	b := newApp(a.t, a.provider, append([]func(*core.Config){
-		brokered(func(b *core.Broker) { b.Store = store }),
+		brokered(func(b *core.Broker) { b.Store = records }),
 		func(c *core.Config) { c.PublicURL = a.api; c.Now = a.clock.Now },
 	}, configure...)...)
 	b.clock = a.clock
@@ -125,8 +127,8 @@ func (a *app) replica(store core.Store, configure ...func(*core.Config)) *app {
 }
 
 // stored puts an application into broker mode with a store.
-func stored(store core.Store) func(*core.Config) {
-	return brokered(func(b *core.Broker) { b.Store = store })
+func stored(records store.Store) func(*core.Config) {
+	return brokered(func(b *core.Broker) { b.Store = records })
 }
 
 // refresh posts a refresh token.

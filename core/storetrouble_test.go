@@ -17,6 +17,8 @@ import (
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/oidcgate/oidcgate/store"
+	"github.com/oidcgate/oidcgate/store/memory"
 	"github.com/stretchr/testify/require"
 )
 
@@ -50,7 +52,7 @@ var storeTroubles = map[string]func(ctx context.Context, done bool) error{
 	},
 	"conflicts": func(_ context.Context, done bool) error {
 		if !done {
-			return core.ErrConflict
+			return store.ErrConflict
 		}
 		return nil
 	},
@@ -89,12 +91,12 @@ func TestAStoreThatFailsAtAnyCallOfARefreshCostsNoSession(t *testing.T) {
 				}
 				t.Run(fmt.Sprintf("call %d %s, strict %t", call, name, strict), func(t *testing.T) {
 					t.Parallel()
-					store := newSpyStore()
-					a := newApp(t, newProvider(t, oidctest.Options{StrictRefresh: strict}), stored(store), quick)
+					spy := newSpyStore()
+					a := newApp(t, newProvider(t, oidctest.Options{StrictRefresh: strict}), stored(spy), quick)
 					token := a.signIn("alice").RefreshToken
-					store.failAt(call, trouble)
+					spy.failAt(call, trouble)
 					got := a.refresh(token)
-					store.fail(nil)
+					spy.fail(nil)
 					if got.StatusCode != http.StatusOK {
 						requireError(t, got, 503, "temporarily_unavailable")
 						require.NotEmpty(t, got.Header.Get("Retry-After"))
@@ -116,34 +118,34 @@ func TestAStoreThatFailsOnceCostsNoLogin(t *testing.T) {
 	for name, trouble := range storeTroubles {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			store := newSpyStore()
-			a := newApp(t, newProvider(t, oidctest.Options{}), stored(store), quick)
+			spy := newSpyStore()
+			a := newApp(t, newProvider(t, oidctest.Options{}), stored(spy), quick)
 			require.NoError(t, a.auth.Start(t.Context()))
-			store.failAt(1, trouble)
+			spy.failAt(1, trouble)
 			token := a.signIn("alice").RefreshToken
 			if name == "conflicts" {
 				return // a lie that no store tells: the record isn't there
 			}
-			store.fail(nil)
+			spy.fail(nil)
 			a.tokens(a.refresh(token))
-			require.Len(t, store.all(t), 2, "one session and one key")
+			require.Len(t, spy.all(t), 2, "one session and one key")
 		})
 	}
 }
 
 // unusable is a store that somebody has to mend.
-type unusable struct{ core.Store }
+type unusable struct{ store.Store }
 
 func (unusable) Open(context.Context) error {
-	return fmt.Errorf("database: %w: correct the password", core.ErrStoreUnusable)
+	return fmt.Errorf("database: %w: correct the password", store.ErrUnusable)
 }
 
 // A program that starts must not wait for what won't mend itself. Requests are told
 // to come again, for another replica may do better.
 func TestAStoreThatIsUnusableIsNoOutageToAProgramThatStarts(t *testing.T) {
-	a := newApp(t, newProvider(t, oidctest.Options{}), stored(unusable{core.NewMemoryStore()}))
+	a := newApp(t, newProvider(t, oidctest.Options{}), stored(unusable{memory.New()}))
 	err := a.auth.Start(t.Context())
-	require.ErrorIs(t, err, core.ErrStoreUnusable)
+	require.ErrorIs(t, err, store.ErrUnusable)
 	require.NotErrorIs(t, err, core.ErrUnavailable)
 	require.ErrorContains(t, err, "correct the password")
 	requireError(t, a.refresh("ogr1."+strings.Repeat("A", 88)), 400, "invalid_grant")
@@ -151,12 +153,12 @@ func TestAStoreThatIsUnusableIsNoOutageToAProgramThatStarts(t *testing.T) {
 }
 
 func TestAStoreThatIsDownIsSaidToBeDown(t *testing.T) {
-	store := newSpyStore()
+	spy := newSpyStore()
 	provider := newProvider(t, oidctest.Options{})
-	a := newApp(t, provider, stored(store), quick)
+	a := newApp(t, provider, stored(spy), quick)
 	a.guarded("/me", a.auth.Required())
 	token := a.signIn("alice")
-	store.fail(func(context.Context, string, bool) error { return errors.New("password=hunter22 unplugged") })
+	spy.fail(func(context.Context, string, bool) error { return errors.New("password=hunter22 unplugged") })
 	bearer := "Authorization: Bearer " + token.AccessToken
 	require.Equal(t, 200, a.get(http.DefaultClient, "/me", bearer).StatusCode, "guards know the keys")
 	requireError(t, a.get(http.DefaultClient, "/auth/v2/userinfo", bearer), 503, "temporarily_unavailable")
@@ -167,14 +169,14 @@ func TestAStoreThatIsDownIsSaidToBeDown(t *testing.T) {
 	code, state := a.authorize(client, "alice", "redirect_uri", native)
 	requireError(t, a.post(client, "/auth/v2/token", "code", code, "redirect_uri", native, "code_verifier", state), 503, "temporarily_unavailable")
 	require.Zero(t, a.revoked())
-	store.fail(nil)
+	spy.fail(nil)
 	require.Equal(t, 200, a.get(http.DefaultClient, "/auth/v2/userinfo", bearer).StatusCode)
 	a.tokens(a.refresh(token.RefreshToken))
 
 	// One that starts now has no keys, and says so before it asks the provider.
-	b := a.replica(store, quick)
+	b := a.replica(spy, quick)
 	b.guarded("/me", b.auth.Required())
-	store.fail(func(context.Context, string, bool) error { return errors.New("unplugged") })
+	spy.fail(func(context.Context, string, bool) error { return errors.New("unplugged") })
 	requireError(t, b.get(http.DefaultClient, "/me", bearer), 503, "temporarily_unavailable")
 	require.ErrorIs(t, b.auth.Start(t.Context()), core.ErrUnavailable)
 }
@@ -214,10 +216,10 @@ func (e *eavesdropper) heard() []string {
 }
 
 func TestNoSecretReachesTheStoreInClear(t *testing.T) {
-	store := newSpyStore()
+	spy := newSpyStore()
 	provider := newProvider(t, oidctest.Options{StrictRefresh: true})
 	ears := &eavesdropper{RoundTripper: http.DefaultTransport}
-	a := newApp(t, provider, brokered(func(b *core.Broker) { b.Store, b.Exchange = store, true }), func(c *core.Config) {
+	a := newApp(t, provider, brokered(func(b *core.Broker) { b.Store, b.Exchange = spy, true }), func(c *core.Config) {
 		c.HTTPClient = &http.Client{Transport: ears}
 	})
 	var ours []tokens
@@ -241,22 +243,22 @@ func TestNoSecretReachesTheStoreInClear(t *testing.T) {
 	for _, t := range ours {
 		secrets = append(secrets, t.AccessToken, t.RefreshToken)
 	}
-	require.NotEmpty(t, store.handed())
+	require.NotEmpty(t, spy.handed())
 	for _, secret := range append(secrets, provider.ClientSecret, `"d":`, `"refresh_token"`, "alice@example.com") {
-		require.NotContains(t, store.handed(), secret)
-		require.NotContains(t, store.handed(), base64.StdEncoding.EncodeToString([]byte(secret)))
+		require.NotContains(t, spy.handed(), secret)
+		require.NotContains(t, spy.handed(), base64.StdEncoding.EncodeToString([]byte(secret)))
 	}
 	for _, token := range secrets {
 		if part := strings.Split(token, "."); len(part) > 1 { // its claims
-			require.NotContains(t, store.handed(), part[1])
+			require.NotContains(t, spy.handed(), part[1])
 		}
 	}
 	// A refresh token's handle, which is not the session's id.
 	for _, token := range ours {
 		raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(token.RefreshToken, "ogr1."))
 		require.NoError(t, err)
-		require.NotContains(t, store.handed(), string(raw[4:20]))
-		require.NotContains(t, store.handed(), base64.RawURLEncoding.EncodeToString(raw[4:20]))
+		require.NotContains(t, spy.handed(), string(raw[4:20]))
+		require.NotContains(t, spy.handed(), base64.RawURLEncoding.EncodeToString(raw[4:20]))
 	}
 	a.log.keep(secrets...) // and no log line, event or error has any
 }
@@ -269,12 +271,12 @@ func secrets(list ...string) func(*core.Config) {
 
 func TestSecretsAreRolledOverWithoutLosingASession(t *testing.T) {
 	const secretA = "c2VjcmV0IG9uZSBmb3IgdGVzdHMgb25seSwgMzIgYnl0ZXMh"
-	store := newSpyStore()
-	a := newApp(t, newProvider(t, oidctest.Options{}), stored(store), secrets(secretA))
+	spy := newSpyStore()
+	a := newApp(t, newProvider(t, oidctest.Options{}), stored(spy), secrets(secretA))
 	old := a.signIn("alice")
-	both := a.replica(store, secrets(secretA, secretB)) // step 1: the new one opens
+	both := a.replica(spy, secrets(secretA, secretB)) // step 1: the new one opens
 	first := both.tokens(both.refresh(old.RefreshToken))
-	moved := a.replica(store, secrets(secretB, secretA)) // step 2: the new one seals
+	moved := a.replica(spy, secrets(secretB, secretA)) // step 2: the new one seals
 	second := moved.tokens(moved.refresh(first.RefreshToken))
 	// Replicas at step 1 take what those at step 2 made, and the other way round.
 	require.Equal(t, second.RefreshToken, both.tokens(both.refresh(first.RefreshToken)).RefreshToken)
@@ -286,7 +288,7 @@ func TestSecretsAreRolledOverWithoutLosingASession(t *testing.T) {
 	n, err = moved.auth.Reseal(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, n)
-	last := a.replica(store, secrets(secretB)) // step 3: the old one is gone
+	last := a.replica(spy, secrets(secretB)) // step 3: the old one is gone
 	last.guarded("/me", last.auth.Required())
 	require.NoError(t, last.auth.Start(t.Context()))
 	require.Equal(t, 200, last.get(http.DefaultClient, "/me", "Authorization: Bearer "+old.AccessToken).StatusCode, "the signing key is the same")
@@ -321,26 +323,26 @@ func (s *spyStore) spoil(t *testing.T, kind, subject string) {
 // second application in one store.
 func TestStartRefusesAStoreThatItsSecretsDoNotOpenAndChangesNothing(t *testing.T) {
 	for name, row := range map[string]struct {
-		change  func(store *spyStore)
+		change  func(spy *spyStore)
 		secret  string
 		changed bool // since it was sealed
 	}{
 		"sessions and keys":      {func(*spyStore) {}, secretB, false},
-		"sessions only":          {func(store *spyStore) { store.remove(t, "signing-key") }, secretB, false},
-		"keys only":              {func(store *spyStore) { store.remove(t, "session") }, secretB, false},
-		"a key that was changed": {func(store *spyStore) { store.spoil(t, "signing-key", "") }, secret, true},
-		"sessions and no key, which were changed": {func(store *spyStore) {
-			store.spoil(t, "session", "user-alice")
-			store.remove(t, "signing-key")
+		"sessions only":          {func(spy *spyStore) { spy.remove(t, "signing-key") }, secretB, false},
+		"keys only":              {func(spy *spyStore) { spy.remove(t, "session") }, secretB, false},
+		"a key that was changed": {func(spy *spyStore) { spy.spoil(t, "signing-key", "") }, secret, true},
+		"sessions and no key, which were changed": {func(spy *spyStore) {
+			spy.spoil(t, "session", "user-alice")
+			spy.remove(t, "signing-key")
 		}, secret, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := newSpyStore()
-			a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
+			spy := newSpyStore()
+			a := newApp(t, newProvider(t, oidctest.Options{}), stored(spy))
 			token := a.signIn("alice").RefreshToken
-			row.change(store)
-			before := store.all(t)
-			b := a.replica(store, secrets(row.secret))
+			row.change(spy)
+			before := spy.all(t)
+			b := a.replica(spy, secrets(row.secret))
 			for range 2 {
 				err := b.auth.Start(t.Context())
 				require.ErrorContains(t, err, "the store can't be used")
@@ -351,7 +353,7 @@ func TestStartRefusesAStoreThatItsSecretsDoNotOpenAndChangesNothing(t *testing.T
 				// A program that goes on regardless does no harm either.
 				requireError(t, b.get(http.DefaultClient, "/auth/v2/.well-known/jwks.json"), 503, "temporarily_unavailable")
 				requireError(t, b.codeLogin("alice"), 503, "temporarily_unavailable")
-				require.Equal(t, before, store.all(t))
+				require.Equal(t, before, spy.all(t))
 				b.clock.Add(time.Hour)
 			}
 			requireError(t, b.get(http.DefaultClient, "/auth/v2/userinfo", "Authorization: Bearer x.y.z"), 401, "invalid_token")
@@ -367,25 +369,25 @@ func TestStartRefusesAStoreThatItsSecretsDoNotOpenAndChangesNothing(t *testing.T
 func TestStartWarnsOfSessionsThatCannotBeReadWhenTheKeyCan(t *testing.T) {
 	const warning = "the store holds sessions that no secret of Config.Secrets opens"
 	for name, row := range map[string]struct {
-		change func(store *spyStore, a *app)
+		change func(spy *spyStore, a *app)
 		warns  bool
 	}{
 		"all is well":         {func(*spyStore, *app) {}, false},
-		"one was changed":     {func(store *spyStore, _ *app) { store.spoil(t, "session", "user-alice") }, true},
-		"one is of no secret": {func(store *spyStore, a *app) { store.foreign(t, a) }, true},
-		"one was changed, and has expired": {func(store *spyStore, a *app) {
-			store.spoil(t, "session", "user-alice")
+		"one was changed":     {func(spy *spyStore, _ *app) { spy.spoil(t, "session", "user-alice") }, true},
+		"one is of no secret": {func(spy *spyStore, a *app) { spy.foreign(t, a) }, true},
+		"one was changed, and has expired": {func(spy *spyStore, a *app) {
+			spy.spoil(t, "session", "user-alice")
 			a.clock.Add(1000 * day)
 		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := newSpyStore()
-			a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
+			spy := newSpyStore()
+			a := newApp(t, newProvider(t, oidctest.Options{}), stored(spy))
 			a.signIn("alice")
 			bob := a.signIn("bob").RefreshToken
-			row.change(store, a)
+			row.change(spy, a)
 			now := a.clock.Now()
-			b := a.replica(store)
+			b := a.replica(spy)
 			require.NoError(t, b.auth.Start(t.Context()))
 			require.Equal(t, row.warns, strings.Contains(b.log.logged(), warning), b.log.logged())
 			if now.Equal(a.clock.Now()) && row.warns {
@@ -410,12 +412,12 @@ func (s *spyStore) foreign(t *testing.T, a *app) {
 }
 
 func TestSessionsThatHaveExpiredKeepNobodyFromAFirstKey(t *testing.T) {
-	store := newSpyStore()
-	a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
+	spy := newSpyStore()
+	a := newApp(t, newProvider(t, oidctest.Options{}), stored(spy))
 	a.signIn("alice")
-	store.remove(t, "signing-key")
+	spy.remove(t, "signing-key")
 	a.clock.Add(1000 * day)
-	b := a.replica(store, secrets(secretB))
+	b := a.replica(spy, secrets(secretB))
 	require.NoError(t, b.auth.Start(t.Context()))
 	require.Equal(t, http.StatusOK, b.get(http.DefaultClient, "/auth/v2/.well-known/jwks.json").StatusCode)
 	require.NotContains(t, b.log.logged(), "no secret of Config.Secrets opens")
@@ -423,16 +425,16 @@ func TestSessionsThatHaveExpiredKeepNobodyFromAFirstKey(t *testing.T) {
 
 // One record that can't be opened must not keep the others from the new secret.
 func TestResealGoesOnPastWhatItCannotOpenAndTellsOfIt(t *testing.T) {
-	store := newSpyStore()
-	a := newApp(t, newProvider(t, oidctest.Options{}), stored(store), secrets(secret))
+	spy := newSpyStore()
+	a := newApp(t, newProvider(t, oidctest.Options{}), stored(spy), secrets(secret))
 	a.signIn("alice")
 	for range 3 {
 		a.signIn("bob")
 	}
-	store.spoil(t, "session", "user-alice")
-	store.foreign(t, a.replica(store, secrets(secret)))
+	spy.spoil(t, "session", "user-alice")
+	spy.foreign(t, a.replica(spy, secrets(secret)))
 	const third = "dGhpcmQgc2VjcmV0IGZvciB0ZXN0cyBvbmx5LCAzMiBieXRlcyE="
-	moved := a.replica(store, secrets(third, secret))
+	moved := a.replica(spy, secrets(third, secret))
 	for _, want := range []int{4, 0} { // the key and bob's sessions; and no second time
 		n, err := moved.auth.Reseal(t.Context())
 		require.Equal(t, want, n)
@@ -440,12 +442,12 @@ func TestResealGoesOnPastWhatItCannotOpenAndTellsOfIt(t *testing.T) {
 		require.ErrorContains(t, err, "a secret that is not among the configured ones")
 		require.Equal(t, 2, strings.Count(err.Error(), "can't be opened"))
 	}
-	require.Len(t, store.all(t), 6, "what can't be opened stays as it is")
-	b := a.replica(store, secrets(third))
+	require.Len(t, spy.all(t), 6, "what can't be opened stays as it is")
+	b := a.replica(spy, secrets(third))
 	require.NoError(t, b.auth.Start(t.Context()))
 	b.signIn("bob")
 
-	store.fail(func(_ context.Context, call string, done bool) error {
+	spy.fail(func(_ context.Context, call string, done bool) error {
 		if call == "find session" && !done {
 			return errors.New("unplugged")
 		}
@@ -458,25 +460,25 @@ func TestResealGoesOnPastWhatItCannotOpenAndTellsOfIt(t *testing.T) {
 // Data that was tampered with, or moved from one record to another, is not
 // believed.
 func TestATamperedRecordIsNotBelieved(t *testing.T) {
-	for name, tamper := range map[string]func(mine *core.Record, other core.Record){
-		"a flipped bit":                 func(mine *core.Record, _ core.Record) { mine.Data[len(mine.Data)/2] ^= 1 },
-		"another session's data":        func(mine *core.Record, other core.Record) { mine.Data = other.Data },
-		"another user's key to find it": func(mine *core.Record, other core.Record) { mine.Keys = other.Keys },
-		"no data":                       func(mine *core.Record, _ core.Record) { mine.Data = nil },
+	for name, tamper := range map[string]func(mine *store.Record, other store.Record){
+		"a flipped bit":                 func(mine *store.Record, _ store.Record) { mine.Data[len(mine.Data)/2] ^= 1 },
+		"another session's data":        func(mine *store.Record, other store.Record) { mine.Data = other.Data },
+		"another user's key to find it": func(mine *store.Record, other store.Record) { mine.Keys = other.Keys },
+		"no data":                       func(mine *store.Record, _ store.Record) { mine.Data = nil },
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := newSpyStore()
-			a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
+			spy := newSpyStore()
+			a := newApp(t, newProvider(t, oidctest.Options{}), stored(spy))
 			alice, bob := a.signIn("alice"), a.signIn("bob")
-			find := func(subject string) core.Record {
-				found, err := store.Find(t.Context(), "session", subject, "", 10)
+			find := func(subject string) store.Record {
+				found, err := spy.Find(t.Context(), "session", subject, "", 10)
 				require.NoError(t, err)
 				require.Len(t, found, 1)
 				return found[0]
 			}
 			mine := find("user-alice")
 			tamper(&mine, find("user-bob"))
-			_, err := store.Put(t.Context(), mine)
+			_, err := spy.Put(t.Context(), mine)
 			require.NoError(t, err)
 			requireError(t, a.refresh(alice.RefreshToken), 503, "temporarily_unavailable")
 			requireError(t, a.get(http.DefaultClient, "/auth/v2/userinfo", "Authorization: Bearer "+alice.AccessToken), 503, "temporarily_unavailable")

@@ -13,15 +13,15 @@ import (
 )
 
 func TestUserinfoOfABrokerIsWhatTheSessionRemembers(t *testing.T) {
-	store := newSpyStore()
+	spy := newSpyStore()
 	provider := newProvider(t, oidctest.Options{})
-	a := newApp(t, provider, stored(store))
+	a := newApp(t, provider, stored(spy))
 	raw := a.signIn("alice").AccessToken
 	asked := provider.Requests("")
 	for _, down := range []bool{false, true} {
 		provider.Down(down)
 		var got answer
-		calls := store.during(func() { got = a.get(browser(), userinfoRoute, bearer(raw)) })
+		calls := spy.during(func() { got = a.get(browser(), userinfoRoute, bearer(raw)) })
 		require.Equal(t, http.StatusOK, got.StatusCode, got.body)
 		requireProtected(t, got)
 		require.Equal(t, `{"sub":"user-alice","username":"alice","first_name":"Alice","last_name":"Liddell","pw_name":"alice","email":"alice@example.com","preferred_username":"alice","given_name":"Alice","family_name":"Liddell","name":"Alice Liddell","email_verified":true}`+"\n", got.body)
@@ -79,27 +79,27 @@ func TestUserinfoEndsWithTheSession(t *testing.T) {
 }
 
 func TestUserinfoOfABrokerWhoseStoreIsDown(t *testing.T) {
-	store := newSpyStore()
-	a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
+	spy := newSpyStore()
+	a := newApp(t, newProvider(t, oidctest.Options{}), stored(spy))
 	raw := a.signIn("alice").AccessToken
-	store.fail(func(context.Context, string, bool) error { return errors.New("unplugged") })
+	spy.fail(func(context.Context, string, bool) error { return errors.New("unplugged") })
 	got := a.get(browser(), userinfoRoute, bearer(raw))
 	requireError(t, got, http.StatusServiceUnavailable, "temporarily_unavailable")
 	require.NotEmpty(t, got.Header.Get("Retry-After"))
 	require.Equal(t, "user-alice", me(a.auth, raw).body, "guards need no store once the keys are known")
-	store.fail(nil)
+	spy.fail(nil)
 	require.Equal(t, "alice", a.get(browser(), userinfoRoute, bearer(raw)).json["username"])
 }
 
 func TestUserinfoOfASessionThatCannotBeReadIsAnOutage(t *testing.T) {
-	store := newSpyStore()
-	a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
+	spy := newSpyStore()
+	a := newApp(t, newProvider(t, oidctest.Options{}), stored(spy))
 	raw := a.signIn("alice").AccessToken
-	for _, record := range store.all(t) {
+	for _, record := range spy.all(t) {
 		if record.Kind == "session" {
 			record.Data = append([]byte(nil), record.Data...)
 			record.Data[len(record.Data)-1] ^= 1
-			_, err := store.Put(t.Context(), record)
+			_, err := spy.Put(t.Context(), record)
 			require.NoError(t, err)
 		}
 	}

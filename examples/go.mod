@@ -15,7 +15,6 @@ require (
 	github.com/oidcgate/oidcgate/fiberauth v0.1.0
 	github.com/oidcgate/oidcgate/ginauth v0.1.0
 	github.com/oidcgate/oidcgate/stdauth v0.1.0
-	github.com/oidcgate/oidcgate/store/memory v0.1.0
 	github.com/oidcgate/oidcgate/store/postgres v0.1.0
 	github.com/oidcgate/oidcgate/store/sqlite v0.1.0
 	github.com/stretchr/testify v1.12.1
@@ -46,7 +45,6 @@ require (
 	github.com/gofiber/utils/v2 v2.0.2 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/gorilla/securecookie v1.1.2 // indirect
-	github.com/jmoiron/sqlx v1.4.0 // indirect
 	github.com/json-iterator/go v1.1.12 // indirect
 	github.com/klauspost/compress v1.18.4 // indirect
 	github.com/klauspost/cpuid/v2 v2.3.0 // indirect
@@ -58,7 +56,6 @@ require (
 	github.com/lestrrat-go/iter v1.0.2 // indirect
 	github.com/lestrrat-go/jwx/v2 v2.1.7 // indirect
 	github.com/lestrrat-go/option v1.0.1 // indirect
-	github.com/lib/pq v1.12.3 // indirect
 	github.com/mattn/go-colorable v0.1.15 // indirect
 	github.com/mattn/go-isatty v0.0.24 // indirect
 	github.com/modern-go/concurrent v0.0.0-20180306012644-bacd9c7ef1dd // indirect
@@ -107,7 +104,14 @@ replace (
 	github.com/oidcgate/oidcgate/fiberauth => ../fiberauth
 	github.com/oidcgate/oidcgate/ginauth => ../ginauth
 	github.com/oidcgate/oidcgate/stdauth => ../stdauth
-	github.com/oidcgate/oidcgate/store/memory => ../store/memory
 	github.com/oidcgate/oidcgate/store/postgres => ../store/postgres
 	github.com/oidcgate/oidcgate/store/sqlite => ../store/sqlite
 )
+
+require (
+	github.com/jmoiron/sqlx v1.4.0
+	github.com/lib/pq v1.12.3
+	github.com/oidcgate/oidcgate/store v0.1.0
+)
+
+replace github.com/oidcgate/oidcgate/store => ../store

@@ -68,3 +68,7 @@ require (
 )
 
 replace github.com/oidcgate/oidcgate/core => ../core
+
+require github.com/oidcgate/oidcgate/store v0.1.0 // indirect
+
+replace github.com/oidcgate/oidcgate/store => ../store

@@ -11,6 +11,8 @@ import (
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/oidcgate/oidcgate/store"
+	"github.com/oidcgate/oidcgate/store/memory"
 )
 
 // fail has the provider answer a path with a status and a body.
@@ -218,20 +220,20 @@ func providerFails(s suite) {
 
 // failing is a store that can be made to fail.
 type failing struct {
-	core.Store
+	store.Store
 	down atomic.Bool
 }
 
 var errDown = errors.New("the store is down")
 
-func (s *failing) Get(ctx context.Context, kind, id string) (core.Record, error) {
+func (s *failing) Get(ctx context.Context, kind, id string) (store.Record, error) {
 	if s.down.Load() {
-		return core.Record{}, errDown
+		return store.Record{}, errDown
 	}
 	return s.Store.Get(ctx, kind, id)
 }
 
-func (s *failing) Find(ctx context.Context, kind, key, after string, limit int) ([]core.Record, error) {
+func (s *failing) Find(ctx context.Context, kind, key, after string, limit int) ([]store.Record, error) {
 	if s.down.Load() {
 		return nil, errDown
 	}
@@ -239,10 +241,10 @@ func (s *failing) Find(ctx context.Context, kind, key, after string, limit int) 
 }
 
 func storeFails(s suite) {
-	store := &failing{Store: core.NewMemoryStore()}
-	a := s.start(options{configure: func(c *core.Config) { broker(c); c.Broker.Store = store }})
+	records := &failing{Store: memory.New()}
+	a := s.start(options{configure: func(c *core.Config) { broker(c); c.Broker.Store = records }})
 	tokens := a.signIn("alice")
-	store.down.Store(true)
+	records.down.Store(true)
 	for _, r := range []request{
 		post(tokenRoute, "refresh_token", tokens.RefreshToken),
 		get(userinfoRoute, "Authorization", bearer(tokens.AccessToken)),
@@ -251,11 +253,11 @@ func storeFails(s suite) {
 		a.isError(r, a.ask(r), http.StatusServiceUnavailable, "temporarily_unavailable")
 	}
 	a.same(get("/mine", "Authorization", bearer(tokens.AccessToken)), http.StatusOK)
-	store.down.Store(false)
+	records.down.Store(false)
 	a.tokens(a.ask(post(tokenRoute, "refresh_token", tokens.RefreshToken)))
 
 	// Keys that were never read.
-	store.down.Store(true)
-	dark := s.start(options{configure: func(c *core.Config) { broker(c); c.Broker.Store = store }})
+	records.down.Store(true)
+	dark := s.start(options{configure: func(c *core.Config) { broker(c); c.Broker.Store = records }})
 	dark.refused(get(jwksRoute), http.StatusServiceUnavailable, "temporarily_unavailable")
 }

@@ -11,13 +11,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 )
 
 // records are all there are, by a kind, a slash and an ID.
-type records map[string]core.Record
+type records map[string]store.Record
 
-// Store keeps records in a file. A pointer to one is a core.Store.
+// Store keeps records in a file. A pointer to one is a store.Store.
 type Store struct {
 	Path string // of the file, in a directory that is there
 	mu   sync.Mutex
@@ -57,10 +57,10 @@ func (s *Store) Open(ctx context.Context) error {
 }
 
 // Get gives a record.
-func (s *Store) Get(ctx context.Context, kind, id string) (r core.Record, err error) {
+func (s *Store) Get(ctx context.Context, kind, id string) (r store.Record, err error) {
 	err = s.use(ctx, func(all records) error {
 		if r = all[kind+"/"+id]; r.Version == 0 {
-			return core.ErrNotFound
+			return store.ErrNotFound
 		}
 		return nil
 	})
@@ -68,7 +68,7 @@ func (s *Store) Get(ctx context.Context, kind, id string) (r core.Record, err er
 }
 
 // Find gives a page of records.
-func (s *Store) Find(ctx context.Context, kind, key, after string, limit int) (page []core.Record, err error) {
+func (s *Store) Find(ctx context.Context, kind, key, after string, limit int) (page []store.Record, err error) {
 	err = s.use(ctx, func(all records) error {
 		for _, r := range all {
 			if r.Kind == kind && r.ID > after && (key == "" || slices.Contains(r.Keys[:], key)) {
@@ -77,16 +77,16 @@ func (s *Store) Find(ctx context.Context, kind, key, after string, limit int) (p
 		}
 		return nil
 	})
-	slices.SortFunc(page, func(a, b core.Record) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(page, func(a, b store.Record) int { return cmp.Compare(a.ID, b.ID) })
 	return page[:min(limit, len(page))], err
 }
 
 // Put inserts or replaces a record.
-func (s *Store) Put(ctx context.Context, r core.Record) (int64, error) {
+func (s *Store) Put(ctx context.Context, r store.Record) (int64, error) {
 	r.Version++
 	err := s.use(ctx, func(all records) error {
 		if all[r.Kind+"/"+r.ID].Version != r.Version-1 { // 0 where there is none
-			return core.ErrConflict
+			return store.ErrConflict
 		}
 		all[r.Kind+"/"+r.ID] = r
 		return nil
@@ -98,7 +98,7 @@ func (s *Store) Put(ctx context.Context, r core.Record) (int64, error) {
 func (s *Store) Delete(ctx context.Context, kind, id string, version int64) error {
 	return s.use(ctx, func(all records) error {
 		if r, ok := all[kind+"/"+id]; !ok || r.Version != version {
-			return core.ErrConflict
+			return store.ErrConflict
 		}
 		delete(all, kind+"/"+id)
 		return nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/examples/internal/probe"
+	"github.com/oidcgate/oidcgate/store"
 )
 
 // route is one of the application's own routes, and who may call it.
@@ -109,7 +110,7 @@ type application struct {
 	publicURL string // http://localhost:8080/api
 	local     string // the same without what may be in front of it
 	auth      *core.Auth
-	store     core.Store // nil: passthrough mode
+	store     store.Store // nil: passthrough mode
 	listener  net.Listener
 	server    server
 	failed    chan error

@@ -14,6 +14,7 @@ import (
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
 	"github.com/oidcgate/oidcgate/examples/internal/probe"
+	"github.com/oidcgate/oidcgate/store"
 )
 
 // stepTimeout is how long one step may take, so that nothing hangs the check.
@@ -42,8 +43,8 @@ type check struct {
 	options
 	provider *oidctest.Provider
 	secrets  []string
-	newStore func() (core.Store, error) // another handle on the same records
-	http     *http.Client               // does not follow redirects, and has no cookies
+	newStore func() (store.Store, error) // another handle on the same records
+	http     *http.Client                // does not follow redirects, and has no cookies
 
 	change   func(*core.Config) // what is special about the application
 	listener *net.TCPListener   // stays while the application restarts
@@ -78,7 +79,7 @@ func goThrough(ctx context.Context, o options, report func(string, error)) (err 
 	return nil
 }
 
-func newCheck(ctx context.Context, o options, newStore func() (core.Store, error)) (*check, error) {
+func newCheck(ctx context.Context, o options, newStore func() (store.Store, error)) (*check, error) {
 	provider, err := oidctest.Start("127.0.0.1:0", oidctest.Options{
 		// Announces one second, the shortest interval there is, and lets the steps
 		// that poll by themselves poll as often as they like.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 	"github.com/oidcgate/oidcgate/store/memory"
 	"github.com/oidcgate/oidcgate/store/sqlite"
 )
@@ -19,29 +20,29 @@ import (
 // checkStore gives what opens the check's store, each time anew as a program does
 // that starts, and what removes the check's records from it in the end. The store
 // is the one that -store names, or else a file in a temporary folder.
-func checkStore(o options) (open func() (core.Store, error), remove func(context.Context) error, err error) {
+func checkStore(o options) (open func() (store.Store, error), remove func(context.Context) error, err error) {
 	nothing := func(context.Context) error { return nil }
 	switch {
 	case o.passthrough:
 		return nil, nothing, nil
 	case o.store == "":
 		folder, err := os.MkdirTemp("", "oidcgate-check-*")
-		open = func() (core.Store, error) { return sqlite.New(filepath.Join(folder, "check.db")), nil }
+		open = func() (store.Store, error) { return sqlite.New(filepath.Join(folder, "check.db")), nil }
 		return open, func(context.Context) error { return os.RemoveAll(folder) }, err
 	}
-	store, err := core.OpenStore(o.store)
+	records, err := store.Open(o.store)
 	if err != nil {
 		return nil, nil, fmt.Errorf("-store: %w", err)
 	}
-	if reflect.TypeOf(store) == reflect.TypeOf(memory.New()) { // another one would have other records
-		return func() (core.Store, error) { return store, nil }, nothing, nil
+	if reflect.TypeOf(records) == reflect.TypeOf(memory.New()) { // another one would have other records
+		return func() (store.Store, error) { return records, nil }, nothing, nil
 	}
 	mine := newCorner()
-	open = func() (core.Store, error) {
-		store, err := core.OpenStore(o.store)
-		return cornered{store, mine}, err
+	open = func() (store.Store, error) {
+		records, err := store.Open(o.store)
+		return cornered{records, mine}, err
 	}
-	return open, func(ctx context.Context) error { return mine.clear(ctx, store) }, nil
+	return open, func(ctx context.Context) error { return mine.clear(ctx, records) }, nil
 }
 
 // corner is the part of a store that one run of the check has for itself, so that
@@ -68,22 +69,22 @@ func lowercase(text string) string {
 }
 
 // clear removes every record that was put there, and closes the store.
-func (c *corner) clear(ctx context.Context, store core.Store) error {
+func (c *corner) clear(ctx context.Context, records store.Store) error {
 	// Even if the check was interrupted.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), core.DefaultTimeout)
 	defer cancel()
-	defer store.Close()
+	defer records.Close()
 	for kind := range c.kinds {
-		if err := store.Open(ctx); err != nil {
+		if err := records.Open(ctx); err != nil {
 			return err
 		}
 		for more := true; more; {
-			page, err := store.Find(ctx, kind, "", "", 100)
+			page, err := records.Find(ctx, kind, "", "", 100)
 			if err != nil {
 				return err
 			}
 			for _, r := range page {
-				if err := store.Delete(ctx, kind, r.ID, r.Version); err != nil {
+				if err := records.Delete(ctx, kind, r.ID, r.Version); err != nil {
 					return err
 				}
 			}
@@ -95,17 +96,17 @@ func (c *corner) clear(ctx context.Context, store core.Store) error {
 
 // cornered is a store all of whose records are in a corner of another.
 type cornered struct {
-	core.Store
+	store.Store
 	corner *corner
 }
 
-func (s cornered) Get(ctx context.Context, kind, id string) (core.Record, error) {
+func (s cornered) Get(ctx context.Context, kind, id string) (store.Record, error) {
 	r, err := s.Store.Get(ctx, s.corner.prefix+kind, id)
 	r.Kind = kind
 	return r, err
 }
 
-func (s cornered) Find(ctx context.Context, kind, key, after string, limit int) ([]core.Record, error) {
+func (s cornered) Find(ctx context.Context, kind, key, after string, limit int) ([]store.Record, error) {
 	page, err := s.Store.Find(ctx, s.corner.prefix+kind, key, after, limit)
 	for i := range page {
 		page[i].Kind = kind
@@ -113,7 +114,7 @@ func (s cornered) Find(ctx context.Context, kind, key, after string, limit int) 
 	return page, err
 }
 
-func (s cornered) Put(ctx context.Context, r core.Record) (int64, error) {
+func (s cornered) Put(ctx context.Context, r store.Record) (int64, error) {
 	r.Kind = s.corner.prefix + r.Kind
 	s.corner.mu.Lock()
 	s.corner.kinds[r.Kind] = true

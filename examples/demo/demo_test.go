@@ -18,8 +18,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/examples/internal/probe"
+	"github.com/oidcgate/oidcgate/store"
 	"github.com/oidcgate/oidcgate/store/memory"
 	"github.com/stretchr/testify/require"
 )
@@ -75,8 +75,8 @@ func TestCheck(t *testing.T) {
 // TestRestarted holds that -restart really restarts: with nothing to remember the
 // store by, a client must notice.
 func TestRestarted(t *testing.T) {
-	store := memory.New()
-	c, err := newCheck(t.Context(), options{router: "chi", restart: true}, func() (core.Store, error) { return store, nil })
+	records := memory.New()
+	c, err := newCheck(t.Context(), options{router: "chi", restart: true}, func() (store.Store, error) { return records, nil })
 	require.NoError(t, err)
 	defer c.close()
 	tokens, err := c.signIn(t.Context(), probe.Alice)
@@ -86,7 +86,7 @@ func TestRestarted(t *testing.T) {
 	require.NotSame(t, before, c.app)
 	require.Equal(t, address, c.app.publicURL)
 	require.NoError(t, c.refreshBy(t.Context(), tokens.RefreshToken).IsTokens())
-	c.newStore = func() (core.Store, error) { return memory.New(), nil }
+	c.newStore = func() (store.Store, error) { return memory.New(), nil }
 	require.NoError(t, c.restarted(t.Context()))
 	require.NoError(t, c.get(t.Context(), "/me", tokens.AccessToken).Is(http.StatusUnauthorized, "invalid_token"))
 }

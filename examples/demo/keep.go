@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 	"github.com/oidcgate/oidcgate/store/memory"
 	_ "github.com/oidcgate/oidcgate/store/postgres" // -store postgres:…
 	"github.com/oidcgate/oidcgate/store/sqlite"
@@ -44,13 +45,13 @@ func dataFolder() (string, error) {
 // chooseStore makes the broker's store, and tells where it is in words that hold
 // no password, as a URL may. Records are of one client at one provider, so that a
 // file of ours is, too, and none is worth it if the next run has another provider.
-func chooseStore(named string, config core.Config, sameAgain bool) (store core.Store, where string, err error) {
+func chooseStore(named string, config core.Config, sameAgain bool) (records store.Store, where string, err error) {
 	switch {
 	case named != "":
-		if store, err = core.OpenStore(named); err != nil {
+		if records, err = store.Open(named); err != nil {
 			err = fmt.Errorf("-store: %w", err)
 		}
-		return store, "in the store that -store names", err
+		return records, "in the store that -store names", err
 	case config.Broker != nil:
 		return config.Broker.Store, "in the store that OIDC_STORE names", nil
 	case !sameAgain:

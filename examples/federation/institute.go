@@ -18,6 +18,7 @@ import (
 	"github.com/oidcgate/oidcgate/chiauth"
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/oidcgate/oidcgate/store"
 	"github.com/oidcgate/oidcgate/store/sqlite"
 )
 
@@ -49,7 +50,7 @@ type institute struct {
 // instance is one process of an application, or would be.
 type instance struct {
 	auth    *core.Auth
-	store   core.Store
+	records store.Store
 	handler http.Handler
 }
 
@@ -108,12 +109,12 @@ func (i *institute) choose(number string) *instance {
 
 // grow starts one more instance.
 func (i *institute) grow(ctx context.Context, peers []core.Issuer) error {
-	store := sqlite.New(i.file)
+	records := sqlite.New(i.file)
 	auth, err := core.New(core.Config{
 		Providers:      []core.Provider{{Issuer: i.provider.Issuer, ClientID: i.provider.ClientID, ClientSecret: i.provider.ClientSecret}},
 		PublicURL:      i.url,
 		Secrets:        i.secrets,
-		Broker:         &core.Broker{Store: store, Audience: fleet, PeerAudiences: []string{guests}, PythonPeers: true, Exchange: true},
+		Broker:         &core.Broker{Store: records, Audience: fleet, PeerAudiences: []string{guests}, PythonPeers: true, Exchange: true},
 		TrustedIssuers: peers,
 		Logger:         slog.New(slog.DiscardHandler), // nearly all that happens here is provoked
 	})
@@ -121,11 +122,11 @@ func (i *institute) grow(ctx context.Context, peers []core.Issuer) error {
 		return err
 	}
 	if err := auth.Start(ctx); err != nil {
-		return errors.Join(err, auth.Close(), store.Close())
+		return errors.Join(err, auth.Close(), records.Close())
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.instances = append(i.instances, &instance{auth, store, routes(auth)})
+	i.instances = append(i.instances, &instance{auth, records, routes(auth)})
 	return nil
 }
 
@@ -137,7 +138,7 @@ func (i *institute) shrink(n int) error {
 	i.mu.Unlock()
 	var problems []error
 	for _, each := range gone {
-		problems = append(problems, each.auth.Close(), each.store.Close())
+		problems = append(problems, each.auth.Close(), each.records.Close())
 	}
 	return errors.Join(problems...)
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 	"github.com/oidcgate/oidcgate/store/memory"
 )
 
@@ -29,11 +29,11 @@ func BenchmarkRefresh(b *testing.B) {
 }
 
 // withSessions gives a store with so many sessions.
-func withSessions(b *testing.B, n int) core.Store {
+func withSessions(b *testing.B, n int) store.Store {
 	b.Helper()
 	s := memory.New()
 	for i := range n {
-		r := core.Record{Kind: "session", ID: id(i), Keys: [2]string{fmt.Sprint("user-", i/2), "sid-" + id(i)}, Data: make([]byte, 2048), Expires: time.Unix(2e9+int64(i*7907%2592000), 0)}
+		r := store.Record{Kind: "session", ID: id(i), Keys: [2]string{fmt.Sprint("user-", i/2), "sid-" + id(i)}, Data: make([]byte, 2048), Expires: time.Unix(2e9+int64(i*7907%2592000), 0)}
 		if _, err := s.Put(b.Context(), r); err != nil {
 			b.Fatal(err)
 		}
@@ -60,7 +60,7 @@ func timed(times int, call func(i int)) []float64 {
 func middle(values []float64) float64 { return slices.Sorted(slices.Values(values))[len(values)/2] }
 
 // refresh makes the three calls of a refresh, which puts off the session's end.
-func refresh(b *testing.B, s core.Store, id string) {
+func refresh(b *testing.B, s store.Store, id string) {
 	r, err := s.Get(b.Context(), "session", id)
 	for range 2 {
 		if err == nil {

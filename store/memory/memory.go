@@ -1,31 +1,275 @@
-// Package memory makes the store in memory known to [core.OpenStore], under the
-// URL memory: without anything after it.
-//
-//	import _ "github.com/oidcgate/oidcgate/store/memory"
-//
-// It is for tests, and for an application that runs as one process and whose
-// users may sign in again after a restart. The records are gone when the process
-// ends, and replicas don't share them: behind a load balancer take a store in a
-// database.
 package memory
 
 import (
-	"errors"
-	"net/url"
+	"bytes"
+	"cmp"
+	"context"
+	"iter"
+	"slices"
+	"sync"
+	"time"
 
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 )
 
-func init() {
-	core.RegisterStore("memory", func(u *url.URL) (core.Store, error) {
-		if *u != (url.URL{Scheme: u.Scheme}) {
-			return nil, errors.New("nothing may follow memory:, since a store in memory has no name and no options")
-		}
-		return New(), nil
-	})
+// New gives a new, empty store. It may be called concurrently.
+func New() *Store {
+	return &Store{
+		byID: map[string]map[string]*entry{},
+		byKey: newOrderedSet(func(a, b keyedRecord) int {
+			return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.key, b.key), cmp.Compare(a.ID, b.ID))
+		}),
+		byDue: newOrderedSet(func(a, b *entry) int {
+			return cmp.Or(a.due.Compare(b.due), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
+		}),
+	}
 }
 
-// New gives a new, empty store, as [core.NewMemoryStore] does; the URL memory:
-// gives one at each call of [core.OpenStore]. It may be called, and the store be
-// used, concurrently.
-func New() core.Store { return core.NewMemoryStore() }
+// Store keeps records as long as the value lives. It implements [store.Store]; make one
+// with [New]. Open and Close do nothing; a closed store may be opened again and has its
+// records still. It may be used concurrently.
+//
+// It is three indexes of the same records. A change is written into the
+// record where it is, and moves it in an index only if it has another place there. A
+// refresh moves none, since among a million records each step of a search is far from
+// the processor. What Data points to is never written to, and may be read without the
+// lock.
+type Store struct {
+	mu    sync.RWMutex
+	byID  map[string]map[string]*entry // by kind and id
+	byKey orderedSet[keyedRecord]      // in the order in which Find gives them
+	byDue orderedSet[*entry]           // those that Purge is to look at some time
+}
+
+// keyedRecord is a record under one of its keys. Under "" every record is found.
+type keyedRecord struct {
+	key string
+	*entry
+}
+
+// entry is a record and when Purge is to look at it: not later than when it
+// expires, and sooner if that was put off since.
+type entry struct {
+	store.Record
+	due time.Time // zero: never
+}
+
+func (s *Store) Open(ctx context.Context) error { return ctx.Err() }
+
+func (s *Store) Close() error { return nil }
+
+func (s *Store) Get(ctx context.Context, kind, id string) (store.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return store.Record{}, err
+	}
+	s.mu.RLock()
+	found := s.byID[kind][id]
+	if found == nil {
+		s.mu.RUnlock()
+		return store.Record{}, store.ErrNotFound
+	}
+	r := found.Record
+	s.mu.RUnlock()
+	r.Data = bytes.Clone(r.Data)
+	return r, nil
+}
+
+func (s *Store) Find(ctx context.Context, kind, key, after string, limit int) ([]store.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.RLock()
+	var page []store.Record
+	for r := range s.byKey.from(keyedRecord{key, &entry{Record: store.Record{Kind: kind, ID: after}}}) {
+		if len(page) >= limit || r.Kind != kind || r.key != key {
+			break
+		}
+		if r.ID != after {
+			page = append(page, r.Record)
+		}
+	}
+	s.mu.RUnlock()
+	for i := range page {
+		page[i].Data = bytes.Clone(page[i].Data)
+	}
+	return page, nil
+}
+
+func (s *Store) Put(ctx context.Context, r store.Record) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	r.Data = bytes.Clone(r.Data)
+	r.Expires = r.Expires.Truncate(time.Millisecond)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.byID[r.Kind][r.ID]
+	switch {
+	case old == nil && r.Version == 0:
+		old = &entry{}
+		if s.byID[r.Kind] == nil {
+			s.byID[r.Kind] = map[string]*entry{}
+		}
+		s.byID[r.Kind][r.ID] = old
+	case old != nil && old.Version == r.Version:
+	default:
+		return 0, store.ErrConflict
+	}
+	r.Version++
+	rekeyed := old.Version == 0 || old.Keys != r.Keys
+	sooner := !r.Expires.IsZero() && (old.due.IsZero() || r.Expires.Before(old.due))
+	if rekeyed {
+		s.removeKeys(old)
+	}
+	old.Record = r
+	if rekeyed {
+		for _, key := range append(r.Keys[:], "") {
+			s.byKey.add(keyedRecord{key, old})
+		}
+	}
+	if sooner {
+		s.schedule(old)
+	}
+	return r.Version, nil
+}
+
+func (s *Store) Delete(ctx context.Context, kind, id string, version int64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.byID[kind][id]
+	if r == nil || r.Version != version {
+		return store.ErrConflict
+	}
+	s.remove(r)
+	return nil
+}
+
+func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	removed := 0
+	for looked := 1; removed < limit; looked++ {
+		var next *entry
+		for next = range s.byDue.from(&entry{}) {
+			break
+		}
+		switch {
+		case next == nil || next.due.After(now):
+			return removed, nil
+		case next.Expires.IsZero() || next.Expires.After(now): // it was put off
+			s.schedule(next)
+		default:
+			s.remove(next)
+			removed++
+		}
+		if looked%1000 == 0 { // there may be many that were put off
+			s.mu.Unlock()
+			s.mu.Lock()
+			if err := ctx.Err(); err != nil {
+				return removed, err
+			}
+		}
+	}
+	return removed, nil
+}
+
+// schedule has Purge look at a record when it expires. The caller holds the lock.
+func (s *Store) schedule(r *entry) {
+	if !r.due.IsZero() {
+		s.byDue.remove(r)
+	}
+	if r.due = r.Expires; !r.due.IsZero() {
+		s.byDue.add(r)
+	}
+}
+
+// remove takes a record out of all indexes. The caller holds the lock.
+func (s *Store) remove(r *entry) {
+	delete(s.byID[r.Kind], r.ID)
+	s.removeKeys(r)
+	if !r.due.IsZero() {
+		s.byDue.remove(r)
+	}
+}
+
+func (s *Store) removeKeys(r *entry) {
+	for _, key := range append(r.Keys[:], "") {
+		s.byKey.remove(keyedRecord{key, r})
+	}
+}
+
+// chunkSize is how many items a chunk of an orderedSet holds at most.
+const chunkSize = 256
+
+// orderedSet keeps items in order, in chunks, so that a change moves few of
+// them. A chunk that is full is halved, and two side by side are joined when one
+// loses an item and both fit into one. So two together are half a chunk at least,
+// and a quarter of the memory is in use.
+type orderedSet[T any] struct {
+	compare func(a, b T) int
+	chunks  [][]T // none is empty but the first
+}
+
+func newOrderedSet[T any](compare func(a, b T) int) orderedSet[T] {
+	return orderedSet[T]{compare: compare, chunks: make([][]T, 1)}
+}
+
+// seek tells where x is or belongs.
+func (s *orderedSet[T]) seek(x T) (chunk, i int, found bool) {
+	chunk, found = slices.BinarySearchFunc(s.chunks[1:], x, func(c []T, x T) int { return s.compare(c[0], x) })
+	if found {
+		return chunk + 1, 0, true
+	}
+	i, found = slices.BinarySearchFunc(s.chunks[chunk], x, s.compare)
+	return chunk, i, found
+}
+
+// add does nothing when x is there, as remove when it is not.
+func (s *orderedSet[T]) add(x T) {
+	at, i, found := s.seek(x)
+	if found {
+		return
+	}
+	c := slices.Insert(s.chunks[at], i, x)
+	s.chunks[at] = c
+	if len(c) > chunkSize {
+		half := len(c) / 2
+		s.chunks = slices.Replace(s.chunks, at, at+1, slices.Clone(c[:half]), slices.Clone(c[half:]))
+	}
+}
+
+func (s *orderedSet[T]) remove(x T) {
+	at, i, found := s.seek(x)
+	if !found {
+		return
+	}
+	s.chunks[at] = slices.Delete(s.chunks[at], i, i+1)
+	for left := min(at, len(s.chunks)-2); left >= max(0, at-1); left-- {
+		if len(s.chunks[left])+len(s.chunks[left+1]) <= chunkSize {
+			s.chunks[left] = append(s.chunks[left], s.chunks[left+1]...)
+			s.chunks = slices.Delete(s.chunks, left+1, left+2)
+		}
+	}
+}
+
+// from gives the items in order, beginning with the first that is not less
+// than x.
+func (s *orderedSet[T]) from(x T) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		chunk, i, _ := s.seek(x)
+		for _, c := range s.chunks[chunk:] {
+			for _, item := range c[i:] {
+				if !yield(item) {
+					return
+				}
+			}
+			i = 0
+		}
+	}
+}

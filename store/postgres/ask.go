@@ -13,7 +13,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 )
 
 // attempts is how often a call is made at most that the server gives up, and
@@ -139,7 +139,7 @@ var (
 
 // unusable is an error that somebody has to mend.
 func unusable(format string, args ...any) error {
-	return fmt.Errorf("%w: %w", core.ErrStoreUnusable, fmt.Errorf(format, args...))
+	return fmt.Errorf("%w: %w", store.ErrUnusable, fmt.Errorf(format, args...))
 }
 
 // explain makes errors those of the context where it has ended, which drivers

@@ -16,17 +16,17 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
-	"github.com/oidcgate/oidcgate/core"
-	"github.com/oidcgate/oidcgate/core/storetest"
+	"github.com/oidcgate/oidcgate/store"
 	"github.com/oidcgate/oidcgate/store/postgres"
+	"github.com/oidcgate/oidcgate/store/storetest"
 )
 
 // TestPooledConnectionsAreAStore has what PgBouncer does in transaction mode.
 func TestPooledConnectionsAreAStore(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) func() core.Store {
+	storetest.Run(t, func(t *testing.T) func() store.Store {
 		p := startProxy(t, &proxy{pooled: true})
 		u := with(p.url, "schema", newSchema(t))
-		return func() core.Store { return open(t, u.String()) }
+		return func() store.Store { return open(t, u.String()) }
 	})
 }
 
@@ -60,7 +60,7 @@ func TestNothingIsLeftInTheSession(t *testing.T) {
 	}
 }
 
-func opened(t testing.TB, s core.Store) core.Store {
+func opened(t testing.TB, s store.Store) store.Store {
 	t.Helper()
 	if err := s.Open(t.Context()); err != nil {
 		t.Fatal(err)
@@ -70,10 +70,10 @@ func opened(t testing.TB, s core.Store) core.Store {
 }
 
 // useAll makes a call of each kind, which has to succeed.
-func useAll(t testing.TB, s core.Store) {
+func useAll(t testing.TB, s store.Store) {
 	t.Helper()
 	ctx := t.Context()
-	r := core.Record{Kind: "session", ID: "use-all", Keys: [2]string{"alice", "sid"}, Data: []byte("data"), Expires: time.UnixMilli(1)}
+	r := store.Record{Kind: "session", ID: "use-all", Keys: [2]string{"alice", "sid"}, Data: []byte("data"), Expires: time.UnixMilli(1)}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -171,7 +171,7 @@ func TestCallsThatAreLeftBehindReadNothingOfTheCallers(t *testing.T) {
 	data := make([]byte, 1<<20)
 	for n := range 200 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(n%5)*time.Millisecond)
-		_, _ = s.Put(ctx, core.Record{Kind: "session", ID: strconv.Itoa(n), Data: data})
+		_, _ = s.Put(ctx, store.Record{Kind: "session", ID: strconv.Itoa(n), Data: data})
 		cancel()
 		for i := range data { // the race detector sees whoever reads it now
 			data[i]++
@@ -189,13 +189,13 @@ func TestUnknownOutcomeIsNoConflict(t *testing.T) {
 	}
 }
 
-func unknownOutcome(t *testing.T, open func(testing.TB, *url.URL, string) core.Store, call string) {
+func unknownOutcome(t *testing.T, open func(testing.TB, *url.URL, string) store.Store, call string) {
 	ctx := t.Context()
 	var deal func(string) fate
 	p := startProxy(t, &proxy{deal: func(request string) fate { return deal(request) }})
 	deal = func(string) fate { return pass }
 	s := opened(t, open(t, p.url, newSchema(t)))
-	r := core.Record{Kind: "session", ID: "id"}
+	r := store.Record{Kind: "session", ID: "id"}
 	var err error
 	if call != "insert" {
 		if r.Version, err = s.Put(ctx, r); err != nil {
@@ -208,12 +208,12 @@ func unknownOutcome(t *testing.T, open func(testing.TB, *url.URL, string) core.S
 	} else {
 		_, err = s.Put(ctx, r)
 	}
-	if err == nil || errors.Is(err, core.ErrConflict) || !strings.Contains(err.Error(), "not known whether") {
+	if err == nil || errors.Is(err, store.ErrConflict) || !strings.Contains(err.Error(), "not known whether") {
 		t.Fatalf("the error is %v", err)
 	}
 	got, err := s.Get(ctx, r.Kind, r.ID)
 	if call == "delete" {
-		if !errors.Is(err, core.ErrNotFound) {
+		if !errors.Is(err, store.ErrNotFound) {
 			t.Fatalf("the record is still there: %v", err)
 		}
 	} else if got.Version != r.Version+1 {
@@ -244,7 +244,7 @@ func TestNoInsertIsMadeTwice(t *testing.T) {
 		return pass
 	}})
 	s := opened(t, open(t, with(p.url, "schema", schema).String()))
-	if _, err := s.Put(ctx, core.Record{Kind: "session", ID: "id"}); err == nil || !strings.Contains(err.Error(), "not known whether") {
+	if _, err := s.Put(ctx, store.Record{Kind: "session", ID: "id"}); err == nil || !strings.Contains(err.Error(), "not known whether") {
 		t.Errorf("the error is %v", err)
 	}
 	if r, err := direct.Get(ctx, "session", "id"); err != nil || r.Version != 1 || inserts != 2 {
@@ -298,7 +298,7 @@ func TestContextEndsASlowQuery(t *testing.T) {
 		}
 		failed := make(chan error)
 		go func() {
-			_, err := s.Put(ctx, core.Record{Kind: "session", ID: "id"})
+			_, err := s.Put(ctx, store.Record{Kind: "session", ID: "id"})
 			failed <- err
 		}()
 		waitFor(t, db, 1, name)
@@ -313,7 +313,7 @@ func TestContextEndsASlowQuery(t *testing.T) {
 		if err := tx.Rollback(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Get(t.Context(), "session", "id"); !errors.Is(err, core.ErrNotFound) {
+		if _, err := s.Get(t.Context(), "session", "id"); !errors.Is(err, store.ErrNotFound) {
 			t.Fatalf("the cancelled Put was done: %v", err)
 		}
 	}
@@ -339,7 +339,7 @@ func TestCutConnectionsAreReplaced(t *testing.T) {
 		t.Run(call, func(t *testing.T) {
 			fill(t, s)
 			db.MustExecContext(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1", name)
-			r := core.Record{Kind: "session", ID: call}
+			r := store.Record{Kind: "session", ID: call}
 			var err error
 			switch call {
 			case "insert":
@@ -365,14 +365,14 @@ func TestCutConnectionsAreReplaced(t *testing.T) {
 }
 
 // fill puts the record session fill, version 1, and has all connections of the pool open.
-func fill(t *testing.T, s core.Store) {
+func fill(t *testing.T, s store.Store) {
 	t.Helper()
 	if r, err := s.Get(t.Context(), "session", "fill"); err == nil {
 		if err := s.Delete(t.Context(), r.Kind, r.ID, r.Version); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.Put(t.Context(), core.Record{Kind: "session", ID: "fill"}); err != nil {
+	if _, err := s.Put(t.Context(), store.Record{Kind: "session", ID: "fill"}); err != nil {
 		t.Fatal(err)
 	}
 	var all sync.WaitGroup
@@ -403,14 +403,14 @@ func TestServerMayRestart(t *testing.T) {
 	if _, err := s.Get(t.Context(), "session", "fill"); err == nil || !strings.Contains(err.Error(), "can't be reached") {
 		t.Errorf("Get without a server: %v", err)
 	}
-	if _, err := s.Put(t.Context(), core.Record{Kind: "session", ID: "new"}); err == nil || errors.Is(err, core.ErrConflict) {
+	if _, err := s.Put(t.Context(), store.Record{Kind: "session", ID: "new"}); err == nil || errors.Is(err, store.ErrConflict) {
 		t.Errorf("Put without a server: %v", err)
 	}
 	start()
 	useAll(t, s)
 	fill(t, s)
 	do("restart")
-	if version, err := s.Put(t.Context(), core.Record{Kind: "session", ID: "fill", Version: 1}); err != nil || version != 2 {
+	if version, err := s.Put(t.Context(), store.Record{Kind: "session", ID: "fill", Version: 1}); err != nil || version != 2 {
 		t.Fatalf("Put after a restart: version %d, %v", version, err)
 	}
 	useAll(t, s)
@@ -422,7 +422,7 @@ func TestAbsentServer(t *testing.T) {
 		s := open(t, "postgres://user:hunter2@"+address)
 		defer s.Close()
 		wantAdvice(t, s.Open(t.Context()), "can't be reached")
-		wantAdvice(t, startStore(t, newAuth(t, s, secret)), "can't be reached: start it")
+		wantAdvice(t, use(t, s), "can't be reached: start it")
 	}
 }
 
@@ -434,4 +434,17 @@ func wantAdvice(t *testing.T, err error, advice string) {
 		return
 	}
 	t.Log(err)
+}
+
+// use makes the first calls that an application makes when it starts.
+func use(t testing.TB, s store.Store) error {
+	t.Helper()
+	err := s.Open(t.Context())
+	if err == nil {
+		_, err = s.Find(t.Context(), "signing-key", "", "", 100)
+	}
+	if err == nil {
+		_, err = s.Put(t.Context(), store.Record{Kind: "signing-key", ID: "first"})
+	}
+	return err
 }

@@ -7,22 +7,22 @@ import (
 	"os"
 
 	"github.com/jmoiron/sqlx"
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 	"github.com/oidcgate/oidcgate/store/postgres"
 )
 
 // The import makes the URL known, and Open creates the tables.
 func Example() {
 	ctx := context.Background()
-	store, err := core.OpenStore("postgres://app:" + os.Getenv("DB_PASSWORD") + "@db.example.org/app?sslmode=verify-full&schema=auth")
+	records, err := store.Open("postgres://app:" + os.Getenv("DB_PASSWORD") + "@db.example.org/app?sslmode=verify-full&schema=auth")
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := store.Open(ctx); err != nil {
+	if err := records.Open(ctx); err != nil {
 		log.Fatal(err)
 	}
-	defer store.Close()
-	version, err := store.Put(ctx, core.Record{Kind: "note", ID: "1", Data: []byte("hello")})
+	defer records.Close()
+	version, err := records.Put(ctx, store.Record{Kind: "note", ID: "1", Data: []byte("hello")})
 	fmt.Println(version, err)
 }
 
@@ -35,9 +35,9 @@ func ExampleNew() {
 	defer db.Close()
 	db.SetMaxOpenConns(20)
 	db.SetMaxIdleConns(20)
-	store := postgres.New(db, postgres.Options{Schema: "auth"})
-	if err := store.Open(context.Background()); err != nil {
+	records := postgres.New(db, postgres.Options{Schema: "auth"})
+	if err := records.Open(context.Background()); err != nil {
 		log.Fatal(err)
 	}
-	defer store.Close()
+	defer records.Close()
 }

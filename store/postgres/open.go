@@ -32,7 +32,7 @@ var migrations = []string{`
 // migrationLock is the number of the advisory lock: "oidcgate" in ASCII.
 const migrationLock = 0x6f69646367617465
 
-func (s *store) Open(ctx context.Context) error {
+func (s *records) Open(ctx context.Context) error {
 	if len(s.schema) > 63 || strings.ContainsRune(s.schema, 0) {
 		return fmt.Errorf("postgres: %w", unusable("the name of the schema is longer than 63 bytes, or has a zero byte"))
 	}
@@ -42,7 +42,7 @@ func (s *store) Open(ctx context.Context) error {
 	return err
 }
 
-func (s *store) migrate(ctx context.Context, c *sqlx.Conn) error {
+func (s *records) migrate(ctx context.Context, c *sqlx.Conn) error {
 	var server struct {
 		Encoding string `db:"encoding"`
 		ReadOnly string `db:"readonly"`
@@ -106,7 +106,7 @@ func (s *store) migrate(ctx context.Context, c *sqlx.Conn) error {
 }
 
 // schemaVersion is the last migration that was made, 0 before the first.
-func (s *store) schemaVersion(ctx context.Context, q sqlx.QueryerContext) (version int, err error) {
+func (s *records) schemaVersion(ctx context.Context, q sqlx.QueryerContext) (version int, err error) {
 	err = sqlx.GetContext(ctx, q, &version, "SELECT coalesce(max(version), 0) FROM "+s.version)
 	if err == nil && version > len(migrations) {
 		err = unusable("the tables have schema version %d, made by a newer version of this program, which knows up to %d: run that one, or restore a backup from before the upgrade", version, len(migrations))
@@ -115,7 +115,7 @@ func (s *store) schemaVersion(ctx context.Context, q sqlx.QueryerContext) (versi
 }
 
 // mayUse finds out at Open what a role without rights would otherwise find out later.
-func (s *store) mayUse(ctx context.Context, c *sqlx.Conn) error {
+func (s *records) mayUse(ctx context.Context, c *sqlx.Conn) error {
 	var may bool
 	err := c.GetContext(ctx, &may, "SELECT bool_and(has_table_privilege($1::text, p)) FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p", s.records)
 	if err == nil && !may {

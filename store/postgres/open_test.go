@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/jmoiron/sqlx"
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 )
 
 func TestURLsThatAreWrong(t *testing.T) {
@@ -20,7 +20,7 @@ func TestURLsThatAreWrong(t *testing.T) {
 		"postgres://user:hunter2@host:hunter2/db":                "can't be parsed",
 		"postgres://user:hunter2@host/db?sslmode=nonsense":       "sslmode",
 	} {
-		_, err := core.OpenStore(rawURL)
+		_, err := store.Open(rawURL)
 		wantAdvice(t, err, advice)
 	}
 	s := open(t, "postgres://user:hunter2@host/db?schema="+strings.Repeat("x", 64))
@@ -37,9 +37,9 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		s := open(t, u.String())
 		defer s.Close()
 		wantAdvice(t, s.Open(t.Context()), advice)
-		err := startStore(t, newAuth(t, s, secret))
+		err := use(t, s)
 		wantAdvice(t, err, advice)
-		if !errors.Is(err, core.ErrStoreUnusable) || errors.Is(err, core.ErrUnavailable) {
+		if !errors.Is(err, store.ErrUnusable) {
 			t.Errorf("a program that starts would wait for this to mend itself: %v", err)
 		}
 	}
@@ -132,4 +132,16 @@ func mayFail(t *testing.T, db *sqlx.DB, statement string) {
 		}
 		t.Fatal(err)
 	}
+}
+
+// TestFullDiskIsSaidToBeFull has the server answer so to whatever is written.
+func TestFullDiskIsSaidToBeFull(t *testing.T) {
+	p := startProxy(t, &proxy{deal: func(request string) fate {
+		if strings.Contains(request, statements["insert"]) {
+			return diskFull
+		}
+		return pass
+	}})
+	s := opened(t, open(t, with(p.url, "schema", newSchema(t)).String()))
+	wantAdvice(t, use(t, s), "the server's disk is full: make room")
 }

@@ -3,7 +3,7 @@
 //
 //	import _ "github.com/oidcgate/oidcgate/store/postgres"
 //
-// The import makes URLs known to [core.OpenStore] that begin with postgres: or
+// The import makes URLs known to [store.Open] that begin with postgres: or
 // postgresql: and are otherwise what libpq takes (but that sslmode is require where
 // none is named), with two parameters of our own:
 //
@@ -31,7 +31,7 @@
 // lost connection has interrupted. That is safe for reading, and for changing too,
 // since a statement takes effect only on the version that it names. But if it finds
 // another version the second time, nobody knows whose that is: then the error is
-// one of an unknown outcome, and not [core.ErrConflict]. Inserting names no version,
+// one of an unknown outcome, and not [store.ErrConflict]. Inserting names no version,
 // and is not done again, lest it bring back a record that somebody has deleted
 // meanwhile; each has its connection tried first, which costs it another request.
 //
@@ -57,7 +57,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 )
 
 // Options are what a store can be told besides its database.
@@ -71,8 +71,8 @@ type Options struct {
 // limits, and Close leaves it open. Any driver will do that takes $1 for a
 // parameter and whose errors have a method SQLState, such as lib/pq and pgx. New
 // makes no I/O. The store may be used concurrently.
-func New(db *sqlx.DB, o Options) core.Store {
-	s := &store{
+func New(db *sqlx.DB, o Options) store.Store {
+	s := &records{
 		// A caller's own mapping of columns to fields must not become ours.
 		db:      sqlx.NewDb(db.DB, db.DriverName()),
 		schema:  o.Schema,
@@ -86,7 +86,7 @@ func New(db *sqlx.DB, o Options) core.Store {
 	return s
 }
 
-type store struct {
+type records struct {
 	db               *sqlx.DB
 	schema           string
 	records, version string // the tables, to be put into statements
@@ -106,18 +106,18 @@ type row struct {
 	Expires *int64 `db:"expires"` // nil: never
 }
 
-func (s *store) Get(ctx context.Context, kind, id string) (core.Record, error) {
+func (s *records) Get(ctx context.Context, kind, id string) (store.Record, error) {
 	found, err := s.read(ctx, "SELECT "+columns+" FROM "+s.records+" WHERE kind = $1 AND id = $2", kind, id)
 	if err == nil && len(found) == 0 {
-		err = core.ErrNotFound
+		err = store.ErrNotFound
 	}
 	if err != nil {
-		return core.Record{}, err
+		return store.Record{}, err
 	}
 	return found[0], nil
 }
 
-func (s *store) Find(ctx context.Context, kind, key, after string, limit int) ([]core.Record, error) {
+func (s *records) Find(ctx context.Context, kind, key, after string, limit int) ([]store.Record, error) {
 	if key == "" {
 		return s.read(ctx, "SELECT "+columns+" FROM "+s.records+" WHERE kind = $1 AND id > $2 ORDER BY id LIMIT $3", kind, after, limit)
 	}
@@ -129,13 +129,13 @@ func (s *store) Find(ctx context.Context, kind, key, after string, limit int) ([
 		ORDER BY id LIMIT $4`, kind, key, after, limit)
 }
 
-func (s *store) read(ctx context.Context, query string, args ...any) ([]core.Record, error) {
+func (s *records) read(ctx context.Context, query string, args ...any) ([]store.Record, error) {
 	rows, _, err := ask(ctx, s.db, "reading", func(ctx context.Context, c *sqlx.Conn) (rows []row, err error) {
 		return rows, c.SelectContext(ctx, &rows, query, args...)
 	})
-	var found []core.Record
+	var found []store.Record
 	for _, r := range rows {
-		record := core.Record{Kind: r.Kind, ID: r.ID, Version: r.Version, Keys: [2]string{r.Key1, r.Key2}, Data: r.Data}
+		record := store.Record{Kind: r.Kind, ID: r.ID, Version: r.Version, Keys: [2]string{r.Key1, r.Key2}, Data: r.Data}
 		if r.Expires != nil {
 			record.Expires = time.UnixMilli(*r.Expires).UTC()
 		}
@@ -144,7 +144,7 @@ func (s *store) read(ctx context.Context, query string, args ...any) ([]core.Rec
 	return found, err
 }
 
-func (s *store) Put(ctx context.Context, r core.Record) (int64, error) {
+func (s *records) Put(ctx context.Context, r store.Record) (int64, error) {
 	var expires *int64
 	if !r.Expires.IsZero() {
 		expires = new(r.Expires.UnixMilli())
@@ -164,17 +164,17 @@ func (s *store) Put(ctx context.Context, r core.Record) (int64, error) {
 		WHERE kind = $1 AND id = $2 AND version = $7`, append(args, r.Version)...)
 }
 
-func (s *store) Delete(ctx context.Context, kind, id string, version int64) error {
+func (s *records) Delete(ctx context.Context, kind, id string, version int64) error {
 	return s.change(ctx, "deleting", "DELETE FROM "+s.records+" WHERE kind = $1 AND id = $2 AND version = $3", kind, id, version)
 }
 
 // change runs a statement that changes one record in the version that it names.
-func (s *store) change(ctx context.Context, doing, query string, args ...any) error {
+func (s *records) change(ctx context.Context, doing, query string, args ...any) error {
 	n, lost, err := s.exec(ctx, doing, query, args...)
 	return conflictIfNone(n, lost, err)
 }
 
-func (s *store) exec(ctx context.Context, doing, query string, args ...any) (n int64, lost bool, err error) {
+func (s *records) exec(ctx context.Context, doing, query string, args ...any) (n int64, lost bool, err error) {
 	return ask(ctx, s.db, doing, func(ctx context.Context, c *sqlx.Conn) (int64, error) { return exec(ctx, c, query, args...) })
 }
 
@@ -213,10 +213,10 @@ func conflictIfNone(n int64, lost bool, err error) error {
 	case lost:
 		return fmt.Errorf("postgres: %w", errUnknown)
 	}
-	return core.ErrConflict
+	return store.ErrConflict
 }
 
-func (s *store) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
+func (s *records) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
 	// It waits for nobody who changes or removes one of the records just then.
 	n, _, err := s.exec(ctx, "purging", `
 		WITH expired AS MATERIALIZED (
@@ -225,4 +225,4 @@ func (s *store) Purge(ctx context.Context, now time.Time, limit int) (int, error
 	return int(n), err
 }
 
-func (s *store) Close() error { return s.close() }
+func (s *records) Close() error { return s.close() }

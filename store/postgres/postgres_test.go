@@ -9,9 +9,9 @@ import (
 
 	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/jmoiron/sqlx"
-	"github.com/oidcgate/oidcgate/core"
-	"github.com/oidcgate/oidcgate/core/storetest"
+	"github.com/oidcgate/oidcgate/store"
 	"github.com/oidcgate/oidcgate/store/postgres"
+	"github.com/oidcgate/oidcgate/store/storetest"
 )
 
 // serverURL names a database for tests, as scripts/with-postgres gives it.
@@ -64,9 +64,9 @@ func newSchema(t testing.TB) string {
 	return name
 }
 
-func open(t testing.TB, rawURL string) core.Store {
+func open(t testing.TB, rawURL string) store.Store {
 	t.Helper()
-	s, err := core.OpenStore(rawURL)
+	s, err := store.Open(rawURL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,33 +74,33 @@ func open(t testing.TB, rawURL string) core.Store {
 }
 
 func TestURLIsAStore(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) func() core.Store {
+	storetest.Run(t, func(t *testing.T) func() store.Store {
 		u := with(serverURL(t), "schema", newSchema(t))
-		return func() core.Store { return open(t, u.String()) }
+		return func() store.Store { return open(t, u.String()) }
 	})
 }
 
 // TestPoolIsAStore has a driver that does not send a statement with its
 // parameters, and a server that gives transactions up.
 func TestPoolIsAStore(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) func() core.Store {
+	storetest.Run(t, func(t *testing.T) func() store.Store {
 		schema := newSchema(t)
 		db := connect(t, with(serverURL(t), "default_transaction_isolation", "serializable"))
 		db.SetMaxOpenConns(20)
-		return func() core.Store { return postgres.New(db, postgres.Options{Schema: schema}) }
+		return func() store.Store { return postgres.New(db, postgres.Options{Schema: schema}) }
 	})
 }
 
 // TestPgxIsAStore has the other driver.
 func TestPgxIsAStore(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) func() core.Store {
+	storetest.Run(t, func(t *testing.T) func() store.Store {
 		schema := newSchema(t)
-		return func() core.Store { return openPgx(t, serverURL(t), schema) }
+		return func() store.Store { return openPgx(t, serverURL(t), schema) }
 	})
 }
 
 // openPgx gives a store on a pool of pgx, in the mode that PgBouncer needs.
-func openPgx(t testing.TB, u *url.URL, schema string) core.Store {
+func openPgx(t testing.TB, u *url.URL, schema string) store.Store {
 	t.Helper()
 	db, err := sqlx.Open("pgx", with(u, "default_query_exec_mode", "exec").String())
 	if err != nil {
@@ -113,10 +113,10 @@ func openPgx(t testing.TB, u *url.URL, schema string) core.Store {
 
 // drivers are those that lose connections in ways of their own.
 var drivers = map[string]struct {
-	open func(t testing.TB, u *url.URL, schema string) core.Store
+	open func(t testing.TB, u *url.URL, schema string) store.Store
 	ping string // how it tries a connection
 }{
-	"lib/pq": {func(t testing.TB, u *url.URL, schema string) core.Store {
+	"lib/pq": {func(t testing.TB, u *url.URL, schema string) store.Store {
 		return open(t, with(u, "schema", schema).String())
 	}, "\x06;\x00"},
 	"pgx": {openPgx, "-- ping"},

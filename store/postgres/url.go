@@ -12,15 +12,15 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 )
 
 func init() {
-	core.RegisterStore("postgres", fromURL)
-	core.RegisterStore("postgresql", fromURL)
+	store.Register("postgres", fromURL)
+	store.Register("postgresql", fromURL)
 }
 
-func fromURL(u *url.URL) (core.Store, error) {
+func fromURL(u *url.URL) (store.Store, error) {
 	q := u.Query()
 	schema, limit := q.Get("schema"), 10
 	if raw := q.Get("pool_max_conns"); raw != "" {
@@ -47,7 +47,7 @@ func fromURL(u *url.URL) (core.Store, error) {
 	db.SetMaxOpenConns(limit)
 	db.SetMaxIdleConns(limit)
 	db.SetConnMaxIdleTime(5 * time.Minute)
-	s := New(db, Options{Schema: schema}).(*store)
+	s := New(db, Options{Schema: schema}).(*records)
 	s.close = db.Close
 	return s, nil
 }

@@ -8,14 +8,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 )
 
 // TestWhoReadsForLongStopsNobodyWhoWrites has a backup that takes its time.
 func TestWhoReadsForLongStopsNobodyWhoWrites(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "app.db")
 	s := opened(t, path)
-	put(t, s, core.Record{Kind: "session", ID: "first"})
+	put(t, s, store.Record{Kind: "session", ID: "first"})
 	tx, err := plain(t, path).Begin()
 	if err != nil {
 		t.Fatal(err)
@@ -26,7 +26,7 @@ func TestWhoReadsForLongStopsNobodyWhoWrites(t *testing.T) {
 	}
 	for n := range 4000 { // 32 MB, so that the -wal file is long
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		if _, err := s.Put(ctx, core.Record{Kind: "session", ID: fmt.Sprint(n), Data: make([]byte, 8<<10)}); err != nil {
+		if _, err := s.Put(ctx, store.Record{Kind: "session", ID: fmt.Sprint(n), Data: make([]byte, 8<<10)}); err != nil {
 			t.Fatalf("write %d: %v", n, err)
 		}
 		cancel()
@@ -48,14 +48,14 @@ func TestWhatIsWrittenIsMovedIntoTheDatabase(t *testing.T) {
 	}
 	const records, each = 3000, 8 << 10
 	for n := range records {
-		put(t, s, core.Record{Kind: "session", ID: fmt.Sprint(n), Data: make([]byte, each)})
+		put(t, s, store.Record{Kind: "session", ID: fmt.Sprint(n), Data: make([]byte, each)})
 	}
 	for late := time.After(10 * time.Second); size(path) < records*each/2; {
 		select {
 		case <-late:
 			t.Fatalf("after %d bytes the database has %d", records*each, size(path))
 		default:
-			put(t, s, core.Record{Kind: "more", ID: fmt.Sprint(time.Now().UnixNano())})
+			put(t, s, store.Record{Kind: "more", ID: fmt.Sprint(time.Now().UnixNano())})
 		}
 	}
 	if wal := size(path + "-wal"); wal > records*each {

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 	"github.com/oidcgate/oidcgate/store/sqlite"
 )
 
@@ -28,7 +28,7 @@ func plain(t testing.TB, path string) *sql.DB {
 func TestSymlinksLeadToTheFile(t *testing.T) {
 	dir := t.TempDir()
 	file, link, nowhere := filepath.Join(dir, "app.db"), filepath.Join(dir, "link.db"), filepath.Join(dir, "nowhere.db")
-	put(t, opened(t, file), core.Record{Kind: "session", ID: "id"})
+	put(t, opened(t, file), store.Record{Kind: "session", ID: "id"})
 	if err := errors.Join(os.Symlink(file, link), os.Symlink(filepath.Join(dir, "absent.db"), nowhere)); err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestFileThatIsGoneTakesNothingMore(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := opened(t, path)
-			r := put(t, s, core.Record{Kind: "session", ID: "id"})
+			r := put(t, s, store.Record{Kind: "session", ID: "id"})
 			if err := change(path, backup); err != nil {
 				t.Fatal(err)
 			}
@@ -72,7 +72,7 @@ func TestFileThatIsGoneTakesNothingMore(t *testing.T) {
 func TestDamagedFileIsSaidToBeDamaged(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "app.db")
 	s := opened(t, path)
-	put(t, s, core.Record{Kind: "session", ID: "id"})
+	put(t, s, store.Record{Kind: "session", ID: "id"})
 	s.Close()
 	file, err := os.ReadFile(path)
 	if err != nil {
@@ -102,8 +102,8 @@ func TestCloseDuringCalls(t *testing.T) {
 	for worker := range 8 {
 		all.Go(func() {
 			for i := 0; ; i++ {
-				r := core.Record{Kind: "session", ID: fmt.Sprint(worker, "-", i)}
-				if _, err := s.Put(t.Context(), r); errors.Is(err, core.ErrConflict) {
+				r := store.Record{Kind: "session", ID: fmt.Sprint(worker, "-", i)}
+				if _, err := s.Put(t.Context(), r); errors.Is(err, store.ErrConflict) {
 					t.Errorf("%s: %v", r.ID, err)
 				} else if err != nil {
 					return

@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 	_ "github.com/oidcgate/oidcgate/store/sqlite"
 )
 
@@ -21,16 +21,16 @@ func Example() {
 	defer os.RemoveAll(dir)
 
 	for range 2 {
-		store, err := core.OpenStore("sqlite:" + filepath.Join(dir, "app.db"))
+		records, err := store.Open("sqlite:" + filepath.Join(dir, "app.db"))
 		if err != nil {
 			log.Fatal(err)
 		}
-		if err := store.Open(ctx); err != nil {
+		if err := records.Open(ctx); err != nil {
 			log.Fatal(err)
 		}
-		_, err = store.Put(ctx, core.Record{Kind: "note", ID: "1", Data: []byte("hello")})
+		_, err = records.Put(ctx, store.Record{Kind: "note", ID: "1", Data: []byte("hello")})
 		fmt.Println(err)
-		if err := store.Close(); err != nil {
+		if err := records.Close(); err != nil {
 			log.Fatal(err)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"runtime"
 	"sync"
 
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -221,7 +221,7 @@ var (
 
 // unusable is an error that somebody has to mend.
 func unusable(format string, args ...any) error {
-	return fmt.Errorf("%w: %w", core.ErrStoreUnusable, fmt.Errorf(format, args...))
+	return fmt.Errorf("%w: %w", store.ErrUnusable, fmt.Errorf(format, args...))
 }
 
 func code(err error) int {

@@ -14,11 +14,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 	"github.com/oidcgate/oidcgate/store/sqlite"
 )
 
-func opened(t testing.TB, path string) core.Store {
+func opened(t testing.TB, path string) store.Store {
 	t.Helper()
 	s := sqlite.New(path)
 	if err := s.Open(t.Context()); err != nil {
@@ -28,7 +28,7 @@ func opened(t testing.TB, path string) core.Store {
 	return s
 }
 
-func put(t testing.TB, s core.Store, r core.Record) core.Record {
+func put(t testing.TB, s store.Store, r store.Record) store.Record {
 	t.Helper()
 	version, err := s.Put(t.Context(), r)
 	if err != nil {
@@ -41,7 +41,7 @@ func put(t testing.TB, s core.Store, r core.Record) core.Record {
 func TestFilesAreTheUsersAlone(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "newer")
 	s := opened(t, filepath.Join(dir, "app.db"))
-	put(t, s, core.Record{Kind: "session", ID: "id"})
+	put(t, s, store.Record{Kind: "session", ID: "id"})
 	for name, want := range map[string]os.FileMode{
 		"app.db": 0o600, "app.db-wal": 0o600, "app.db-shm": 0o600, ".": 0o700 | os.ModeDir, "..": 0o700 | os.ModeDir,
 	} {
@@ -63,7 +63,7 @@ func TestOddPaths(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			path := filepath.Join(dir, name)
-			r := put(t, opened(t, path), core.Record{Kind: "session", ID: "id"})
+			r := put(t, opened(t, path), store.Record{Kind: "session", ID: "id"})
 			if _, err := os.Stat(path); err != nil {
 				t.Fatal(err)
 			}
@@ -71,7 +71,7 @@ func TestOddPaths(t *testing.T) {
 			absolute := url.URL{Scheme: "sqlite", Path: path}
 			relative := "sqlite:" + url.PathEscape(name)
 			for _, rawURL := range []string{absolute.String(), "sqlite://" + absolute.EscapedPath(), relative} {
-				s, err := core.OpenStore(rawURL)
+				s, err := store.Open(rawURL)
 				if err != nil {
 					t.Fatalf("%s: %v", rawURL, err)
 				}
@@ -99,7 +99,7 @@ func TestURLsThatAreWrong(t *testing.T) {
 		"sqlite:100%.db":            "%25",
 		"sqlite:/100%.db":           "percent-encoded",
 	} {
-		_, err := core.OpenStore(rawURL)
+		_, err := store.Open(rawURL)
 		wantAdvice(t, err, advice)
 	}
 }
@@ -117,13 +117,13 @@ func wantAdvice(t *testing.T, err error, advice string) {
 func wantMistake(t *testing.T, err error, advice string) {
 	t.Helper()
 	wantAdvice(t, err, advice)
-	if !errors.Is(err, core.ErrStoreUnusable) || errors.Is(err, core.ErrUnavailable) {
+	if !errors.Is(err, store.ErrUnusable) {
 		t.Errorf("a program that starts would wait for this to mend itself: %v", err)
 	}
 }
 
 func TestMemoryIsOneDatabase(t *testing.T) {
-	s, err := core.OpenStore("sqlite::memory:")
+	s, err := store.Open("sqlite::memory:")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestMemoryIsOneDatabase(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 50 {
 		all.Go(func() {
-			if _, err := s.Put(t.Context(), core.Record{Kind: "session", ID: fmt.Sprint(i)}); err != nil {
+			if _, err := s.Put(t.Context(), store.Record{Kind: "session", ID: fmt.Sprint(i)}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -195,7 +195,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantAdvice(t, sqlite.New(path).Open(t.Context()), row.advice)
-			wantMistake(t, startStore(t, newAuth(t, sqlite.New(path), secret)), row.advice)
+			wantMistake(t, use(t, sqlite.New(path)), row.advice)
 			if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
 				t.Errorf("the file has changed, or %v", err)
 			}
@@ -205,7 +205,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	wantAdvice(t, sqlite.New("").Open(t.Context()), "the path is empty")
 	inNoFolder := sqlite.New(filepath.Join(dir, "no database", "app.db"))
 	wantAdvice(t, inNoFolder.Open(t.Context()), "no file can be there")
-	wantMistake(t, startStore(t, newAuth(t, inNoFolder, secret)), "no file can be there")
+	wantMistake(t, use(t, inNoFolder), "no file can be there")
 }
 
 // TestLockedFileEndsWithTheContext has another program hold the lock for longer than a call may take.
@@ -226,20 +226,20 @@ func TestLockedFileEndsWithTheContext(t *testing.T) {
 		if open {
 			err = sqlite.New(path).Open(ctx)
 		} else {
-			_, err = s.Put(ctx, core.Record{Kind: "session", ID: "id"})
+			_, err = s.Put(ctx, store.Record{Kind: "session", ID: "id"})
 		}
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("the error is %v", err)
 		}
 	}
-	if _, err := s.Get(t.Context(), "session", "id"); !errors.Is(err, core.ErrNotFound) {
+	if _, err := s.Get(t.Context(), "session", "id"); !errors.Is(err, store.ErrNotFound) {
 		t.Fatalf("those who read wait: %v", err)
 	}
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	put(t, s, core.Record{Kind: "session", ID: "id"})
+	put(t, s, store.Record{Kind: "session", ID: "id"})
 }
 
 // TestFullDisk fills a small file system, where one can be made. Everywhere else
@@ -262,7 +262,7 @@ func TestFullDisk(t *testing.T) {
 	n := 0
 	var err error
 	for err == nil {
-		if _, err = s.Put(t.Context(), core.Record{Kind: "session", ID: fmt.Sprintf("%04d", n), Data: make([]byte, 4096), Expires: time.UnixMilli(1)}); err == nil {
+		if _, err = s.Put(t.Context(), store.Record{Kind: "session", ID: fmt.Sprintf("%04d", n), Data: make([]byte, 4096), Expires: time.UnixMilli(1)}); err == nil {
 			n++
 		}
 	}
@@ -273,5 +273,18 @@ func TestFullDisk(t *testing.T) {
 	}
 	other := sqlite.New(filepath.Join(dir, "other.db"))
 	wantAdvice(t, other.Open(t.Context()), "the disk is full")
-	wantAdvice(t, startStore(t, newAuth(t, other, secret)), "the disk is full")
+	wantAdvice(t, use(t, other), "the disk is full")
+}
+
+// use makes the first calls that an application makes when it starts.
+func use(t testing.TB, s store.Store) error {
+	t.Helper()
+	err := s.Open(t.Context())
+	if err == nil {
+		_, err = s.Find(t.Context(), "signing-key", "", "", 100)
+	}
+	if err == nil {
+		_, err = s.Put(t.Context(), store.Record{Kind: "signing-key", ID: "first"})
+	}
+	return err
 }

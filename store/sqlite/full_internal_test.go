@@ -6,13 +6,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 )
 
 // TestFullDatabase has a database that may not grow any more: nothing that was
 // written before is damaged.
 func TestFullDatabase(t *testing.T) {
-	s := New(filepath.Join(t.TempDir(), "app.db")).(*store)
+	s := New(filepath.Join(t.TempDir(), "app.db")).(*records)
 	if err := s.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +23,7 @@ func TestFullDatabase(t *testing.T) {
 	n := 0
 	var err error
 	for err == nil {
-		if _, err = s.Put(t.Context(), core.Record{Kind: "session", ID: fmt.Sprintf("%04d", n), Data: make([]byte, 4096)}); err == nil {
+		if _, err = s.Put(t.Context(), store.Record{Kind: "session", ID: fmt.Sprintf("%04d", n), Data: make([]byte, 4096)}); err == nil {
 			n++
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 	"modernc.org/sqlite"
 )
 
@@ -56,7 +56,7 @@ func (c recorded) ExecContext(ctx context.Context, query string, args []driver.N
 // reads the whole table, or sorts more than the page that it gives.
 func TestEveryStatementGoesByAnIndex(t *testing.T) {
 	ctx := t.Context()
-	s := New(filepath.Join(t.TempDir(), "app.db")).(*store)
+	s := New(filepath.Join(t.TempDir(), "app.db")).(*records)
 	if err := s.Open(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -78,11 +78,11 @@ func TestEveryStatementGoesByAnIndex(t *testing.T) {
 		func() error { _, err := s.Get(ctx, "session", "id"); return err },
 		func() error { _, err := s.Find(ctx, "session", "", "", 10); return err },
 		func() error { _, err := s.Find(ctx, "session", "alice", "", 10); return err },
-		func() error { _, err := s.Put(ctx, core.Record{Kind: "session", ID: "id", Version: 1}); return err },
+		func() error { _, err := s.Put(ctx, store.Record{Kind: "session", ID: "id", Version: 1}); return err },
 		func() error { return s.Delete(ctx, "session", "id", 2) },
 		func() error { _, err := s.Purge(ctx, time.Now(), 10); return err },
 	}
-	if _, err := s.Put(ctx, core.Record{Kind: "session", ID: "id"}); err != nil {
+	if _, err := s.Put(ctx, store.Record{Kind: "session", ID: "id"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, call := range calls {

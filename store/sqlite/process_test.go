@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 	"github.com/oidcgate/oidcgate/store/sqlite"
 )
 
@@ -28,15 +28,6 @@ func TestMain(m *testing.M) {
 		exit(count(path, 300))
 	case "write":
 		exit(count(path, 1))
-	case "start":
-		auth, err := core.New(core.Config{
-			Providers: []core.Provider{{Issuer: "http://127.0.0.1:1", ClientID: "shop"}}, PublicURL: "http://127.0.0.1:1/api",
-			Secrets: []string{secret}, Broker: &core.Broker{Store: sqlite.New(path)},
-		})
-		if err == nil {
-			err = auth.Start(context.Background())
-		}
-		exit(err)
 	case "die":
 		// What was answered has to be there after the process was killed.
 		for {
@@ -66,14 +57,14 @@ func count(path string, times int) error {
 	for range times {
 		for {
 			r, err := s.Get(ctx, "counter", "id")
-			if err != nil && !errors.Is(err, core.ErrNotFound) {
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
 				return err
 			}
 			n, _ := strconv.Atoi(string(r.Data))
 			r.Kind, r.ID, r.Data = "counter", "id", []byte(strconv.Itoa(n+1))
 			if _, err = s.Put(ctx, r); err == nil {
 				break
-			} else if !errors.Is(err, core.ErrConflict) {
+			} else if !errors.Is(err, store.ErrConflict) {
 				return err
 			}
 		}
@@ -150,7 +141,7 @@ func TestWhatWasAnsweredOutlivesAKilledProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		r, err := s.Get(t.Context(), "counter", "id")
-		if err != nil && !errors.Is(err, core.ErrNotFound) {
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			t.Fatal(err)
 		}
 		n, _ := strconv.Atoi(string(r.Data))

@@ -4,7 +4,7 @@
 //
 //	import _ "github.com/oidcgate/oidcgate/store/sqlite"
 //
-// The import makes these URLs known to [core.OpenStore]:
+// The import makes these URLs known to [store.Open]:
 //
 //	sqlite:/var/lib/app/app.db   a file, by its absolute path
 //	sqlite:app.db                a file in the folder that the program runs in
@@ -52,12 +52,12 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 	_ "modernc.org/sqlite" // the driver
 )
 
 func init() {
-	core.RegisterStore("sqlite", func(u *url.URL) (core.Store, error) {
+	store.Register("sqlite", func(u *url.URL) (store.Store, error) {
 		path := u.Path
 		if u.Opaque != "" { // a relative path, still encoded
 			var err error
@@ -83,16 +83,16 @@ func init() {
 // gone with Close ("./:memory:" is a file). New makes no I/O: what is wrong with the
 // path or the file, Open tells. Several stores, in several processes too, may use
 // one file. The store may be used concurrently; its errors name the path.
-func New(path string) core.Store { return &store{path: path} }
+func New(path string) store.Store { return &records{path: path} }
 
-type store struct {
+type records struct {
 	path string
 	db   atomic.Pointer[database] // nil while not open
 }
 
 const columns = "kind, id, version, key1, key2, data, expires"
 
-func (s *store) Open(ctx context.Context) error {
+func (s *records) Open(ctx context.Context) error {
 	db, err := connect(ctx, s.path)
 	// While the file is not in WAL mode yet, SQLite breaks deadlocks of those who
 	// open it by failing one of them at once.
@@ -109,18 +109,18 @@ func (s *store) Open(ctx context.Context) error {
 	return nil
 }
 
-func (s *store) Get(ctx context.Context, kind, id string) (core.Record, error) {
+func (s *records) Get(ctx context.Context, kind, id string) (store.Record, error) {
 	found, err := s.records(ctx, "SELECT "+columns+" FROM records WHERE kind = ? AND id = ?", kind, id)
 	if err == nil && len(found) == 0 {
-		err = core.ErrNotFound
+		err = store.ErrNotFound
 	}
 	if err != nil {
-		return core.Record{}, err
+		return store.Record{}, err
 	}
 	return found[0], nil
 }
 
-func (s *store) Find(ctx context.Context, kind, key, after string, limit int) ([]core.Record, error) {
+func (s *records) Find(ctx context.Context, kind, key, after string, limit int) ([]store.Record, error) {
 	if key == "" {
 		return s.records(ctx, "SELECT "+columns+" FROM records WHERE kind = ? AND id > ? ORDER BY id LIMIT ?", kind, after, limit)
 	}
@@ -132,7 +132,7 @@ func (s *store) Find(ctx context.Context, kind, key, after string, limit int) ([
 		ORDER BY id LIMIT ?4`, kind, key, after, limit)
 }
 
-func (s *store) Put(ctx context.Context, r core.Record) (int64, error) {
+func (s *records) Put(ctx context.Context, r store.Record) (int64, error) {
 	var expires sql.NullInt64
 	if !r.Expires.IsZero() {
 		expires = sql.NullInt64{Int64: r.Expires.UnixMilli(), Valid: true}
@@ -148,23 +148,23 @@ func (s *store) Put(ctx context.Context, r core.Record) (int64, error) {
 	return r.Version + 1, conflictIfNone(n, err)
 }
 
-func (s *store) Delete(ctx context.Context, kind, id string, version int64) error {
+func (s *records) Delete(ctx context.Context, kind, id string, version int64) error {
 	n, err := s.exec(ctx, "deleting", "DELETE FROM records WHERE kind = ? AND id = ? AND version = ?", kind, id, version)
 	return conflictIfNone(n, err)
 }
 
 func conflictIfNone(n int, err error) error {
 	if err == nil && n == 0 {
-		return core.ErrConflict
+		return store.ErrConflict
 	}
 	return err
 }
 
-func (s *store) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
+func (s *records) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
 	return s.exec(ctx, "purging", "DELETE FROM records WHERE rowid IN (SELECT rowid FROM records WHERE expires <= ? ORDER BY expires LIMIT ?)", now.UnixMilli(), limit)
 }
 
-func (s *store) Close() error {
+func (s *records) Close() error {
 	if db := s.db.Swap(nil); db != nil {
 		return db.close()
 	}
@@ -172,7 +172,7 @@ func (s *store) Close() error {
 }
 
 // opened gives the database, if it is there still.
-func (s *store) opened(ctx context.Context, doing string) (*database, error) {
+func (s *records) opened(ctx context.Context, doing string) (*database, error) {
 	db := s.db.Load()
 	if db == nil {
 		return nil, errors.New("sqlite: the store is not open: call Open first")
@@ -185,7 +185,7 @@ func (s *store) opened(ctx context.Context, doing string) (*database, error) {
 
 // exec runs one statement that writes. By itself it is a transaction that begins
 // with the lock for writing, so what it has read can't be out of date.
-func (s *store) exec(ctx context.Context, doing, query string, args ...any) (int, error) {
+func (s *records) exec(ctx context.Context, doing, query string, args ...any) (int, error) {
 	db, err := s.opened(ctx, doing)
 	if err != nil {
 		return 0, err
@@ -199,7 +199,7 @@ func (s *store) exec(ctx context.Context, doing, query string, args ...any) (int
 	return int(n), err
 }
 
-func (s *store) records(ctx context.Context, query string, args ...any) ([]core.Record, error) {
+func (s *records) records(ctx context.Context, query string, args ...any) ([]store.Record, error) {
 	db, err := s.opened(ctx, "reading")
 	if err != nil {
 		return nil, err
@@ -209,9 +209,9 @@ func (s *store) records(ctx context.Context, query string, args ...any) ([]core.
 		return nil, s.explain(ctx, "reading", err)
 	}
 	defer rows.Close()
-	var found []core.Record
+	var found []store.Record
 	for rows.Next() {
-		var r core.Record
+		var r store.Record
 		var expires sql.NullInt64
 		if err := rows.Scan(&r.Kind, &r.ID, &r.Version, &r.Keys[0], &r.Keys[1], &r.Data, &expires); err != nil {
 			return nil, s.explain(ctx, "reading", err)
@@ -232,7 +232,7 @@ var wrongPlace = []error{syscall.ENOTDIR, syscall.EISDIR, syscall.ENAMETOOLONG, 
 
 // explain makes errors those of the context where it has ended, which SQLite
 // reports as an interruption, and says what to do about others.
-func (s *store) explain(ctx context.Context, doing string, err error) error {
+func (s *records) explain(ctx context.Context, doing string, err error) error {
 	var system *fs.PathError
 	hint, mistake := mistakes[code(err)]
 	switch {

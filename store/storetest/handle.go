@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 )
 
 // callLimit is how long a call may take. It is for stores that hang, not for
@@ -23,7 +23,7 @@ const kind = "session"
 // place is where a subtest has its records.
 type place struct {
 	*testing.T
-	open func() core.Store
+	open func() store.Store
 }
 
 // store gives an open store for the place and closes it when the test ends.
@@ -44,7 +44,7 @@ func (p place) store() handle {
 // in that of the test.
 type handle struct {
 	t *testing.T
-	core.Store
+	store.Store
 }
 
 func limited() (context.Context, context.CancelFunc) {
@@ -57,19 +57,19 @@ func (h handle) open() error {
 	return h.Open(ctx)
 }
 
-func (h handle) get(kind, id string) (core.Record, error) {
+func (h handle) get(kind, id string) (store.Record, error) {
 	ctx, cancel := limited()
 	defer cancel()
 	return h.Get(ctx, kind, id)
 }
 
-func (h handle) find(kind, key, after string, limit int) ([]core.Record, error) {
+func (h handle) find(kind, key, after string, limit int) ([]store.Record, error) {
 	ctx, cancel := limited()
 	defer cancel()
 	return h.Find(ctx, kind, key, after, limit)
 }
 
-func (h handle) put(r core.Record) (int64, error) {
+func (h handle) put(r store.Record) (int64, error) {
 	ctx, cancel := limited()
 	defer cancel()
 	return h.Put(ctx, r)
@@ -95,7 +95,7 @@ func (h handle) must(err error, format string, args ...any) {
 }
 
 // mustPut puts the record and gives it with its new version.
-func (h handle) mustPut(r core.Record) core.Record {
+func (h handle) mustPut(r store.Record) store.Record {
 	h.t.Helper()
 	version, err := h.put(r)
 	h.must(err, "Put(%s)", describe(r))
@@ -106,12 +106,12 @@ func (h handle) mustPut(r core.Record) core.Record {
 	return r
 }
 
-func (h handle) mustDelete(r core.Record) {
+func (h handle) mustDelete(r store.Record) {
 	h.t.Helper()
 	h.must(h.delete(r.Kind, r.ID, r.Version), "Delete(%s)", describe(r))
 }
 
-func (h handle) mustFind(kind, key, after string, limit int) []core.Record {
+func (h handle) mustFind(kind, key, after string, limit int) []store.Record {
 	h.t.Helper()
 	found, err := h.find(kind, key, after, limit)
 	h.must(err, "Find(%q, %q, %q, %d)", kind, key, after, limit)
@@ -119,14 +119,14 @@ func (h handle) mustFind(kind, key, after string, limit int) []core.Record {
 }
 
 // want checks that Get gives just this record.
-func (h handle) want(r core.Record) {
+func (h handle) want(r store.Record) {
 	h.t.Helper()
 	got, err := h.get(r.Kind, r.ID)
 	h.must(err, "Get(%q, %q)", r.Kind, r.ID)
 	h.wantSame(got, r)
 }
 
-func (h handle) wantSame(got, want core.Record) {
+func (h handle) wantSame(got, want store.Record) {
 	h.t.Helper()
 	if !same(got, want) {
 		h.t.Fatalf("the store gave\n%s\nnot\n%s", describe(got), describe(want))
@@ -135,19 +135,19 @@ func (h handle) wantSame(got, want core.Record) {
 
 func (h handle) wantMissing(kind, id string) {
 	h.t.Helper()
-	if got, err := h.get(kind, id); !errors.Is(err, core.ErrNotFound) {
+	if got, err := h.get(kind, id); !errors.Is(err, store.ErrNotFound) {
 		h.t.Fatalf("Get(%q, %q) gave %s and error %v, not ErrNotFound", kind, id, describe(got), err)
 	}
 }
 
 // wantFound checks that Find gives just these records for a key.
-func (h handle) wantFound(kind, key string, want ...core.Record) {
+func (h handle) wantFound(kind, key string, want ...store.Record) {
 	h.t.Helper()
 	h.wantPage(h.mustFind(kind, key, "", len(want)+10), want)
 }
 
 // wantPage checks that a page is just these records in the order of their IDs.
-func (h handle) wantPage(page, want []core.Record) {
+func (h handle) wantPage(page, want []store.Record) {
 	h.t.Helper()
 	want = slices.SortedFunc(slices.Values(want), byID)
 	if !slices.Equal(ids(page), ids(want)) {
@@ -161,7 +161,7 @@ func (h handle) wantPage(page, want []core.Record) {
 // wantConflict checks that a Put or Delete came to nothing.
 func (h handle) wantConflict(err error, format string, args ...any) {
 	h.t.Helper()
-	if !errors.Is(err, core.ErrConflict) {
+	if !errors.Is(err, store.ErrConflict) {
 		h.t.Fatalf("%s: the error is %v, not ErrConflict", fmt.Sprintf(format, args...), err)
 	}
 }
@@ -177,8 +177,8 @@ func (h handle) wantPurged(now time.Time, limit, want int) {
 }
 
 // record is one of the usual kind, that never expires and has no keys.
-func record(id string) core.Record {
-	return core.Record{Kind: kind, ID: id, Data: []byte("data of " + id)}
+func record(id string) store.Record {
+	return store.Record{Kind: kind, ID: id, Data: []byte("data of " + id)}
 }
 
 // tomorrow is a time that no store can take for past.
@@ -186,9 +186,9 @@ func tomorrow() time.Time {
 	return time.Now().Add(24 * time.Hour).Truncate(time.Millisecond)
 }
 
-func byID(a, b core.Record) int { return bytes.Compare([]byte(a.ID), []byte(b.ID)) }
+func byID(a, b store.Record) int { return bytes.Compare([]byte(a.ID), []byte(b.ID)) }
 
-func ids(records []core.Record) []string {
+func ids(records []store.Record) []string {
 	list := make([]string, len(records))
 	for i, r := range records {
 		list[i] = r.ID
@@ -196,12 +196,12 @@ func ids(records []core.Record) []string {
 	return list
 }
 
-func same(a, b core.Record) bool {
+func same(a, b store.Record) bool {
 	return a.Kind == b.Kind && a.ID == b.ID && a.Version == b.Version && a.Keys == b.Keys &&
 		bytes.Equal(a.Data, b.Data) && a.Expires.Equal(b.Expires)
 }
 
-func describe(r core.Record) string {
+func describe(r store.Record) string {
 	return fmt.Sprintf("%s %q, version %d, keys %.80q, %d bytes %.40q, expires %s",
 		r.Kind, r.ID, r.Version, r.Keys, len(r.Data), r.Data, r.Expires.UTC().Format(time.RFC3339Nano))
 }

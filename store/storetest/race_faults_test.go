@@ -8,7 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
+	"github.com/oidcgate/oidcgate/store/memory"
 )
 
 var contextFaults = []fault{
@@ -16,22 +17,22 @@ var contextFaults = []fault{
 		s.open = func(ctx context.Context) error { return s.Store.Open(context.WithoutCancel(ctx)) }
 	}},
 	{name: "gets in spite of its context", rule: "an ended context fails every call", inject: func(s *faulty) {
-		s.get = func(ctx context.Context, kind, id string) (core.Record, error) {
+		s.get = func(ctx context.Context, kind, id string) (store.Record, error) {
 			return s.Store.Get(context.WithoutCancel(ctx), kind, id)
 		}
 	}},
 	{name: "finds in spite of its context", rule: "an ended context fails every call", inject: func(s *faulty) {
-		s.find = func(ctx context.Context, kind, key, after string, limit int) ([]core.Record, error) {
+		s.find = func(ctx context.Context, kind, key, after string, limit int) ([]store.Record, error) {
 			return s.Store.Find(context.WithoutCancel(ctx), kind, key, after, limit)
 		}
 	}},
 	{name: "puts in spite of its context", rule: "an ended context fails every call", inject: func(s *faulty) {
-		s.put = func(ctx context.Context, r core.Record) (int64, error) {
+		s.put = func(ctx context.Context, r store.Record) (int64, error) {
 			return s.Store.Put(context.WithoutCancel(ctx), r)
 		}
 	}},
 	{name: "puts and then looks at its context", rule: "an ended context fails every call", inject: func(s *faulty) {
-		s.put = func(ctx context.Context, r core.Record) (int64, error) {
+		s.put = func(ctx context.Context, r store.Record) (int64, error) {
 			version, err := s.Store.Put(context.WithoutCancel(ctx), r)
 			return version, errors.Join(err, ctx.Err())
 		}
@@ -47,15 +48,15 @@ var contextFaults = []fault{
 		}
 	}},
 	{name: "has one error for all contexts", rule: "an ended context fails every call", inject: func(s *faulty) {
-		s.get = func(ctx context.Context, kind, id string) (core.Record, error) {
+		s.get = func(ctx context.Context, kind, id string) (store.Record, error) {
 			if ctx.Err() != nil {
-				return core.Record{}, context.Canceled
+				return store.Record{}, context.Canceled
 			}
 			return s.Store.Get(ctx, kind, id)
 		}
 	}},
 	{name: "has an error of its own for an interruption", rule: "a call cancelled midway is done or not done", inject: func(s *faulty) {
-		s.put = func(ctx context.Context, r core.Record) (int64, error) {
+		s.put = func(ctx context.Context, r store.Record) (int64, error) {
 			if r.Version > 0 {
 				<-ctx.Done()
 				return 0, errors.New("interrupted")
@@ -64,7 +65,7 @@ var contextFaults = []fault{
 		}
 	}},
 	{name: "leaves the half when interrupted", rule: "a call cancelled midway is done or not done", inject: func(s *faulty) {
-		s.put = func(ctx context.Context, r core.Record) (int64, error) {
+		s.put = func(ctx context.Context, r store.Record) (int64, error) {
 			if r.Version > 0 {
 				<-ctx.Done()
 				r.Keys = [2]string{"before"}
@@ -80,9 +81,9 @@ var raceFaults = []fault{
 	{name: "looks and then inserts", rule: "of many inserts one wins", inject: func(s *faulty) { s.put = s.checkThenForce }},
 	{name: "looks and then changes", rule: "of many changes one wins", inject: func(s *faulty) { s.put = s.checkThenForce }},
 	{name: "has an error of its own for a conflict", rule: "of many changes one wins", inject: func(s *faulty) {
-		s.put = func(ctx context.Context, r core.Record) (int64, error) {
+		s.put = func(ctx context.Context, r store.Record) (int64, error) {
 			version, err := s.Store.Put(ctx, r)
-			if errors.Is(err, core.ErrConflict) {
+			if errors.Is(err, store.ErrConflict) {
 				err = errors.New("could not serialize access")
 			}
 			return version, err
@@ -108,13 +109,13 @@ var openFaults = []fault{
 		}
 	}},
 	{name: "has records for each handle", rule: "records outlive a handle", perHandle: true, inject: func(s *faulty) {
-		s.Store = core.NewMemoryStore()
+		s.Store = memory.New()
 	}},
 	{name: "each handle remembers what it got", rule: "handles see the writes of each other", perHandle: true, inject: func(s *faulty) {
 		var cache sync.Map
-		s.get = func(ctx context.Context, kind, id string) (core.Record, error) {
+		s.get = func(ctx context.Context, kind, id string) (store.Record, error) {
 			if r, found := cache.Load(id); found {
-				return r.(core.Record), nil
+				return r.(store.Record), nil
 			}
 			r, err := s.Store.Get(ctx, kind, id)
 			if err == nil {
@@ -135,13 +136,13 @@ var openFaults = []fault{
 }
 
 var modelFaults = []fault{
-	{name: "forgets the second key in the fourth version", rule: "random operations do as the model does", inject: changesPut(func(r *core.Record) {
+	{name: "forgets the second key in the fourth version", rule: "random operations do as the model does", inject: changesPut(func(r *store.Record) {
 		if r.Version == 3 {
 			r.Keys[1] = ""
 		}
 	})},
 	{name: "pages of one begin anywhere", rule: "random operations do as the model does", inject: func(s *faulty) {
-		s.find = func(ctx context.Context, kind, key, after string, limit int) ([]core.Record, error) {
+		s.find = func(ctx context.Context, kind, key, after string, limit int) ([]store.Record, error) {
 			if limit == 1 {
 				after = ""
 			}

@@ -3,16 +3,16 @@ package storetest
 import (
 	"testing"
 
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 )
 
-// Run holds a store to each rule of [core.Store] in a subtest of t. It calls fresh
+// Run holds a store to each rule of [store.Store] in a subtest of t. It calls fresh
 // once for each subtest, with the t of that one, to make an empty place for
 // records. Each call of open gives a store for the place on which Open has not been
 // called, or, where the records live in a value of the program, always that value.
 // The suite opens and closes the stores, and calls open itself from one goroutine
 // at a time. Subtests run one after the other.
-func Run(t *testing.T, fresh func(t *testing.T) (open func() core.Store)) {
+func Run(t *testing.T, fresh func(t *testing.T) (open func() store.Store)) {
 	for _, rule := range rules {
 		t.Run(rule.name, func(t *testing.T) { rule.check(place{t, fresh(t)}) })
 	}

@@ -6,11 +6,11 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 )
 
 // keyed is a record with keys.
-func keyed(id, first, second string) core.Record {
+func keyed(id, first, second string) store.Record {
 	r := record(id)
 	r.Keys = [2]string{first, second}
 	return r
@@ -37,7 +37,7 @@ func foundByEachKey(p place) {
 
 func emptyKeyFindsAll(p place) {
 	s := p.store()
-	all := []core.Record{
+	all := []store.Record{
 		s.mustPut(keyed("none", "", "")),
 		s.mustPut(keyed("first", "a", "")),
 		s.mustPut(keyed("second", "", "a")),
@@ -60,7 +60,7 @@ func foundByPresentKeys(p place) {
 		r.Keys = [2]string{first, second}
 		r = s.mustPut(r)
 		for _, key := range []string{"one", "two", "three"} {
-			var want []core.Record
+			var want []store.Record
 			if slices.Contains(finds, key) {
 				want = append(want, r)
 			}
@@ -119,8 +119,8 @@ func pagesAreInOrder(p place) {
 
 // pages reads all pages, calls between after each, and gives what is on them, or an
 // error if one is too long or doesn't go on where the last one ended.
-func (h handle) pages(key string, limit int, between func() error) ([]core.Record, error) {
-	var all []core.Record
+func (h handle) pages(key string, limit int, between func() error) ([]store.Record, error) {
+	var all []store.Record
 	after := ""
 	for {
 		page, err := h.find(kind, key, after, limit)
@@ -148,7 +148,7 @@ func (h handle) pages(key string, limit int, between func() error) ([]core.Recor
 
 func pagesAreComplete(p place) {
 	s := p.store()
-	var all, some []core.Record
+	var all, some []store.Record
 	for i := range 12 {
 		r := record(fmt.Sprintf("%02d", 2*i))
 		if i%2 == 0 {
@@ -160,7 +160,7 @@ func pagesAreComplete(p place) {
 			some = append(some, r)
 		}
 	}
-	for key, want := range map[string][]core.Record{"": all, "key": some} {
+	for key, want := range map[string][]store.Record{"": all, "key": some} {
 		for limit := 1; limit <= len(want)+1; limit++ {
 			got, err := s.pages(key, limit, func() error { return nil })
 			s.must(err, "the pages for key %q", key)
@@ -232,7 +232,7 @@ func pagesWhileOthersWrite(p place) {
 	var err error
 	between := comeOrGo("+")
 	for round := 0; round < 20 && err == nil; round++ {
-		var got []core.Record
+		var got []store.Record
 		key := []string{"", "key"}[round%2]
 		if got, err = s.pages(key, 1+round%7, between); err == nil {
 			seen := slices.DeleteFunc(ids(got), func(id string) bool { return len(id) != 2 })

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 )
 
 // expiring is a record with keys and an expiry.
-func expiring(id string, expires time.Time) core.Record {
+func expiring(id string, expires time.Time) store.Record {
 	r := keyed(id, "key", "key of "+id)
 	r.Expires = expires
 	return r
@@ -25,18 +25,18 @@ func thereUntilItExpires(p place) {
 	switch got, err := s.get(kind, past.ID); {
 	case err == nil:
 		s.wantSame(got, past)
-	case !errors.Is(err, core.ErrNotFound):
+	case !errors.Is(err, store.ErrNotFound):
 		p.Fatalf("Get of an expired record: %v", err)
 	}
 	s.want(soon)
 	s.want(never)
-	var found []core.Record
+	var found []store.Record
 	for _, r := range s.mustFind(kind, "key", "", 10) {
 		if r.ID != past.ID {
 			found = append(found, r)
 		}
 	}
-	s.wantPage(found, []core.Record{soon, never})
+	s.wantPage(found, []store.Record{soon, never})
 }
 
 func purgeBoundary(p place) {
@@ -84,7 +84,7 @@ func purgeGoesByItsTime(p place) {
 	s.wantPurged(past.Add(-time.Millisecond), 10, 0)
 	if got, err := s.get(kind, "past"); err == nil {
 		s.mustDelete(got)
-	} else if !errors.Is(err, core.ErrNotFound) {
+	} else if !errors.Is(err, store.ErrNotFound) {
 		p.Fatalf("Get of an expired record: %v", err)
 	}
 	s.wantPurged(time.Now(), 10, 0)
@@ -122,7 +122,7 @@ func purgeKeepsToItsLimit(p place) {
 func purgeSeesPresentExpiry(p place) {
 	s := p.store()
 	now := tomorrow()
-	change := func(id string, from, to time.Time) core.Record {
+	change := func(id string, from, to time.Time) store.Record {
 		r := s.mustPut(expiring(id, from))
 		r.Expires = to
 		return s.mustPut(r)
@@ -143,7 +143,7 @@ func purgeSeesPresentExpiry(p place) {
 func purgeLeavesNothing(p place) {
 	s := p.store()
 	now := tomorrow()
-	var old []core.Record
+	var old []store.Record
 	for _, k := range []string{"a", "b", kind} {
 		r := expiring("id", now)
 		r.Kind = k
@@ -176,7 +176,7 @@ func purgeRound(handles [2]handle, round int) {
 	now := tomorrow()
 	later := now.Add(time.Hour)
 	const n, purgers, writers, limit = 60, 2, 8, 7
-	records := make([]core.Record, n)
+	records := make([]store.Record, n)
 	for i := range records {
 		expires := now
 		if i%3 == 0 {
@@ -204,7 +204,7 @@ func purgeRound(handles [2]handle, round int) {
 			}
 			r := records[i]
 			r.Expires = later
-			if _, put[i] = s.put(r); put[i] != nil && !errors.Is(put[i], core.ErrConflict) {
+			if _, put[i] = s.put(r); put[i] != nil && !errors.Is(put[i], store.ErrConflict) {
 				return put[i]
 			}
 		}

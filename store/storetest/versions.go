@@ -1,6 +1,8 @@
 package storetest
 
-import "fmt"
+import (
+	"fmt"
+)
 
 func nothingIsNotFound(p place) {
 	s := p.store()

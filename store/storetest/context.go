@@ -7,7 +7,7 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 )
 
 func endedContext(p place) {
@@ -83,7 +83,7 @@ func cancelledMidway(p place) {
 		}
 		got, getErr := s.get(kind, before.ID)
 		switch {
-		case errors.Is(getErr, core.ErrNotFound) && i%3 == 0:
+		case errors.Is(getErr, store.ErrNotFound) && i%3 == 0:
 			continue
 		case getErr != nil:
 			p.Fatalf("Get after a call that was cancelled midway: %v", getErr)

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 )
 
 // racers are as many as change one record at once, half of them by another
@@ -25,7 +25,7 @@ func (p place) winner(errs []error) int {
 			p.Fatalf("%d and %d have both won", winner, i)
 		case err == nil:
 			winner = i
-		case !errors.Is(err, core.ErrConflict):
+		case !errors.Is(err, store.ErrConflict):
 			p.Fatalf("the error of one who lost is %v, not ErrConflict", err)
 		}
 	}
@@ -38,7 +38,7 @@ func (p place) winner(errs []error) int {
 func oneInsertWins(p place) {
 	handles := p.both()
 	for round := range 5 {
-		one := func(i int) core.Record {
+		one := func(i int) store.Record {
 			r := keyed(fmt.Sprint(round), "key", fmt.Sprint("of ", i))
 			r.Data = fmt.Append(nil, i)
 			return r
@@ -62,7 +62,7 @@ func oneChangeWins(p place) {
 	handles := p.both()
 	for round := range 5 {
 		r := handles[0].mustPut(record(fmt.Sprint(round)))
-		change := func(i int) core.Record {
+		change := func(i int) store.Record {
 			c := r
 			c.Keys[0], c.Data = fmt.Sprint(round, " of ", i), fmt.Append(nil, i)
 			return c
@@ -118,7 +118,7 @@ func noUpdateIsLost(p place) {
 				return err
 			}
 			r.Data = strconv.AppendInt(nil, int64(count+1), 10)
-			if _, err = s.put(r); !errors.Is(err, core.ErrConflict) {
+			if _, err = s.put(r); !errors.Is(err, store.ErrConflict) {
 				return err
 			}
 		}

@@ -8,17 +8,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 )
 
 // name is what there is one record of.
 type name struct{ kind, id string }
 
 // model is a store as plain as can be.
-type model map[name]core.Record
+type model map[name]store.Record
 
-func (m model) find(kind, key, after string, limit int) []core.Record {
-	var found []core.Record
+func (m model) find(kind, key, after string, limit int) []store.Record {
+	var found []store.Record
 	for _, r := range m {
 		if r.Kind == kind && r.ID > after && (key == "" || slices.Contains(r.Keys[:], key)) {
 			found = append(found, r)
@@ -29,7 +29,7 @@ func (m model) find(kind, key, after string, limit int) []core.Record {
 }
 
 // put and delete report whether they did it.
-func (m model) put(r core.Record) bool {
+func (m model) put(r store.Record) bool {
 	at := name{r.Kind, r.ID}
 	if m[at].Version != r.Version {
 		return false
@@ -48,8 +48,8 @@ func (m model) delete(kind, id string, version int64) bool {
 	return true
 }
 
-func (m model) expired(now time.Time) []core.Record {
-	var found []core.Record
+func (m model) expired(now time.Time) []store.Record {
+	var found []store.Record
 	for _, r := range m {
 		if !r.Expires.IsZero() && !r.Expires.After(now) {
 			found = append(found, r)
@@ -119,7 +119,7 @@ func (w *walk) step() {
 	kind, id := w.kind(), w.id()
 	switch n := w.IntN(20); {
 	case n < 9:
-		r := core.Record{
+		r := store.Record{
 			Kind: kind, ID: id, Version: w.version(kind, id),
 			Keys: [2]string{w.key(), w.key()}, Data: make([]byte, w.IntN(20)), Expires: w.time(),
 		}
@@ -157,7 +157,7 @@ func (w *walk) purgeSome(now time.Time, limit int) {
 	want := min(limit, len(expired))
 	w.wantPurged(now, limit, want)
 	for _, r := range expired {
-		if _, err := w.get(r.Kind, r.ID); errors.Is(err, core.ErrNotFound) && want > 0 {
+		if _, err := w.get(r.Kind, r.ID); errors.Is(err, store.ErrNotFound) && want > 0 {
 			delete(w.model, name{r.Kind, r.ID})
 			want--
 		}

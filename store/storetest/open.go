@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 )
 
 func tenOpenAtOnce(p place) {
@@ -13,7 +13,7 @@ func tenOpenAtOnce(p place) {
 		handles[i] = handle{p.T, p.open()}
 		p.Cleanup(func() { handles[i].Close() })
 	}
-	var want []core.Record
+	var want []store.Record
 	for round := range 2 {
 		handles[0].must(errors.Join(together(len(handles), func(i int) error { return handles[i].open() })...), "ten times Open at once")
 		for i, s := range handles {
@@ -36,7 +36,7 @@ func openingAgain(p place) {
 }
 
 func recordsOutliveAHandle(p place) {
-	var all []core.Record
+	var all []store.Record
 	for i := range 3 {
 		s := handle{p.T, p.open()}
 		s.must(s.open(), "Open")

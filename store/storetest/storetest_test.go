@@ -7,7 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
+	"github.com/oidcgate/oidcgate/store/memory"
 )
 
 // faultVariable tells a process that is one of TestEveryRuleFindsItsFaults which
@@ -57,10 +58,10 @@ func TestFaultyStore(t *testing.T) {
 	t.Skip("for TestEveryRuleFindsItsFaults alone")
 }
 
-func freshFaulty(f fault) func(*testing.T) func() core.Store {
-	return func(*testing.T) func() core.Store {
-		place := core.NewMemoryStore()
-		handle := func() core.Store {
+func freshFaulty(f fault) func(*testing.T) func() store.Store {
+	return func(*testing.T) func() store.Store {
+		place := memory.New()
+		handle := func() store.Store {
 			s := &faulty{Store: place}
 			if f.inject != nil {
 				f.inject(s)
@@ -71,6 +72,6 @@ func freshFaulty(f fault) func(*testing.T) func() core.Store {
 			return handle
 		}
 		s := handle()
-		return func() core.Store { return s }
+		return func() store.Store { return s }
 	}
 }

@@ -1,16 +1,16 @@
-// Package storetest tells whether a [core.Store] does what its contract says.
+// Package storetest tells whether a [store.Store] does what its contract says.
 // The author of a store writes one test:
 //
 //	func TestStore(t *testing.T) {
-//		storetest.Run(t, func(t *testing.T) func() core.Store {
+//		storetest.Run(t, func(t *testing.T) func() store.Store {
 //			file := filepath.Join(t.TempDir(), "records.db")
-//			return func() core.Store { return mystore.New(file) }
+//			return func() store.Store { return mystore.New(file) }
 //		})
 //	}
 //
 // The outer function makes an empty place for records, such as a new file or a
 // schema of its own in a database, and leaves it to t to remove it. The inner one
-// gives a new [core.Store] for that place, on which Open has not been called; the
+// gives a new [store.Store] for that place, on which Open has not been called; the
 // suite takes up to ten, to see what happens when several processes share the
 // place. Where records live in a value of the program and not outside of it,
 // there is just that value to give, each time the same. It must then bear calls

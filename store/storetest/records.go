@@ -7,12 +7,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/store"
 )
 
 func recordComesBack(p place) {
 	s := p.store()
-	r := s.mustPut(core.Record{
+	r := s.mustPut(store.Record{
 		Kind: kind, ID: "id", Keys: [2]string{"first", "second"},
 		Data: []byte("data"), Expires: tomorrow(),
 	})
@@ -83,7 +83,7 @@ func expiryIsKept(p place) {
 		r.Expires = expires
 		r = s.mustPut(r)
 		got, err := s.get(kind, r.ID)
-		if errors.Is(err, core.ErrNotFound) && !expires.IsZero() && expires.Before(time.Now()) {
+		if errors.Is(err, store.ErrNotFound) && !expires.IsZero() && expires.Before(time.Now()) {
 			continue // by an expiry of the store's own
 		}
 		s.must(err, "Get of a record that expires at %s", expires)
@@ -114,7 +114,7 @@ var keys = []string{
 
 func anyKeyIsKept(p place) {
 	s := p.store()
-	first, second := map[string]core.Record{}, map[string]core.Record{}
+	first, second := map[string]store.Record{}, map[string]store.Record{}
 	for i, key := range keys {
 		r := record(fmt.Sprint(i))
 		r.Keys[0] = key
@@ -147,7 +147,7 @@ func anyIDIsKept(p place) {
 	}
 	list = append(list, printable.String(), printable.String()+strings.Repeat("~", 128-printable.Len()))
 
-	var all []core.Record
+	var all []store.Record
 	for _, id := range list {
 		r := record(id)
 		r.Keys[1] = "key"
@@ -168,11 +168,11 @@ func anyIDIsKept(p place) {
 
 func kindIsASpaceOfItsOwn(p place) {
 	s := p.store()
-	var all []core.Record
+	var all []store.Record
 	for i, kind := range []string{"a", "a-", "a--", "b", "-", strings.Repeat("k", 32), strings.Repeat("k", 31)} {
 		// The IDs are such that kind and ID one after the other are often the same.
 		for _, id := range []string{"id", "-id", "--id"} {
-			all = append(all, s.mustPut(core.Record{
+			all = append(all, s.mustPut(store.Record{
 				Kind: kind, ID: id, Keys: [2]string{"key", "-key"}, Data: fmt.Appendf(nil, "%d %s", i, id),
 			}))
 		}
@@ -205,7 +205,7 @@ func slicesAreNotKept(p place) {
 		// What follows in the same memory may belong to another record.
 		_ = append(data, "!!!!!!!!"...)
 	}
-	var all []core.Record
+	var all []store.Record
 	for _, id := range []string{"a", "b", "c"} {
 		r := record(id)
 		handed := append(make([]byte, 0, 100), r.Data...)
