@@ -48,7 +48,8 @@ type Record struct {
 // records outlive one. Each obeys its context: when that has ended, the call
 // fails soon, with an error that is the context's to [errors.Is]. A call that
 // fails may still have been done (an answer can get lost), or be done a moment later;
-// core finds out by the version. An error says what to do and repeats no password;
+// core finds out by the version. A call that got no answer is therefore neither
+// ErrConflict nor ErrNotFound. An error says what to do and repeats no password;
 // where waiting won't mend anything it wraps [ErrUnusable]. Slices that are
 // handed in or out are not kept.
 //

@@ -90,13 +90,8 @@ func (p *proxy) keep(c net.Conn) {
 }
 
 func dialServer(u *url.URL) (net.Conn, error) {
-	if dir := u.Query().Get("host"); dir != "" {
-		return net.Dial("unix", filepath.Join(dir, ".s.PGSQL.5432"))
-	}
-	if u.Port() == "" {
-		return net.Dial("tcp", net.JoinHostPort(u.Hostname(), "5432"))
-	}
-	return net.Dial("tcp", u.Host)
+	network, address := serverAddress(u)
+	return net.Dial(network, address)
 }
 
 func (p *proxy) serve(client net.Conn, u *url.URL) {

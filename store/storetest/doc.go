@@ -25,11 +25,20 @@
 // once and see the same records. In the end random operations are held against a
 // model that is a map.
 //
+// # Over a network
+//
+// A store that talks to a server has two more tests. [RunNetwork] puts a [Proxy]
+// before the server, has connections hang and break, and loses answers after the
+// server has done the work. [RunUnusable] has stores that somebody has to correct,
+// such as one with a wrong password.
+//
+// # Limits
+//
 // A store may drop records by an expiry of its own. The suite therefore gives
 // expiries in the future to what it wants to see again.
 //
 // Every call has a time limit of its own, so that a store which hangs, but obeys
 // its context, fails instead. There is no sleeping and no order between subtests.
 // A run makes some ten thousand calls. The package needs no more than the standard
-// library and core.
+// library.
 package storetest
