@@ -35,15 +35,15 @@ func (t tokenAnswer) granted(access *claims) string {
 // checked and kept with is at hand, and gives the token endpoint. What a provider
 // has handed out once can't be asked for again.
 func (a *Auth) readyForTokens(ctx context.Context) (endpoint string, err error) {
-	m, err := a.provider.metadata.get(ctx)
+	m, err := a.provider.metadata.Get(ctx)
 	if err != nil {
 		return "", err
 	}
-	if _, err := a.provider.keys.get(ctx); err != nil {
+	if _, err := a.provider.keys.Get(ctx); err != nil {
 		return "", err
 	}
 	if a.broker != nil {
-		if _, err := a.broker.keys.get(ctx); err != nil {
+		if _, err := a.broker.keys.Get(ctx); err != nil {
 			return "", err
 		}
 	}

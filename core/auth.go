@@ -113,12 +113,12 @@ func (a *Auth) start(ctx context.Context) error {
 		a.trust.started.Store(true)
 		a.fetchKeysOf(a.trust.further.Load())
 	}()
-	m, err := a.provider.metadata.get(ctx)
+	m, err := a.provider.metadata.Get(ctx)
 	if err == nil {
 		err = a.provider.check(m)
 	}
 	if err == nil {
-		_, err = a.provider.keys.get(ctx)
+		_, err = a.provider.keys.Get(ctx)
 	}
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/oidcgate/oidcgate/core/internal/fault"
+	"github.com/oidcgate/oidcgate/core/internal/fetch"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/core/internal/seal"
 	"github.com/oidcgate/oidcgate/core/internal/session"
@@ -182,7 +183,7 @@ type broker struct {
 	config   Config
 	records  *records
 	macs     *seal.Keys // of refresh tokens
-	keys     *document[keyring]
+	keys     *fetch.Document[keyring]
 	policy   session.Policy
 	holder   string             // the name of this instance in leases
 	patience time.Duration      // how long a request waits for its session
@@ -210,9 +211,9 @@ func newBroker(a *Auth, secrets [][]byte) (*broker, error) {
 		store: c.Broker.Store, seals: seal.New("record"+client, secrets),
 		random: c.Rand, timeout: c.Timeout, now: c.Now, life: a.life, logger: c.Logger,
 	}
-	b.keys = &document[keyring]{
-		name: "signing keys", down: errStore, load: b.loadKeys, replace: keyring.replace,
-		now: c.Now, life: a.life, logger: c.Logger,
+	b.keys = &fetch.Document[keyring]{
+		Name: "signing keys", Down: errStore, Load: b.loadKeys, Replace: keyring.replace,
+		Now: c.Now, Tasks: a.life, Logger: c.Logger,
 	}
 	b.policy = session.Policy{
 		Lifetime: b.SessionLifetime, Idle: b.SessionIdle, Grace: b.RefreshGrace,
@@ -236,7 +237,7 @@ func (b *broker) verifier() *verifier {
 
 // start opens the store and reads the keys, or makes the first.
 func (b *broker) start(ctx context.Context) error {
-	_, err := b.keys.get(ctx)
+	_, err := b.keys.Get(ctx)
 	var e *fault.Error
 	// To a request that is an outage, which another replica may not have. To a
 	// program that starts it is a mistake, and waiting won't mend it.

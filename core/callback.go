@@ -78,7 +78,7 @@ func (a *Auth) finishCallback(r *http.Request, p params, state loginState) (toke
 func (a *Auth) checkResponseIssuer(r *http.Request, p params) error {
 	issuer := p.values.Get("iss")
 	if issuer == "" {
-		m, err := a.provider.metadata.get(r.Context())
+		m, err := a.provider.metadata.Get(r.Context())
 		if err != nil {
 			return err
 		}

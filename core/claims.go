@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/oidcgate/oidcgate/core/internal/text"
 )
 
 // claims are the claims of a token, decoded strictly: duplicate members, wrong
@@ -77,7 +78,7 @@ func blame(decoder *jsontext.Decoder, err error) error {
 		return err
 	}
 	for name := range decoder.StackPointer().Tokens() {
-		name = quotable(name)
+		name = text.Quotable(name)
 		return &claimError{name[:min(len(name), maxClaimName)], m}
 	}
 	return err
@@ -353,7 +354,7 @@ func (l *scopeList) read(decoder *jsontext.Decoder) error {
 		return err
 	}
 	for _, entry := range list {
-		*l = append(*l, words(entry)...)
+		*l = append(*l, text.Words(entry)...)
 	}
 	return nil
 }

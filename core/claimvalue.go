@@ -84,12 +84,12 @@ func firstText(claims map[string]any, names []string) string {
 		spelling := ""
 		for key, value := range claims {
 			better := key == name || spelling != name && (spelling == "" || key < spelling)
-			if better && sameClaim(key, name) && text(value) != "" {
+			if better && sameClaim(key, name) && textOf(value) != "" {
 				spelling = key
 			}
 		}
 		if spelling != "" {
-			return text(claims[spelling])
+			return textOf(claims[spelling])
 		}
 	}
 	return ""
@@ -99,9 +99,9 @@ func sameClaim(a, b string) bool {
 	return len(a) == len(b) && strings.EqualFold(strings.ReplaceAll(a, "-", "_"), b)
 }
 
-// text gives a claim that is a text or a number, else "". A number that may be a
+// textOf gives a claim that is a text or a number, else "". A number that may be a
 // rounded one is none: it could be somebody else's.
-func text(value any) string {
+func textOf(value any) string {
 	switch value := value.(type) {
 	case string:
 		return value

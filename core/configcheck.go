@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/oidcgate/oidcgate/core/internal/address"
+	"github.com/oidcgate/oidcgate/core/internal/text"
 )
 
 // ownParams are the authorization parameters that a login's safety hangs on.
@@ -34,18 +37,18 @@ func (c Config) check() error {
 		wrong("Providers", "has %d providers: one is supported", len(c.Providers))
 	}
 	if c.PublicURL != "" {
-		if err := checkPublic(c.PublicURL, c.InsecurePublicHTTP); err != nil {
-			wrong("PublicURL", "%q: %w", shown(c.PublicURL), err)
+		if err := address.CheckPublic(c.PublicURL, c.InsecurePublicHTTP); err != nil {
+			wrong("PublicURL", "%q: %w", address.Shown(c.PublicURL), err)
 		}
 	}
 	for _, uri := range c.RedirectURIs {
-		if err := checkRedirectURI(uri); err != nil {
-			wrong("RedirectURIs", "%q: %w", shown(uri), err)
+		if err := address.CheckRedirect(uri); err != nil {
+			wrong("RedirectURIs", "%q: %w", address.Shown(uri), err)
 		}
 	}
 	for _, uri := range c.PostLogoutURIs {
-		if err := checkRedirectURI(uri); err != nil {
-			wrong("PostLogoutURIs", "%q: %w", shown(uri), err)
+		if err := address.CheckRedirect(uri); err != nil {
+			wrong("PostLogoutURIs", "%q: %w", address.Shown(uri), err)
 		}
 	}
 	problems = append(problems, c.Routes.check()...)
@@ -81,29 +84,29 @@ func (p *Provider) check(c Config) (problems []fieldError) {
 	wrong := func(field, format string, args ...any) {
 		problems = append(problems, fieldError{field, fmt.Errorf(format, args...)})
 	}
-	address := func(field, value string) {
-		if err := checkURL(value, c.InsecureProviderHTTP); err != nil {
-			wrong(field, "%q: %w", shown(value), err)
+	provider := func(field, value string) {
+		if err := address.Check(value, c.InsecureProviderHTTP); err != nil {
+			wrong(field, "%q: %w", address.Shown(value), err)
 		}
 	}
 	if p.Issuer == "" {
 		wrong("Issuer", "is missing: the provider's issuer URL, as its discovery document spells it")
 	} else if strings.Contains(p.Issuer, tenant) {
 		wrong("Issuer", "%q is a pattern: users sign in at one tenant, name that; patterns are for Config.TrustedIssuers", p.Issuer)
-	} else if err := cmp.Or(noDocument(p.Issuer), checkURL(p.Issuer, c.InsecureProviderHTTP)); err != nil {
-		wrong("Issuer", "%q: %w", shown(p.Issuer), err)
+	} else if err := cmp.Or(address.NoDocument(p.Issuer), address.Check(p.Issuer, c.InsecureProviderHTTP)); err != nil {
+		wrong("Issuer", "%q: %w", address.Shown(p.Issuer), err)
 	} else {
-		address("DiscoveryURL", p.DiscoveryURL)
+		provider("DiscoveryURL", p.DiscoveryURL)
 	}
 	if p.JWKSURL != "" {
-		address("JWKSURL", p.JWKSURL)
+		provider("JWKSURL", p.JWKSURL)
 	}
 	if p.ClientID == "" {
 		wrong("ClientID", "is missing: the name under which the provider knows this application")
 	}
 	for _, endpoint := range p.Endpoints.all() {
 		if endpoint.url != "" {
-			address("Endpoints."+endpoint.field, endpoint.url)
+			provider("Endpoints."+endpoint.field, endpoint.url)
 		}
 	}
 	if p.ClientAuth != "" && p.ClientAuth != ClientSecretBasic && p.ClientAuth != ClientSecretPost {
@@ -114,7 +117,7 @@ func (p *Provider) check(c Config) (problems []fieldError) {
 		scopes []string
 	}{{"Scopes", p.Scopes}, {"AllowedScopes", p.AllowedScopes}} {
 		for _, scope := range list.scopes {
-			if !validScopeToken(scope) {
+			if !text.ValidScope(scope) {
 				wrong(list.field, "holds %q, which is not one scope (RFC 6749 3.3): give each its own entry", scope)
 			}
 		}

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/oidcgate/oidcgate/core/internal/text"
 )
 
 // Constraint is something that a guard demands of a valid token. Make one with
@@ -41,7 +43,7 @@ var RefuseBadTokens = Constraint{kind: constraintRefuseBad}
 func Scopes(all ...string) Constraint {
 	c := Constraint{kind: constraintScope, names: slices.Clone(all)}
 	for _, scope := range all {
-		if !validScopeToken(scope) {
+		if !text.ValidScope(scope) {
 			c.err = fmt.Errorf("core.Scopes: %q is not one scope (RFC 6749 3.3); give each its own argument", scope)
 		}
 	}
@@ -148,7 +150,7 @@ func judge(token Token, lists ...[]Constraint) error {
 				}
 			case constraintClaim:
 				if failed == "" && !c.holds(token) {
-					failed = "The token's claims do not allow this: " + quotable(c.path) + " has not the value that is needed here."
+					failed = "The token's claims do not allow this: " + text.Quotable(c.path) + " has not the value that is needed here."
 				}
 			}
 		}

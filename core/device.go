@@ -83,7 +83,7 @@ func (a *Auth) serveDevice(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	m, err := a.provider.metadata.get(r.Context())
+	m, err := a.provider.metadata.Get(r.Context())
 	if err != nil {
 		return err
 	}

@@ -8,10 +8,10 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/oidcgate/oidcgate/core/internal/fault"
+	"github.com/oidcgate/oidcgate/core/internal/text"
 )
 
 // Error is every failure that a route or a guard answers. It is a value: two
@@ -253,25 +253,14 @@ const defaultRealm = "oidcgate"
 // PublicURL, so that several applications on a host are told apart. A request without any token
 // learns of no error.
 func (e *Error) challenge() string {
-	value := `Bearer realm="` + quotable(cmp.Or(e.realm, defaultRealm)) + `"`
+	value := `Bearer realm="` + text.Quotable(cmp.Or(e.realm, defaultRealm)) + `"`
 	if e.Code != ErrMissingToken.Code {
-		value += `, error="` + e.Code + `", error_description="` + quotable(e.Description) + `"`
+		value += `, error="` + e.Code + `", error_description="` + text.Quotable(e.Description) + `"`
 	}
 	if e.Scope != "" {
-		value += `, scope="` + quotable(e.Scope) + `"`
+		value += `, scope="` + text.Quotable(e.Scope) + `"`
 	}
 	return value
-}
-
-// quotable keeps the characters that RFC 6749 and RFC 6750 allow in an error
-// description and a scope, and that need no escape in a quoted string.
-func quotable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
-			return -1
-		}
-		return r
-	}, s)
 }
 
 // protect sets the headers of every answer that may concern one person.

@@ -43,7 +43,7 @@ func (a *Auth) exchangeGrant(_ http.ResponseWriter, r *http.Request, p params) (
 	if err != nil {
 		return tokenBody{}, subject.Subject, err
 	}
-	keys, err := b.keys.get(r.Context())
+	keys, err := b.keys.Get(r.Context())
 	if err != nil {
 		return tokenBody{}, subject.Subject, err
 	}

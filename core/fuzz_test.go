@@ -16,10 +16,12 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/oidcgate/oidcgate/core/internal/address"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/httpx"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/core/internal/session"
+	"github.com/oidcgate/oidcgate/core/internal/text"
 )
 
 // offline is a transport to a provider that can't be reached.
@@ -289,7 +291,7 @@ func FuzzRedirectURIsStayWithinTheList(f *testing.F) {
 			t.Fatalf("%q was allowed as %s and is no URL", uri, kind)
 		}
 		listed := uri == "https://app.example.org/done" || uri == "https://app.example.org/api/auth/v2/callback"
-		if !listed && !isLoopback(u.Hostname()) || u.User != nil || u.Fragment != "" {
+		if !listed && !address.Loopback(u.Hostname()) || u.User != nil || u.Fragment != "" {
 			t.Fatalf("%q was allowed as %s", uri, kind)
 		}
 	})
@@ -301,7 +303,7 @@ func FuzzScopes(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, named string) {
-		list := words(named)
+		list := text.Words(named)
 		scopes, err := a.config.requestedScopes(list, false)
 		if err != nil {
 			if !errors.Is(err, ErrInvalidScope) {
@@ -311,7 +313,7 @@ func FuzzScopes(f *testing.F) {
 		}
 		seen := map[string]bool{}
 		for _, scope := range scopes {
-			if seen[scope] || !validScopeToken(scope) || len(list) > 0 && scope != "openid" && scope != "orders" {
+			if seen[scope] || !text.ValidScope(scope) || len(list) > 0 && scope != "openid" && scope != "orders" {
 				t.Fatalf("%q became %q", named, scopes)
 			}
 			seen[scope] = true
@@ -373,7 +375,7 @@ func FuzzDiscoveryDocument(f *testing.F) {
 			return
 		}
 		for _, endpoint := range []string{m.AuthorizationEndpoint, m.TokenEndpoint, m.KeysURL} {
-			if checkURL(endpoint, false) != nil {
+			if address.Check(endpoint, false) != nil {
 				t.Fatalf("accepted %q", endpoint)
 			}
 		}
@@ -393,7 +395,7 @@ func FuzzAnswersOfTheProvider(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if _, err := goodBody("https://id.example.org/token", httpx.Response{Status: http.StatusOK, Body: body}, nil); err != nil {
 			e := answerTo(err)
-			if e.Status < 400 || e.Code == "" || len(e.Description) > maxForeignText || e.Description != quotable(e.Description) {
+			if e.Status < 400 || e.Code == "" || len(e.Description) > text.MaxForeign || e.Description != text.Quotable(e.Description) {
 				t.Fatalf("%+v", e)
 			}
 		}
@@ -410,22 +412,6 @@ func FuzzAnswersOfTheProvider(f *testing.F) {
 			}
 		} else if !errors.Is(err, fault.Provider) {
 			t.Fatal(err)
-		}
-	})
-}
-
-func FuzzForeignTextIsHarmless(f *testing.F) {
-	f.Add("invalid code SplxlOBeZQQYbYS6WxSbIA", "SplxlOBeZQQYbYS6WxSbIA")
-	f.Add("a\"b\\c\n\u00e4", "x")
-	f.Add(strings.Repeat("no ", 1000), "")
-	f.Add("\"split\"-secret-0123456789", "split-secret-0123456789")
-	f.Fuzz(func(t *testing.T, text, secret string) {
-		got := harmless(text, []string{secret}, "?")
-		if len(got) > maxForeignText || got != quotable(got) {
-			t.Fatalf("%q", got)
-		}
-		if secret := quotable(secret); got != "?" && secret != "" && strings.Contains(got, secret) {
-			t.Fatalf("%q repeats %q", got, secret)
 		}
 	})
 }

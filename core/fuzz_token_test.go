@@ -40,7 +40,7 @@ func fuzzGuards(f *testing.F) (passthrough, broker *Auth, key *jose.PrivateKey, 
 			f.Fatal(err)
 		}
 	}
-	keys, err := broker.broker.keys.get(f.Context())
+	keys, err := broker.broker.keys.Get(f.Context())
 	if err != nil {
 		f.Fatal(err)
 	}

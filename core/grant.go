@@ -178,7 +178,7 @@ func (a *Auth) redeemVerifier(ctx context.Context, sent sentCode) (tokenBody, st
 	} else if kind == loginCallback {
 		return tokenBody{}, "", ErrInvalidGrant.because("This redirect_uri is the service's own callback, which alone redeems its codes.")
 	}
-	m, err := a.provider.metadata.get(ctx)
+	m, err := a.provider.metadata.Get(ctx)
 	if err != nil {
 		return tokenBody{}, "", err
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/oidcgate/oidcgate/core/internal/fetch"
 )
 
 // Health is how the things are doing that an [Auth] depends on. It is for those
@@ -62,19 +64,19 @@ const (
 // refresh, and once a minute besides.
 func (a *Auth) Health() Health {
 	h := Health{
-		Provider: a.provider.metadata.health(),
-		Keys:     a.provider.keys.health(),
+		Provider: fetched(a.provider.metadata.Outcome()),
+		Keys:     fetched(a.provider.keys.Outcome()),
 		Store:    Dependency{State: StateUnused}, SigningKeys: Dependency{State: StateUnused},
 	}
 	if a.broker != nil {
 		h.Store = a.broker.records.outcomes.health()
-		h.SigningKeys = a.broker.keys.health()
+		h.SigningKeys = fetched(a.broker.keys.Outcome())
 	}
 	for _, further := range a.trust.further.Load().all {
 		if h.Issuers == nil {
 			h.Issuers = map[string]Dependency{}
 		}
-		h.Issuers[further.URL] = further.document.health()
+		h.Issuers[further.URL] = fetched(further.document.Outcome())
 	}
 	return h
 }
@@ -119,6 +121,15 @@ func (o *outcomes) health() Dependency {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return dependency(o.good, o.bad, o.err, false)
+}
+
+// fetched tells how a document is doing.
+func fetched(o fetch.Outcome) Dependency {
+	d := dependency(o.Good, o.Bad, o.Err, o.Usable)
+	if d.State == StateGood && o.Kept { // no call of ours succeeded yet
+		d.State = StateStale
+	}
+	return d
 }
 
 // dependency tells how something is doing whose last call ended with err; after

@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
+	"github.com/oidcgate/oidcgate/core/internal/text"
 )
 
 // Identity is who a token is about. At a login, refresh or exchange Broker.Identify looks
@@ -121,8 +122,8 @@ func (b *broker) identify(ctx context.Context, e evidence, save func() error) (r
 	who := newIdentity(all, b.config.provider().ProfilePaths)
 	who.Issuer, who.Subject = b.config.provider().Issuer, e.subject
 	who.Roles = b.rolesOf(ctx, e)
-	who.Scopes = words(e.granted)
-	who.Email, who.EmailVerified = address(b.config.provider().ProfilePaths, e.accessClaims(), e.told, e.idClaims())
+	who.Scopes = text.Words(e.granted)
+	who.Email, who.EmailVerified = emailOf(b.config.provider().ProfilePaths, e.accessClaims(), e.told, e.idClaims())
 	if b.Identify != nil {
 		if err := save(); err != nil {
 			return remembered{}, err
@@ -184,7 +185,7 @@ func (b *broker) askUserinfo(ctx context.Context, e *evidence, save func() error
 	toldBefore := before != nil && before.Userinfo
 	if toldBefore {
 		// Nobody must be refused for what is only missing at the moment.
-		email, _ := address(b.config.provider().ProfilePaths, e.accessClaims(), e.idClaims())
+		email, _ := emailOf(b.config.provider().ProfilePaths, e.accessClaims(), e.idClaims())
 		complete = complete && !judged && (email != "" || before.Email == "")
 		needed = true
 	}
@@ -252,9 +253,9 @@ func newIdentity(all map[string]any, paths []string) Identity {
 	}
 }
 
-// address finds the user's e-mail address in the first source that has one, and
+// emailOf finds the user's e-mail address in the first source that has one, and
 // whether that same source vouches for it.
-func address(paths []string, sources ...map[string]any) (email string, verified bool) {
+func emailOf(paths []string, sources ...map[string]any) (email string, verified bool) {
 	for _, source := range sources {
 		if found := readProfile(source, paths); found.Email != "" {
 			return found.Email, found.EmailVerified != nil && *found.EmailVerified
@@ -300,7 +301,7 @@ func (b *broker) remember(e evidence, who Identity) (remembered, error) {
 		if !c.AuthTime.IsZero() {
 			known.AuthTime = c.AuthTime.Unix()
 		}
-		if acr := text(c.all()["acr"]); acr != "" {
+		if acr := textOf(c.all()["acr"]); acr != "" {
 			known.ACR = acr
 		}
 		if amr := texts(c.all()["amr"]); amr != nil {

@@ -85,7 +85,7 @@ func (i *introspection) askInTurn(ctx context.Context, raw string, name tokenNam
 }
 
 func (i *introspection) askOnce(ctx context.Context, raw string) (*claims, error) {
-	m, err := i.auth.provider.metadata.get(ctx)
+	m, err := i.auth.provider.metadata.Get(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/oidcgate/oidcgate/core/internal/address"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 )
 
@@ -79,7 +80,7 @@ func (c Config) checkIssuers(issuers []Issuer) []error {
 			continue
 		}
 		if err := c.checkIssuerURL(issuer); err != nil {
-			wrong("URL %q: %w", shown(issuer.URL), err)
+			wrong("URL %q: %w", address.Shown(issuer.URL), err)
 		}
 		name := newIssuerName(issuer.URL)
 		switch {
@@ -89,8 +90,8 @@ func (c Config) checkIssuers(issuers []Issuer) []error {
 			wrong("JWKSURL is missing: a pattern can't be asked for its keys")
 		}
 		if issuer.JWKSURL != "" {
-			if err := checkURL(issuer.JWKSURL, c.InsecureProviderHTTP); err != nil {
-				wrong("JWKSURL %q: %w", shown(issuer.JWKSURL), err)
+			if err := address.Check(issuer.JWKSURL, c.InsecureProviderHTTP); err != nil {
+				wrong("JWKSURL %q: %w", address.Shown(issuer.JWKSURL), err)
 			}
 		}
 		switch {
@@ -126,11 +127,11 @@ func (c Config) checkIssuers(issuers []Issuer) []error {
 
 // checkIssuerURL checks an issuer's URL as an address, unless it is only a name.
 func (c Config) checkIssuerURL(issuer Issuer) error {
-	if err := noDocument(issuer.URL); err != nil {
+	if err := address.NoDocument(issuer.URL); err != nil {
 		return err
 	}
 	if issuer.JWKSURL == "" {
-		return checkURL(strings.Replace(issuer.URL, tenant, "tenant", 1), c.InsecureProviderHTTP)
+		return address.Check(strings.Replace(issuer.URL, tenant, "tenant", 1), c.InsecureProviderHTTP)
 	}
 	if strings.ContainsFunc(issuer.URL, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return errors.New("has a character that an issuer's name can't have")

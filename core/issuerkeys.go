@@ -10,8 +10,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/oidcgate/oidcgate/core/internal/address"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
+	"github.com/oidcgate/oidcgate/core/internal/fetch"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
+	"github.com/oidcgate/oidcgate/core/internal/text"
 )
 
 // maxIssuerRSABits bounds the RSA keys of further issuers. One of them must not be able
@@ -22,7 +25,7 @@ const maxIssuerRSABits = 4096
 type furtherIssuer struct {
 	Issuer
 	*verifier
-	document *document[jose.KeySet]
+	document *fetch.Document[jose.KeySet]
 }
 
 // newFurtherIssuer makes the verifier of an issuer, whose tokens are meant for the
@@ -30,16 +33,16 @@ type furtherIssuer struct {
 func (a *Auth) newFurtherIssuer(issuer Issuer, own *verifier) *furtherIssuer {
 	issuer = issuer.clone()
 	f := &furtherIssuer{Issuer: issuer}
-	f.document = &document[jose.KeySet]{
-		name: "key set of " + issuer.URL, down: errIssuerDown, replace: jose.KeySet.Replace,
-		load: func(ctx context.Context) (jose.KeySet, time.Duration, error) {
+	f.document = &fetch.Document[jose.KeySet]{
+		Name: "key set of " + issuer.URL, Down: errIssuerDown, Replace: jose.KeySet.Replace,
+		Load: func(ctx context.Context) (jose.KeySet, time.Duration, error) {
 			keys, fresh, err := a.loadIssuer(ctx, issuer)
 			if errors.Is(err, fault.Unavailable) {
 				err = errIssuerDown.From(fault.CauseOf(err))
 			}
 			return keys, fresh, err
 		},
-		now: a.config.Now, life: a.life, logger: a.config.Logger,
+		Now: a.config.Now, Tasks: a.life, Logger: a.config.Logger,
 	}
 	if a.broker != nil {
 		a.broker.keepKeys(issuer.URL, issuer.JWKSURL, maxIssuerRSABits, f.document)
@@ -111,7 +114,7 @@ var errOtherIssuer = errors.New("if that is the one you trust, write exactly thi
 // findKeys reads in an issuer's discovery document where its keys are.
 func (a *Auth) findKeys(ctx context.Context, issuer string) (string, error) {
 	document := strings.TrimSuffix(issuer, "/") + openIDPath
-	res, err := fetch(ctx, a.provider.http, document)
+	res, err := fetchDocument(ctx, a.provider.http, document)
 	if err != nil {
 		return "", err
 	}
@@ -126,21 +129,21 @@ func (a *Auth) findKeys(ctx context.Context, issuer string) (string, error) {
 		return "", nonsense("it is not a JSON object")
 	}
 	if m.Issuer != issuer {
-		return "", nonsense("it is of issuer %s: %w", excerpt(m.Issuer), errOtherIssuer)
+		return "", nonsense("it is of issuer %s: %w", text.Excerpt(m.Issuer), errOtherIssuer)
 	}
-	if err := checkURL(m.KeysURL, a.config.InsecureProviderHTTP); err != nil {
-		return "", nonsense("its jwks_uri %s %w", excerpt(m.KeysURL), err)
+	if err := address.Check(m.KeysURL, a.config.InsecureProviderHTTP); err != nil {
+		return "", nonsense("its jwks_uri %s %w", text.Excerpt(m.KeysURL), err)
 	}
 	// A provider's keys may be at another host, as Google's are. A peer's have no reason
 	// to.
 	keys, errKeys := url.Parse(m.KeysURL)
 	home, errHome := url.Parse(issuer)
-	elsewhere := errors.Join(errKeys, errHome) != nil || origin(keys) != origin(home)
+	elsewhere := errors.Join(errKeys, errHome) != nil || address.Origin(keys) != address.Origin(home)
 	switch {
 	case elsewhere && a.broker != nil:
-		return "", nonsense("its jwks_uri %s is at another host", excerpt(m.KeysURL))
-	case leadsInside(m.KeysURL, issuer):
-		return "", nonsense("its jwks_uri %s is inside a private network, where the issuer is not: if it is right, set Issuer.JWKSURL to it", excerpt(m.KeysURL))
+		return "", nonsense("its jwks_uri %s is at another host", text.Excerpt(m.KeysURL))
+	case address.LeadsInside(m.KeysURL, issuer):
+		return "", nonsense("its jwks_uri %s is inside a private network, where the issuer is not: if it is right, set Issuer.JWKSURL to it", text.Excerpt(m.KeysURL))
 	}
 	return m.KeysURL, nil
 }
@@ -197,17 +200,12 @@ func (a *Auth) SetTrustedIssuers(list []Issuer) error {
 	// Tokens that were verified by an issuer's old rules end with the keys that they
 	// were verified by, so that keys which stay go over as copies.
 	for _, old := range before.all {
-		e, tries := old.document.retire()
+		past := old.document.Retire()
 		i := slices.IndexFunc(next.all, func(f *furtherIssuer) bool { return f.URL == old.URL && f.JWKSURL == old.JWKSURL })
 		if i < 0 {
 			continue
 		}
-		if e != nil {
-			copied := *e
-			copied.value = e.value.Clone()
-			e = &copied
-		}
-		next.all[i].document.adopt(e, tries)
+		next.all[i].document.Adopt(past, jose.KeySet.Clone)
 	}
 	a.trust.further.Store(next)
 	if a.trust.started.Load() {
@@ -220,8 +218,8 @@ func (a *Auth) SetTrustedIssuers(list []Issuer) error {
 func (a *Auth) fetchKeysOf(s *issuers) {
 	go a.life.Do(func(context.Context) error {
 		for _, f := range s.all {
-			if f.document.in.Load() == nil {
-				f.document.refresh()
+			if f.document.Empty() {
+				f.document.Refresh()
 			}
 		}
 		return nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/oidcgate/oidcgate/core/internal/fetch"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/store"
 )
@@ -23,7 +24,7 @@ type keptKeys struct {
 // are verified after a restart while the issuer is down. What is kept has been
 // checked, is sealed, and is read for an issuer that the configuration names, at the
 // place that it names, and for no other.
-func (b *broker) keepKeys(issuer, from string, maxRSABits int, keys *document[jose.KeySet]) {
+func (b *broker) keepKeys(issuer, from string, maxRSABits int, keys *fetch.Document[jose.KeySet]) {
 	hash := sha256.Sum256([]byte(issuer))
 	id := base64.RawURLEncoding.EncodeToString(hash[:])
 	keep := func(ctx context.Context, set jose.KeySet, fetched time.Time) error {
@@ -42,7 +43,7 @@ func (b *broker) keepKeys(issuer, from string, maxRSABits int, keys *document[jo
 				return nil // another replica has asked later, and maybe a key is gone since
 			}
 			_, err = b.records.put(ctx, store.Record{
-				Kind: kindKeySet, ID: id, Version: old.Version, Expires: fetched.Add(keepFor).Truncate(time.Millisecond),
+				Kind: kindKeySet, ID: id, Version: old.Version, Expires: fetched.Add(fetch.KeepFor).Truncate(time.Millisecond),
 			}, keptKeys{from, fetched.Unix(), document})
 			if !errors.Is(err, store.ErrConflict) { // another replica has just done it, with older ones maybe
 				return err
@@ -54,17 +55,20 @@ func (b *broker) keepKeys(issuer, from string, maxRSABits int, keys *document[jo
 	}
 	recall := func(ctx context.Context) (jose.KeySet, time.Time, error) {
 		var kept keptKeys
-		if _, err := b.records.get(ctx, kindKeySet, id, &kept); err != nil {
+		_, err := b.records.get(ctx, kindKeySet, id, &kept)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return nil, time.Time{}, fetch.ErrNotKept
+		case err != nil:
 			return nil, time.Time{}, err
-		}
-		if kept.From != from {
-			return nil, time.Time{}, store.ErrNotFound
+		case kept.From != from:
+			return nil, time.Time{}, fetch.ErrNotKept
 		}
 		set, err := jose.ParseKeySet(kept.Keys, maxRSABits)
 		if errors.Is(err, jose.ErrNoKeys) { // it has withdrawn them all
-			err = store.ErrNotFound
+			err = fetch.ErrNotKept
 		}
 		return set, time.Unix(kept.Fetched, 0), err
 	}
-	keys.keeper = newKeeper(keep, recall)
+	keys.Keep(keep, recall)
 }

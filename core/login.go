@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/oidcgate/oidcgate/core/internal/address"
+	"github.com/oidcgate/oidcgate/core/internal/text"
 	"golang.org/x/oauth2"
 )
 
@@ -29,7 +31,7 @@ func (a *Auth) serveLogin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	m, err := a.provider.metadata.get(r.Context())
+	m, err := a.provider.metadata.Get(r.Context())
 	if err != nil {
 		return err
 	}
@@ -197,7 +199,7 @@ func (a *Auth) readHandedOn(p params, login *loginRequest) error {
 		login.maxAge = &age
 		login.handedOn.Set("max_age", strconv.Itoa(age))
 	}
-	asked := words(login.handedOn.Get("prompt"))
+	asked := text.Words(login.handedOn.Get("prompt"))
 	for _, prompt := range asked {
 		if !slices.Contains(prompts, prompt) {
 			return ErrInvalidRequest.because("The parameter prompt must be one of: " + strings.Join(prompts, ", ") + ".")
@@ -239,7 +241,7 @@ func (a *Auth) authorizationURL(m metadata, login loginRequest, state, nonce, ch
 	maps.Copy(extra, a.config.provider().AuthParams)
 	client := oauth2.Config{
 		ClientID: a.config.provider().ClientID, RedirectURL: login.redirectURI, Scopes: login.scopes,
-		Endpoint: oauth2.Endpoint{AuthURL: withParams(m.AuthorizationEndpoint, extra)},
+		Endpoint: oauth2.Endpoint{AuthURL: address.WithParams(m.AuthorizationEndpoint, extra)},
 	}
 	options := []oauth2.AuthCodeOption{
 		oauth2.SetAuthURLParam("code_challenge", challenge),

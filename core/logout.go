@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/oidcgate/oidcgate/core/internal/address"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/session"
 )
@@ -38,7 +39,7 @@ func (a *Auth) serveLogout(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	m, err := a.provider.metadata.get(r.Context())
+	m, err := a.provider.metadata.Get(r.Context())
 	if err != nil {
 		return err
 	}
@@ -55,9 +56,9 @@ func (a *Auth) serveLogout(w http.ResponseWriter, r *http.Request) error {
 		if hint := a.firstHint(r.Context(), asked.hint, ours); hint != "" {
 			params.Set("id_token_hint", hint)
 		}
-		redirect(w, withParams(m.EndSessionEndpoint, params))
+		redirect(w, address.WithParams(m.EndSessionEndpoint, params))
 	case asked.target != "":
-		redirect(w, withParams(asked.target, params))
+		redirect(w, address.WithParams(asked.target, params))
 	default:
 		redirect(w, "/")
 	}

@@ -80,7 +80,7 @@ func minter(b *testing.B, algorithm string) func() string {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = auth.Close() })
-	keys, err := auth.broker.keys.get(context.Background())
+	keys, err := auth.broker.keys.Get(context.Background())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -67,7 +67,7 @@ func (b *broker) mintFor(ctx context.Context, who Identity, o MintOptions) (stri
 	if err := b.permit(m, who.Claims); err != nil {
 		return "", err
 	}
-	keys, err := b.keys.get(ctx)
+	keys, err := b.keys.Get(ctx)
 	if err != nil {
 		return "", err
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/oidcgate/oidcgate/core/internal/fault"
+	"github.com/oidcgate/oidcgate/core/internal/text"
 )
 
 // narrowing is what a client asks for to get an access token for less than it may
@@ -50,7 +51,7 @@ func readScopes(p params) ([]string, error) {
 	}
 	var scopes []string
 	for _, scope := range named {
-		if !validScopeToken(scope) {
+		if !text.ValidScope(scope) {
 			return nil, errScopeSyntax
 		}
 		if !slices.Contains(scopes, scope) {

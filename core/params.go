@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/oidcgate/oidcgate/core/internal/text"
 )
 
 // Limits of what a request may carry, in bytes.
@@ -61,7 +63,7 @@ func checkText(name, value string, limit int) (string, error) {
 // words gives the words of a parameter that is a list.
 func (p params) words(name string, limit int) ([]string, error) {
 	value, err := checkText(name, strings.ReplaceAll(p.values.Get(name), "\t", " "), limit)
-	return words(value), err
+	return text.Words(value), err
 }
 
 // validParamName holds a parameter's name against RFC 6749 8.2.

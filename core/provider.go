@@ -12,8 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/oidcgate/oidcgate/core/internal/address"
 	"github.com/oidcgate/oidcgate/core/internal/background"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
+	"github.com/oidcgate/oidcgate/core/internal/fetch"
 	"github.com/oidcgate/oidcgate/core/internal/httpx"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/zitadel/oidc/v3/pkg/client"
@@ -56,27 +58,27 @@ type metadata struct {
 type provider struct {
 	config   Config
 	http     *httpx.Client
-	metadata *document[metadata]
-	keys     *document[jose.KeySet]
+	metadata *fetch.Document[metadata]
+	keys     *fetch.Document[jose.KeySet]
 	verifier *verifier // of what it has signed
 }
 
 func newProvider(config Config, life *background.Tasks) *provider {
 	p := &provider{config: config, http: httpx.New(config.HTTPClient, config.Timeout)}
-	p.metadata = &document[metadata]{
-		name: "discovery document", down: errDown, load: p.loadMetadata,
-		now: config.Now, life: life, logger: config.Logger,
+	p.metadata = &fetch.Document[metadata]{
+		Name: "discovery document", Down: errDown, Load: p.loadMetadata,
+		Now: config.Now, Tasks: life, Logger: config.Logger,
 	}
-	p.keys = &document[jose.KeySet]{
-		name: "key set", down: errDown, load: p.loadKeys, replace: jose.KeySet.Replace,
-		now: config.Now, life: life, logger: config.Logger,
+	p.keys = &fetch.Document[jose.KeySet]{
+		Name: "key set", Down: errDown, Load: p.loadKeys, Replace: jose.KeySet.Replace,
+		Now: config.Now, Tasks: life, Logger: config.Logger,
 	}
 	p.verifier = providerVerifier(config, p.keys)
 	return p
 }
 
 func (p *provider) loadMetadata(ctx context.Context) (metadata, time.Duration, error) {
-	res, err := fetch(ctx, p.http, p.config.provider().DiscoveryURL)
+	res, err := fetchDocument(ctx, p.http, p.config.provider().DiscoveryURL)
 	if err != nil {
 		return metadata{}, 0, advise(err, "check Provider.Issuer, or set Provider.DiscoveryURL to where the discovery document is")
 	}
@@ -139,8 +141,8 @@ func parseMetadata(body []byte, config Config) (metadata, error) {
 
 // checkEndpoint accepts the URL of an endpoint that the discovery document names.
 func (c Config) checkEndpoint(raw string) error {
-	err := checkURL(raw, c.InsecureProviderHTTP)
-	if err == nil && !c.InsecureProviderHTTP && leadsInside(raw, c.provider().Issuer, c.provider().DiscoveryURL) {
+	err := address.Check(raw, c.InsecureProviderHTTP)
+	if err == nil && !c.InsecureProviderHTTP && address.LeadsInside(raw, c.provider().Issuer, c.provider().DiscoveryURL) {
 		return errors.New("is inside a private network, where neither Provider.Issuer nor Provider.DiscoveryURL is: if it is right, set Provider.DiscoveryURL to the provider's address in there")
 	}
 	return err
@@ -149,7 +151,7 @@ func (c Config) checkEndpoint(raw string) error {
 func (p *provider) loadKeys(ctx context.Context) (jose.KeySet, time.Duration, error) {
 	location := p.config.provider().JWKSURL // needs no discovery document
 	if location == "" {
-		m, err := p.metadata.get(ctx)
+		m, err := p.metadata.Get(ctx)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -168,7 +170,7 @@ var errKeySetTooLarge = errors.New("it is larger than 256 KiB")
 
 // fetchKeys gets a key set, and tells how long it is fresh.
 func fetchKeys(ctx context.Context, client *httpx.Client, location string, maxRSABits int) (jose.KeySet, time.Duration, error) {
-	res, err := fetch(ctx, client, location)
+	res, err := fetchDocument(ctx, client, location)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -177,7 +179,7 @@ func fetchKeys(ctx context.Context, client *httpx.Client, location string, maxRS
 		keys, err = jose.ParseKeySet(res.Body, maxRSABits)
 	}
 	if errors.Is(err, jose.ErrNoKeys) {
-		err = fmt.Errorf("%w: %w", errNothing, err)
+		err = fmt.Errorf("%w: %w", fetch.ErrNothing, err)
 	}
 	if err != nil {
 		return nil, 0, fault.Provider.New("The key set can't be used.").From(fmt.Errorf("%s: %w", location, err))
@@ -203,8 +205,8 @@ func freshKeys(header http.Header) time.Duration {
 	return min(max(fresh, minRefreshKeys), maxRefreshKeys)
 }
 
-// fetch gets a public document.
-func fetch(ctx context.Context, client *httpx.Client, location string) (httpx.Response, error) {
+// fetchDocument gets a public document.
+func fetchDocument(ctx context.Context, client *httpx.Client, location string) (httpx.Response, error) {
 	res, err := client.Get(ctx, location, nil)
 	if err != nil {
 		return httpx.Response{}, answerFailed(err)
@@ -216,7 +218,7 @@ func fetch(ctx context.Context, client *httpx.Client, location string) (httpx.Re
 // we are, and gives the body of a good answer. sent are the values of the
 // request that no error may repeat.
 func (p *provider) post(ctx context.Context, endpoint string, request any, sent ...string) ([]byte, error) {
-	m, err := p.metadata.get(ctx)
+	m, err := p.metadata.Get(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -263,7 +265,7 @@ func (p *provider) revoke(ctx context.Context, refreshToken string) error {
 	if refreshToken == "" {
 		return nil
 	}
-	m, err := p.metadata.get(ctx)
+	m, err := p.metadata.Get(ctx)
 	if err == nil && m.RevocationEndpoint != "" {
 		_, err = p.post(ctx, m.RevocationEndpoint, revokeRequest{refreshToken, "refresh_token"}, refreshToken)
 	}

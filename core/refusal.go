@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/oidcgate/oidcgate/core/internal/fault"
+	"github.com/oidcgate/oidcgate/core/internal/text"
 )
 
 // refusal is an OAuth error that the provider has answered with (RFC 6749 4.1.2.1 and
@@ -128,9 +129,9 @@ const maxCode = 64
 // oauthError translates an OAuth error of the provider. Its text is passed on only as
 // far as it is harmless; sent is what it may not repeat.
 func oauthError(code, description string, sent []string) error {
-	echo := slices.ContainsFunc(sent, func(value string) bool { return echoes(code, value) })
-	if !slices.Contains(registered, code) && (code != quotable(code) || len(code) > maxCode || echo) {
+	echo := slices.ContainsFunc(sent, func(value string) bool { return text.Echoes(code, value) })
+	if !slices.Contains(registered, code) && (code != text.Quotable(code) || len(code) > maxCode || echo) {
 		return fault.Provider.New("The provider gave an error that can't be used.")
 	}
-	return (&refusal{code, harmless(description, sent, "The provider refused with "+code+".")}).answer()
+	return (&refusal{code, text.Harmless(description, sent, "The provider refused with "+code+".")}).answer()
 }

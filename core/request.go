@@ -1,6 +1,8 @@
 package core
 
-import "net/http"
+import (
+	"net/http"
+)
 
 // Request is what a guard may look at of a request. An adapter fills it with what its
 // router has, and decides nothing: strings may be views of a buffer, and slices the

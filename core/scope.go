@@ -3,20 +3,9 @@ package core
 import (
 	"slices"
 	"strings"
+
+	"github.com/oidcgate/oidcgate/core/internal/text"
 )
-
-// words splits a text at spaces and tabs. Other spaces of Unicode are part of a word, as
-// they are to the provider (RFC 6749 3.3).
-func words(text string) []string {
-	return strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\t' })
-}
-
-// validScopeToken holds a scope against RFC 6749 3.3.
-func validScopeToken(scope string) bool {
-	return scope != "" && !strings.ContainsFunc(scope, func(r rune) bool {
-		return r <= ' ' || r > '~' || r == '"' || r == '\\'
-	})
-}
 
 var errScopeSyntax = ErrInvalidScope.because("The scope is not a list of scope names separated by spaces.")
 
@@ -31,7 +20,7 @@ func (c Config) requestedScopes(named []string, offline bool) ([]string, error) 
 		}
 	}
 	for _, scope := range named {
-		if !validScopeToken(scope) {
+		if !text.ValidScope(scope) {
 			return nil, errScopeSyntax
 		}
 		if !c.scopeAllowed(scope) {

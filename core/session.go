@@ -189,7 +189,7 @@ func recall(state session.State) (remembered, error) {
 // body is the answer for a session: a new access token, and the refresh token
 // of its current generation.
 func (b *broker) body(ctx context.Context, h handle, state session.State, wanted narrowing) (tokenBody, error) {
-	keys, err := b.keys.get(ctx)
+	keys, err := b.keys.Get(ctx)
 	if err != nil {
 		return tokenBody{}, err
 	}

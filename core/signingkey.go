@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/oidcgate/oidcgate/core/internal/fetch"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/core/internal/seal"
 	"github.com/oidcgate/oidcgate/store"
@@ -138,14 +139,14 @@ func (r keyring) replace(older keyring) keyring {
 }
 
 // publicKeys are the keys as the verifier asks for them.
-type publicKeys struct{ *document[keyring] }
+type publicKeys struct{ *fetch.Document[keyring] }
 
-func (k publicKeys) get(ctx context.Context) (jose.KeySet, error) {
-	ring, err := k.document.get(ctx)
+func (k publicKeys) Get(ctx context.Context) (jose.KeySet, error) {
+	ring, err := k.Document.Get(ctx)
 	return ring.public, err
 }
 
-func (k publicKeys) renew(ctx context.Context, must bool) (jose.KeySet, error) {
-	ring, err := k.document.renew(ctx, must)
+func (k publicKeys) Renew(ctx context.Context, must bool) (jose.KeySet, error) {
+	ring, err := k.Document.Renew(ctx, must)
 	return ring.public, err
 }

@@ -40,11 +40,11 @@ func (t *trust) verify(ctx context.Context, raw string) (Token, error) {
 		if known.refused != nil {
 			return Token{}, known.refused
 		}
-		if known.key == nil || known.token.verified.by.keys.settled(now) {
+		if known.key == nil || known.token.verified.by.keys.Settled(now) {
 			return known.token, nil
 		}
 		// It may be time to fetch the keys again, or they are too old to be used.
-		if _, err := known.token.verified.by.keys.get(ctx); err == nil && known.good(now) {
+		if _, err := known.token.verified.by.keys.Get(ctx); err == nil && known.good(now) {
 			return known.token, nil
 		}
 	}

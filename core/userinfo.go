@@ -11,6 +11,7 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/httpx"
 	"github.com/oidcgate/oidcgate/core/internal/session"
+	"github.com/oidcgate/oidcgate/core/internal/text"
 )
 
 // The names by which providers know a user, the first match wins; see [firstText].
@@ -140,7 +141,7 @@ func readProfile(claims map[string]any, paths []string) profile {
 		Name: find("name"), Email: find(emailClaims...),
 	}
 	if who.LastName == "" {
-		if words := words(who.Name); len(words) > 0 {
+		if words := text.Words(who.Name); len(words) > 0 {
 			who.LastName = words[len(words)-1]
 		}
 	}
@@ -170,7 +171,7 @@ var errOtherSubject = errors.New("it is about another subject")
 // The answer must be about the token's subject, or it is somebody else's
 // (5.3.2).
 func (p *provider) userinfo(ctx context.Context, raw, subject string) (map[string]any, error) {
-	m, err := p.metadata.get(ctx)
+	m, err := p.metadata.Get(ctx)
 	if err != nil || m.UserinfoEndpoint == "" {
 		return nil, err
 	}

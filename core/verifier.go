@@ -10,6 +10,7 @@ import (
 
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
+	"github.com/oidcgate/oidcgate/core/internal/text"
 )
 
 // candidate is a token on its way through the checks.
@@ -54,11 +55,11 @@ type verifier struct {
 	require     []Constraint                     // that guards add
 }
 
-// keySource gives an issuer's keys; see [document].
+// keySource gives an issuer's keys; see fetch.Document.
 type keySource interface {
-	settled(now time.Time) bool
-	get(ctx context.Context) (jose.KeySet, error)
-	renew(ctx context.Context, must bool) (jose.KeySet, error)
+	Settled(now time.Time) bool
+	Get(ctx context.Context) (jose.KeySet, error)
+	Renew(ctx context.Context, must bool) (jose.KeySet, error)
 }
 
 // providerVerifier checks the provider's tokens.
@@ -140,7 +141,7 @@ func (v *verifier) knows(ctx context.Context, raw string) bool {
 	if err != nil {
 		return true // it is no JWT
 	}
-	keys, err := v.keys.get(ctx)
+	keys, err := v.keys.Get(ctx)
 	return err == nil && keys.Names(token.Header)
 }
 
@@ -170,11 +171,11 @@ type misdirected struct {
 func (m misdirected) Unwrap() error { return m.error }
 
 func otherIssuer(c *claims) error {
-	return misdirected{errIssuer, "its iss is " + excerpt(c.Issuer)}
+	return misdirected{errIssuer, "its iss is " + text.Excerpt(c.Issuer)}
 }
 
 func otherAudience(c *claims) error {
-	detail := fmt.Sprintf("its aud is %s, its azp %s, its client_id %s", excerpt(strings.Join(c.Audience, " ")), excerpt(c.AuthorizedParty), excerpt(c.ClientID))
+	detail := fmt.Sprintf("its aud is %s, its azp %s, its client_id %s", text.Excerpt(strings.Join(c.Audience, " ")), text.Excerpt(c.AuthorizedParty), text.Excerpt(c.ClientID))
 	return misdirected{errAudience, detail}
 }
 
@@ -228,14 +229,14 @@ const maxTries = 8
 // allowed for them, and must not by that keep us from a key which the provider
 // itself has just used.
 func (v *verifier) signature(ctx context.Context, c *candidate, from sender) error {
-	keys, err := v.keys.get(ctx)
+	keys, err := v.keys.Get(ctx)
 	if err != nil {
 		return err
 	}
 	if c.key, err = signedBy(keys, c.jws); err == nil || v.thumbprints && keys.Names(c.jws.Header) {
 		return err
 	}
-	next, failed := v.keys.renew(ctx, from == fromProvider)
+	next, failed := v.keys.Renew(ctx, from == fromProvider)
 	switch {
 	case failed != nil:
 		return failed
@@ -262,7 +263,7 @@ func signedBy(keys jose.KeySet, token jose.Token) (*jose.Key, error) {
 
 // signed reports whether a key that is known has signed a token.
 func (v *verifier) signed(ctx context.Context, c *candidate) bool {
-	keys, err := v.keys.get(ctx)
+	keys, err := v.keys.Get(ctx)
 	if err == nil {
 		_, err = signedBy(keys, c.jws)
 	}

@@ -22,7 +22,7 @@ const publicFor = "300"
 // has none at the moment.
 func (b *broker) metadata(ctx context.Context) map[string]any {
 	routes := b.config.Routes
-	if m, err := b.auth.provider.metadata.get(ctx); err != nil || m.DeviceEndpoint == "" {
+	if m, err := b.auth.provider.metadata.Get(ctx); err != nil || m.DeviceEndpoint == "" {
 		routes.Device = Off
 	}
 	scopes := b.config.provider().AllowedScopes
@@ -65,7 +65,7 @@ func (b *broker) serveMetadata(w http.ResponseWriter, r *http.Request) error {
 
 // serveJWKS publishes the keys that our tokens are verified with (RFC 7517 5).
 func (b *broker) serveJWKS(w http.ResponseWriter, r *http.Request) error {
-	keys, err := b.keys.get(r.Context())
+	keys, err := b.keys.Get(r.Context())
 	if err != nil {
 		return err
 	}

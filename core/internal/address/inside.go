@@ -1,4 +1,4 @@
-package core
+package address
 
 import (
 	"net/netip"
@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// leadsInside reports whether an address that a remote document names leads into the
+// LeadsInside reports whether an address that a remote document names leads into the
 // network of this machine, though none of the addresses does that the operator has
 // configured for it. A provider on the internet has no endpoint there, and must not
 // make us call what only we can reach (server-side request forgery). Names are judged
 // as they are written, and not looked up.
-func leadsInside(raw string, configured ...string) bool {
+func LeadsInside(raw string, configured ...string) bool {
 	return isInside(raw) && !slices.ContainsFunc(configured, isInside)
 }
 

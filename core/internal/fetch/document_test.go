@@ -1,10 +1,9 @@
-package core
+package fetch
 
 import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+var errDown = fault.Unavailable.New("The source can't be reached.").Soon()
+
 // However many come at once, and whatever they miss, there is one fetch at a time, and
 // none is forgotten: the next one can always begin.
 func TestFetchesFollowOneAnother(t *testing.T) {
@@ -25,8 +26,8 @@ func TestFetchesFollowOneAnother(t *testing.T) {
 		logger, loads, at := slog.New(slog.DiscardHandler), 0, 0
 		life := background.New(logger)
 		defer life.Close()
-		d := &document[int]{name: "test", down: errDown, now: time.Now, life: life, logger: logger,
-			load: func(context.Context) (int, time.Duration, error) {
+		d := &Document[int]{Name: "test", Down: errDown, Now: time.Now, Tasks: life, Logger: logger,
+			Load: func(context.Context) (int, time.Duration, error) {
 				if at++; at > 1 {
 					t.Error("two fetches at a time")
 				}
@@ -41,18 +42,18 @@ func TestFetchesFollowOneAnother(t *testing.T) {
 					time.Sleep(time.Duration(i) * 300 * time.Millisecond)
 					switch i % 3 {
 					case 0:
-						_, _ = d.get(t.Context())
+						_, _ = d.Get(t.Context())
 					case 1:
-						_, _ = d.renew(t.Context(), false)
+						_, _ = d.Renew(t.Context(), false)
 					default:
-						_, _ = d.renew(t.Context(), true)
+						_, _ = d.Renew(t.Context(), true)
 					}
 				}()
 			}
 			time.Sleep(time.Minute)
 			synctest.Wait()
 			before := loads
-			d.refresh()
+			d.Refresh()
 			time.Sleep(time.Minute)
 			synctest.Wait()
 			require.Equal(t, before+1, loads, "round %d", round)
@@ -66,23 +67,23 @@ func TestWhoMustHaveANewerDocumentIsNotAnsweredByAnEarlierFetch(t *testing.T) {
 		logger, source := slog.New(slog.DiscardHandler), 1
 		life := background.New(logger)
 		defer life.Close()
-		d := &document[int]{name: "test", down: errDown, now: time.Now, life: life, logger: logger,
-			load: func(context.Context) (int, time.Duration, error) {
+		d := &Document[int]{Name: "test", Down: errDown, Now: time.Now, Tasks: life, Logger: logger,
+			Load: func(context.Context) (int, time.Duration, error) {
 				answer := source
 				time.Sleep(time.Second)
 				return answer, time.Hour, nil
 			}}
-		go d.get(t.Context())
+		go d.Get(t.Context())
 		synctest.Wait() // it has read the source
 		source = 2
 		for range 3 {
 			go func() {
-				got, err := d.renew(t.Context(), true)
+				got, err := d.Renew(t.Context(), true)
 				assert.NoError(t, err)
 				assert.Equal(t, 2, got)
 			}()
 		}
-		got, err := d.renew(t.Context(), false)
+		got, err := d.Renew(t.Context(), false)
 		require.NoError(t, err)
 		require.Equal(t, 1, got, "a stranger does not make it fetch once more")
 		time.Sleep(time.Minute)
@@ -91,7 +92,7 @@ func TestWhoMustHaveANewerDocumentIsNotAnsweredByAnEarlierFetch(t *testing.T) {
 
 // testDocument counts its editions, and fails when it is told to.
 type testDocument struct {
-	*document[int]
+	*Document[int]
 	mu    sync.Mutex
 	clock time.Time
 	loads int
@@ -101,8 +102,8 @@ type testDocument struct {
 func newTestDocument(t *testing.T) *testDocument {
 	d := &testDocument{clock: time.Unix(1e9, 0)}
 	logger := slog.New(slog.DiscardHandler)
-	d.document = &document[int]{name: "test", down: errDown, now: d.time, life: background.New(logger), logger: logger, load: d.count}
-	t.Cleanup(d.life.Close)
+	d.Document = &Document[int]{Name: "test", Down: errDown, Now: d.time, Tasks: background.New(logger), Logger: logger, Load: d.count}
+	t.Cleanup(d.Tasks.Close)
 	return d
 }
 
@@ -129,9 +130,9 @@ func (d *testDocument) set(later time.Duration, fails error) {
 func (d *testDocument) fetched(t *testing.T, count int) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		d.document.mu.Lock()
+		d.Document.mu.Lock()
 		under := d.flight != nil
-		d.document.mu.Unlock()
+		d.Document.mu.Unlock()
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		return d.loads == count && !under
@@ -144,42 +145,42 @@ func nothingKept(context.Context, int, time.Time) error { return nil }
 // edition.
 func TestADocumentIsFetchedAgainBeforeItIsOld(t *testing.T) {
 	d := newTestDocument(t)
-	value, err := d.get(t.Context())
+	value, err := d.Get(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 1, value)
-	require.True(t, d.settled(d.time()))
+	require.True(t, d.Settled(d.time()))
 
 	d.set(55*time.Minute, nil)
-	d.refresh() // as the alarm does
+	d.Refresh() // as the alarm does
 	d.fetched(t, 2)
-	value, err = d.get(t.Context())
+	value, err = d.Get(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 2, value)
 
 	// While the source is down it is left alone for a while, and what is there serves.
 	d.set(55*time.Minute, errors.New("down"))
-	d.refresh()
+	d.Refresh()
 	d.fetched(t, 3)
-	d.refresh()
+	d.Refresh()
 	d.set(55*time.Minute, errors.New("down"))
-	value, err = d.get(t.Context())
+	value, err = d.Get(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 2, value)
 	d.fetched(t, 4)
 
 	// For a day.
-	d.set(keepFor, errors.New("down"))
-	require.False(t, d.settled(d.time()))
-	_, err = d.get(t.Context())
+	d.set(KeepFor, errors.New("down"))
+	require.False(t, d.Settled(d.time()))
+	_, err = d.Get(t.Context())
 	require.ErrorIs(t, err, fault.Unavailable)
 }
 
 func TestADocumentIsNotFetchedAfterClose(t *testing.T) {
 	d := newTestDocument(t)
-	_, err := d.get(t.Context())
+	_, err := d.Get(t.Context())
 	require.NoError(t, err)
-	d.life.Close()
-	d.refresh()
+	d.Tasks.Close()
+	d.Refresh()
 	d.fetched(t, 1)
 }
 
@@ -187,21 +188,21 @@ func TestADocumentIsNotFetchedAfterClose(t *testing.T) {
 // for nothing when somebody misses something in it.
 func TestADocumentThatWasKeptServesWhileItsSourceIsDown(t *testing.T) {
 	d := newTestDocument(t)
-	d.keeper = newKeeper(nothingKept, func(context.Context) (int, time.Time, error) { return 7, d.time().Add(-23 * time.Hour), nil })
+	d.Keep(nothingKept, func(context.Context) (int, time.Time, error) { return 7, d.time().Add(-23 * time.Hour), nil })
 	d.set(0, errors.New("down"))
-	value, err := d.get(t.Context())
+	value, err := d.Get(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 7, value)
-	require.Equal(t, StateStale, d.health().State)
-	_, err = d.renew(t.Context(), false)
+	require.True(t, d.Outcome().Usable && d.Outcome().Err != nil, "it is stale")
+	_, err = d.Renew(t.Context(), false)
 	require.ErrorIs(t, err, fault.Unavailable)
 
 	d.set(2*time.Hour, errors.New("down"))
-	_, err = d.get(t.Context())
+	_, err = d.Get(t.Context())
 	require.ErrorIs(t, err, fault.Unavailable, "a day after it was fetched")
 
 	d.set(time.Minute, nil)
-	value, err = d.get(t.Context())
+	value, err = d.Get(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 3, value)
 }
@@ -210,30 +211,30 @@ func TestADocumentThatWasKeptServesWhileItsSourceIsDown(t *testing.T) {
 // it says at last counts all the same.
 func TestADocumentThatWasKeptServesWhileItsSourceHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &document[int]{
-			name: "test document", down: errDown, now: time.Now, life: background.New(slog.New(slog.DiscardHandler)), logger: slog.New(slog.DiscardHandler),
-			load: func(context.Context) (int, time.Duration, error) {
+		d := &Document[int]{
+			Name: "test document", Down: errDown, Now: time.Now, Tasks: background.New(slog.New(slog.DiscardHandler)), Logger: slog.New(slog.DiscardHandler),
+			Load: func(context.Context) (int, time.Duration, error) {
 				time.Sleep(10 * time.Second)
 				return 8, time.Hour, nil
 			},
-			keeper: newKeeper(nothingKept, func(context.Context) (int, time.Time, error) { return 7, time.Now().Add(-time.Minute), nil }),
 		}
-		defer d.life.Close()
+		d.Keep(nothingKept, func(context.Context) (int, time.Time, error) { return 7, time.Now().Add(-time.Minute), nil })
+		defer d.Tasks.Close()
 		for _, expected := range []struct {
 			value int
 			after time.Duration
 		}{{7, impatience}, {7, 0}} {
 			began := time.Now()
-			value, err := d.get(t.Context())
+			value, err := d.Get(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, expected.value, value)
 			require.Equal(t, expected.after, time.Since(began))
 		}
-		require.Equal(t, StateStale, d.health().State)
-		value, err := d.renew(t.Context(), false)
+		require.True(t, d.Outcome().Usable && d.Outcome().Kept, "it is stale")
+		value, err := d.Renew(t.Context(), false)
 		require.NoError(t, err)
 		require.Equal(t, 8, value, "who misses something in what was kept waits")
-		value, err = d.get(t.Context())
+		value, err = d.Get(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, 8, value)
 	})
@@ -245,19 +246,19 @@ func TestADocumentThatIsHandedOnIsFetchedAgainInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		life, logger, loads := background.New(slog.New(slog.DiscardHandler)), slog.New(slog.DiscardHandler), 0
 		defer life.Close()
-		fresh := func() *document[int] {
-			return &document[int]{name: "test document", down: errDown, now: time.Now, life: life, logger: logger,
-				load: func(context.Context) (int, time.Duration, error) { loads++; return loads, 15 * time.Minute, nil }}
+		fresh := func() *Document[int] {
+			return &Document[int]{Name: "test document", Down: errDown, Now: time.Now, Tasks: life, Logger: logger,
+				Load: func(context.Context) (int, time.Duration, error) { loads++; return loads, 15 * time.Minute, nil }}
 		}
 		d := fresh()
-		_, err := d.get(t.Context())
+		_, err := d.Get(t.Context())
 		require.NoError(t, err)
 		for range 12 * 6 {
 			time.Sleep(10 * time.Minute)
 			synctest.Wait()
 			old := d
 			d = fresh()
-			d.adopt(old.retire())
+			d.Adopt(old.Retire(), func(value int) int { return value })
 		}
 		require.GreaterOrEqual(t, loads, 12*60/15)
 	})
@@ -268,19 +269,19 @@ func TestADocumentThatIsHandedOnIsFetchedAgainInTime(t *testing.T) {
 func TestAnOutageIsLoggedOnce(t *testing.T) {
 	var log strings.Builder
 	d := newTestDocument(t)
-	d.logger = slog.New(slog.NewTextHandler(&log, nil))
-	_, err := d.get(t.Context())
+	d.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	_, err := d.Get(t.Context())
 	require.NoError(t, err)
 	for range 20 {
 		d.set(maxBackOff, errors.New("down"))
-		_, err := d.renew(t.Context(), true)
+		_, err := d.Renew(t.Context(), true)
 		require.ErrorIs(t, err, fault.Unavailable)
 	}
 	require.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
 	require.Contains(t, log.String(), "could not be fetched")
 	for range 2 {
 		d.set(maxBackOff, nil)
-		_, err = d.renew(t.Context(), true)
+		_, err = d.Renew(t.Context(), true)
 		require.NoError(t, err)
 	}
 	require.Equal(t, 2, strings.Count(log.String(), "\n"), log.String())
@@ -294,37 +295,17 @@ func TestADocumentMayBeWithdrawnWhileItIsRead(t *testing.T) {
 	for range 4 {
 		all.Go(func() {
 			for !done.Load() {
-				_, _ = d.get(t.Context())
+				_, _ = d.Get(t.Context())
 			}
 		})
 	}
 	for range 500 {
-		for _, err := range []error{nil, errNothing} {
+		for _, err := range []error{nil, ErrNothing} {
 			d.set(maxBackOff, err)
-			_, _ = d.renew(t.Context(), true)
+			_, _ = d.Renew(t.Context(), true)
 		}
 	}
 	done.Store(true)
 	all.Wait()
-	require.Equal(t, StateDown, d.health().State)
-}
-
-func TestCacheControlDecidesHowLongKeysAreFreshWithinBounds(t *testing.T) {
-	for value, fresh := range map[string]time.Duration{
-		"":                              15 * time.Minute,
-		"public, max-age=1800":          30 * time.Minute,
-		"MAX-AGE=1800, must-revalidate": 30 * time.Minute,
-		`max-age="1800"`:                30 * time.Minute,
-		"max-age=0":                     5 * time.Minute,
-		"max-age=86400":                 time.Hour,
-		"max-age=1800, no-cache":        5 * time.Minute,
-		"no-store":                      5 * time.Minute,
-		"max-age=-1":                    15 * time.Minute,
-		"max-age=99999999999999999999":  15 * time.Minute,
-		"max-age":                       15 * time.Minute,
-		"private":                       15 * time.Minute,
-	} {
-		require.Equal(t, fresh, freshKeys(http.Header{"Cache-Control": {value}}), value)
-	}
-	require.Equal(t, 30*time.Minute, freshKeys(http.Header{"Cache-Control": {"public", "max-age=1800"}}))
+	require.True(t, d.Empty() && !d.Outcome().Usable && d.Outcome().Err != nil, "it is down")
 }

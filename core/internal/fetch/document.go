@@ -1,4 +1,6 @@
-package core
+// Package fetch keeps remote documents fresh: a provider's discovery document, the key
+// sets of issuers, and the signing keys that the replicas of a broker share.
+package fetch
 
 import (
 	"context"
@@ -19,29 +21,31 @@ const (
 	maxBackOff   = 30 * time.Second // between two tries while the source is down
 	impatience   = time.Second      // without an answer, what was kept is used meanwhile
 	coolDown     = 10 * time.Second // between two fetches for something that the document lacks
-	keepFor      = 24 * time.Hour   // a document that can't be refreshed stays in use
+	KeepFor      = 24 * time.Hour   // a document that can't be refreshed stays in use
 )
 
-// errNothing is the error of a load whose source has answered, and well, that there is
+// ErrNothing is the error of a load whose source has answered, and well, that there is
 // nothing any more. What it had said before is withdrawn, which no other failure does.
-var errNothing = errors.New("the source has nothing to offer")
+var ErrNothing = errors.New("the source has nothing to offer")
 
-// document is a remote document that is fetched at first use. However many
+// Document is a remote document that is fetched at first use. However many
 // callers wait, one fetch is under way at a time, on a context of its own, so
 // that no caller's going away fails the others. What was fetched stays in use,
 // is fetched again in the background before it is old, and outlives a source
 // that is down. After a failure the source is left alone for longer and longer.
-type document[T any] struct {
-	name string       // for people
-	down *fault.Error // what callers are told while it can't be had
-	// load fetches it and tells how long it is fresh.
-	load func(context.Context) (T, time.Duration, error)
-	// replace is told of each change, and gives what to use. nil: what was loaded.
-	replace func(next, older T) T
+// The exported fields are set before first use. All methods may be called concurrently.
+type Document[T any] struct {
+	Name string       // for people
+	Down *fault.Error // what callers are told while it can't be had
+	// Load fetches it and tells how long it is fresh.
+	Load func(context.Context) (T, time.Duration, error)
+	// Replace is told of each change, and gives what to use. nil: what was loaded.
+	Replace func(next, older T) T
+	Now     func() time.Time
+	Tasks   *background.Tasks
+	Logger  *slog.Logger
+
 	keeper[T]
-	now    func() time.Time
-	life   *background.Tasks
-	logger *slog.Logger
 
 	// in is the edition in use, nil when there is none, and quiet the time, in Unix
 	// nanoseconds, until which nobody who uses it has to do anything. They are
@@ -51,7 +55,7 @@ type document[T any] struct {
 
 	mu      sync.Mutex        // guards what follows, and is never held over a fetch
 	tries                     // that have been made
-	alarm   *background.Timer // for the next fetch in the background
+	timer   *background.Timer // for the next fetch in the background
 	flight  *flight[T]        // the fetch that is under way, nil when there is none
 	retired bool              // nobody uses it any more
 }
@@ -68,17 +72,17 @@ type tries struct {
 	failed   time.Time // of the last failure
 	failures int       // in a row
 	err      error     // of the last failure, nil after a success
-	renewed  time.Time // when renew last fetched
+	renewed  time.Time // when Renew last fetched
 	heard    bool      // it has answered well, or something was recalled
 }
 
-// settled reports whether there is a document to use and nothing to do about it.
-func (d *document[T]) settled(now time.Time) bool { return now.UnixNano() < d.quiet.Load() }
+// Settled reports whether there is a document to use and nothing to do about it.
+func (d *Document[T]) Settled(now time.Time) bool { return now.UnixNano() < d.quiet.Load() }
 
-// get gives the document, and waits for it only when there is none to use.
-func (d *document[T]) get(ctx context.Context) (T, error) {
-	now := d.now()
-	if e := d.in.Load(); e != nil && d.settled(now) {
+// Get gives the document, and waits for it only when there is none to use.
+func (d *Document[T]) Get(ctx context.Context) (T, error) {
+	now := d.Now()
+	if e := d.in.Load(); e != nil && d.Settled(now) {
 		return e.value, nil
 	}
 	d.mu.Lock()
@@ -108,11 +112,11 @@ func (d *document[T]) get(ctx context.Context) (T, error) {
 	return value, err
 }
 
-// renew gives the document as it is after a fetch, for a caller who missed
+// Renew gives the document as it is after a fetch, for a caller who missed
 // something in it. Fetches for that reason are a cool-down apart, but for a
 // caller who must have it; who comes in between gets the document as it is, or,
 // if the last fetch failed, nothing: what is missing may be there by now.
-func (d *document[T]) renew(ctx context.Context, must bool) (T, error) {
+func (d *Document[T]) Renew(ctx context.Context, must bool) (T, error) {
 	d.mu.Lock()
 	f := d.flight
 	if must && f != nil { // it may have begun before what is missed was there
@@ -122,7 +126,7 @@ func (d *document[T]) renew(ctx context.Context, must bool) (T, error) {
 		f = d.flight
 	}
 	if f == nil {
-		now := d.now()
+		now := d.Now()
 		wait := d.backOff(now)
 		if !must && !d.renewed.IsZero() {
 			wait = max(wait, coolDown-now.Sub(d.renewed))
@@ -146,12 +150,12 @@ func (d *document[T]) renew(ctx context.Context, must bool) (T, error) {
 	return d.wait(ctx, f, nil)
 }
 
-// refresh fetches the document before it is old. The alarm calls it, so that
+// Refresh fetches the document before it is old. The timer calls it, so that
 // somebody who comes after a long pause is not judged by an old one.
-func (d *document[T]) refresh() {
+func (d *Document[T]) Refresh() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	switch wait := d.backOff(d.now()); {
+	switch wait := d.backOff(d.Now()); {
 	case d.retired:
 	case d.flight != nil || wait > 0:
 		d.ring(max(wait, firstBackOff))
@@ -160,33 +164,33 @@ func (d *document[T]) refresh() {
 	}
 }
 
-// ring sets the alarm. The caller holds the lock.
-func (d *document[T]) ring(after time.Duration) {
+// ring sets the timer. The caller holds the lock.
+func (d *Document[T]) ring(after time.Duration) {
 	if d.retired {
 		return
 	}
-	if d.alarm == nil {
-		d.alarm = d.life.NewTimer(d.refresh)
+	if d.timer == nil {
+		d.timer = d.Tasks.NewTimer(d.Refresh)
 	}
-	d.alarm.Set(after)
+	d.timer.Set(after)
 }
 
 // rest sets until when an edition can be used without a thought, and when the next
 // is fetched. The caller holds the lock.
-func (d *document[T]) rest(e *edition[T], now time.Time) {
+func (d *Document[T]) rest(e *edition[T], now time.Time) {
 	if d.err == nil {
 		d.quiet.Store(e.fetched.Add(e.fresh).UnixNano())
 		d.ring(e.fetched.Add(e.fresh * 9 / 10).Sub(now))
 	} else if e.usable(now) {
 		wait := d.backOff(now)
-		d.quiet.Store(min(now.Add(wait).UnixNano(), e.fetched.Add(keepFor).UnixNano()))
+		d.quiet.Store(min(now.Add(wait).UnixNano(), e.fetched.Add(KeepFor).UnixNano()))
 		d.ring(wait)
 	}
 }
 
 // backOff is how long the source is still to be left alone. The caller holds
 // the lock.
-func (d *document[T]) backOff(now time.Time) time.Duration {
+func (d *Document[T]) backOff(now time.Time) time.Duration {
 	if d.failures == 0 {
 		return 0
 	}
@@ -199,15 +203,15 @@ func (d *document[T]) backOff(now time.Time) time.Duration {
 
 // launch begins a fetch. The caller holds the lock, and has seen that none is under
 // way.
-func (d *document[T]) launch() *flight[T] {
+func (d *Document[T]) launch() *flight[T] {
 	f := &flight[T]{ended: make(chan struct{})}
 	d.flight = f
 	go func() {
 		var next edition[T]
-		err := d.life.Do(func(ctx context.Context) (err error) {
+		err := d.Tasks.Do(func(ctx context.Context) (err error) {
 			answered := d.waitOrRecall(ctx)
-			next.value, next.fresh, err = d.load(ctx)
-			next.fetched = d.now()
+			next.value, next.fresh, err = d.Load(ctx)
+			next.fetched = d.Now()
 			answered(err)
 			return err
 		})
@@ -216,7 +220,7 @@ func (d *document[T]) launch() *flight[T] {
 		f.err = err
 		d.tell(err, failures)
 		close(f.ended)
-		if d.keep != nil && (err == nil || errors.Is(err, errNothing)) {
+		if d.keep != nil && (err == nil || errors.Is(err, ErrNothing)) {
 			d.keepAway(f.value, next.fetched)
 		}
 	}()
@@ -225,19 +229,19 @@ func (d *document[T]) launch() *flight[T] {
 
 // settle keeps the outcome of a fetch, and gives what is in use from now on, and how
 // many had failed in a row before.
-func (d *document[T]) settle(next edition[T], err error) (value T, failures int) {
+func (d *Document[T]) settle(next edition[T], err error) (value T, failures int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	failures = d.failures
 	d.flight = nil
-	now := d.now()
+	now := d.Now()
 	if err != nil {
 		d.failures++
 		d.failed, d.err = now, err
-		d.heard = d.heard || errors.Is(err, errNothing)
+		d.heard = d.heard || errors.Is(err, ErrNothing)
 		switch e := d.in.Load(); {
 		case e == nil:
-		case errors.Is(err, errNothing):
+		case errors.Is(err, ErrNothing):
 			d.withdraw(e.value)
 			d.in.Store(nil)
 			d.quiet.Store(0)
@@ -247,8 +251,8 @@ func (d *document[T]) settle(next edition[T], err error) (value T, failures int)
 		}
 		return next.value, failures
 	}
-	if e := d.in.Load(); e != nil && d.replace != nil {
-		next.value = d.replace(next.value, e.value)
+	if e := d.in.Load(); e != nil && d.Replace != nil {
+		next.value = d.Replace(next.value, e.value)
 	}
 	if d.retired {
 		d.withdraw(next.value)
@@ -262,21 +266,21 @@ func (d *document[T]) settle(next edition[T], err error) (value T, failures int)
 // tell says in the log when a source goes away and when it is back, and not each
 // time that it is still away: one that is asked every half minute for a day would
 // drown the rest. The lock is not held, since nobody knows what a logger does.
-func (d *document[T]) tell(err error, failures int) {
+func (d *Document[T]) tell(err error, failures int) {
 	switch {
-	case d.life.Closed():
+	case d.Tasks.Closed():
 	case err != nil && failures == 0:
-		d.logger.Warn("a document could not be fetched", "document", d.name, "error", err)
+		d.Logger.Warn("a document could not be fetched", "document", d.Name, "error", err)
 	case err != nil:
-		d.logger.Debug("a document could not be fetched again", "document", d.name, "failures", failures+1, "error", err)
+		d.Logger.Debug("a document could not be fetched again", "document", d.Name, "failures", failures+1, "error", err)
 	case failures > 0:
-		d.logger.Info("a document can be fetched again", "document", d.name, "failures", failures)
+		d.Logger.Info("a document can be fetched again", "document", d.Name, "failures", failures)
 	}
 }
 
 // wait waits for a fetch, but not longer than until something was recalled; then
 // it gives an error.
-func (d *document[T]) wait(ctx context.Context, f *flight[T], recalled <-chan struct{}) (T, error) {
+func (d *Document[T]) wait(ctx context.Context, f *flight[T], recalled <-chan struct{}) (T, error) {
 	var none T
 	select {
 	case <-f.ended:
@@ -284,36 +288,42 @@ func (d *document[T]) wait(ctx context.Context, f *flight[T], recalled <-chan st
 			return f.value, nil
 		}
 		d.mu.Lock()
-		retry := d.backOff(d.now())
+		retry := d.backOff(d.Now())
 		d.mu.Unlock()
 		return none, d.unavailable(f.err, max(retry, firstBackOff))
 	case <-recalled:
-		return none, d.down
+		return none, d.Down
 	case <-ctx.Done():
 		return none, d.unavailable(ctx.Err(), firstBackOff)
 	}
 }
 
-// health tells how fetching the document is going.
-func (d *document[T]) health() Dependency {
+// Outcome is how the last fetch went.
+type Outcome struct {
+	Good, Bad time.Time // when a fetch last succeeded and last failed; zero: never
+	Err       error     // of the last fetch
+	Usable    bool      // there is a document to use
+	Kept      bool      // it is one that another process has fetched
+}
+
+// Outcome tells how fetching the document is going.
+func (d *Document[T]) Outcome() Outcome {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var fetched time.Time
-	e := d.in.Load()
-	if e != nil {
-		fetched = e.fetched
+	o := Outcome{Bad: d.failed, Err: d.err}
+	if e := d.in.Load(); e != nil {
+		o.Good, o.Kept, o.Usable = e.fetched, e.recalled, e.usable(d.Now())
 	}
-	health := dependency(fetched, d.failed, d.err, e.usable(d.now()))
-	if health.State == StateGood && e.recalled { // no call of ours went well yet
-		health.State = StateStale
-	}
-	return health
+	return o
 }
+
+// Empty reports whether nothing was fetched yet.
+func (d *Document[T]) Empty() bool { return d.in.Load() == nil }
 
 // unavailable keeps apart a source that can't be reached, which is worth
 // another try, and one that answers nonsense.
-func (d *document[T]) unavailable(cause error, retry time.Duration) error {
-	unavailable := d.down
+func (d *Document[T]) unavailable(cause error, retry time.Duration) error {
+	unavailable := d.Down
 	var e *fault.Error
 	if errors.As(cause, &e) {
 		if !errors.Is(e, fault.Unavailable) {
@@ -321,7 +331,7 @@ func (d *document[T]) unavailable(cause error, retry time.Duration) error {
 		}
 		unavailable, cause = e, e.Cause
 	}
-	unavailable = unavailable.From(fmt.Errorf("%s: %w", d.name, cause))
+	unavailable = unavailable.From(fmt.Errorf("%s: %w", d.Name, cause))
 	unavailable.RetryAfter = retry
 	return unavailable
 }
