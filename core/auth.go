@@ -133,4 +133,8 @@ func (a *Auth) Close() error {
 	return nil
 }
 
+// PublicURL is Config.PublicURL: the external URL of the place where the routes are
+// mounted, without a slash at its end; "" where none was given.
+func (a *Auth) PublicURL() string { return a.config.PublicURL }
+
 func (a *Auth) now() time.Time { return a.config.Now() }

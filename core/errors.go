@@ -48,7 +48,7 @@ type errorForm int
 
 const (
 	formPlain     errorForm = iota
-	formChallenge           // a guard's: with WWW-Authenticate: Bearer
+	formChallenge           // with WWW-Authenticate: Bearer, where neither status nor code says so
 	formBasic               // client credentials came in the Authorization header
 	formPolling             // device polling: without the error member
 )
@@ -74,13 +74,13 @@ var (
 	// ErrAccessDenied: the user, the provider or the application refuses a login.
 	ErrAccessDenied = &Error{Status: http.StatusForbidden, Code: "access_denied", Description: "The login was refused."}
 	// ErrMissingToken: a guard found no bearer token.
-	ErrMissingToken = &Error{Status: http.StatusUnauthorized, Code: "missing_token", Description: "A bearer token is needed in the Authorization header.", form: formChallenge}
+	ErrMissingToken = &Error{Status: http.StatusUnauthorized, Code: "missing_token", Description: "A bearer token is needed in the Authorization header."}
 	// ErrInvalidToken: a bearer token failed a check.
-	ErrInvalidToken = &Error{Status: http.StatusUnauthorized, Code: "invalid_token", Description: "The token is not good.", form: formChallenge}
+	ErrInvalidToken = &Error{Status: http.StatusUnauthorized, Code: "invalid_token", Description: "The token is not good."}
 	// ErrInsufficientScope: a good token lacks a scope.
-	ErrInsufficientScope = &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Description: "The token lacks a scope.", form: formChallenge}
+	ErrInsufficientScope = &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Description: "The token lacks a scope."}
 	// ErrInsufficientClaims: a good token fails a claim or role constraint.
-	ErrInsufficientClaims = &Error{Status: http.StatusForbidden, Code: "insufficient_claims", Description: "The token's claims do not allow this.", form: formChallenge}
+	ErrInsufficientClaims = &Error{Status: http.StatusForbidden, Code: "insufficient_claims", Description: "The token's claims do not allow this."}
 	// ErrNotFound: userinfo knows no username.
 	ErrNotFound = &Error{Status: http.StatusNotFound, Code: "not_found", Description: "There is no such thing."}
 	// ErrProvider: the provider does not accept this application, or answered
@@ -91,7 +91,9 @@ var (
 	ErrUnavailable = &Error{Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable", Description: "The provider can't be reached at the moment."}
 )
 
-// Error gives code and description, and the cause where there is one.
+// Error gives code, description, and the cause where there is one. It is for logs: the
+// cause names hosts and tells of faults inside. What a caller may see is Description
+// alone, also where an answer is not written by [WriteError].
 func (e *Error) Error() string {
 	if e == nil {
 		return "no error"
@@ -159,11 +161,13 @@ func (e *Error) as(form errorForm) *Error {
 }
 
 // WriteError answers a request with err: status, JSON body and headers as
-// every route of this package does. An error that is no [Error], or has no
-// Status, becomes a 500 that tells nothing about it; log it yourself.
+// every route of this package does. An Error that a program has made itself gets the
+// headers of [Error.Header] as any other. A challenge is added to those that are in
+// w.Header() already. An error that is no [Error], or has no Status, becomes a 500 that
+// tells nothing about it; log it yourself.
 func WriteError(w http.ResponseWriter, err error) {
 	e := answerTo(err)
-	e.setHeaders(w.Header())
+	e.addHeaders(w.Header())
 	body := struct {
 		Error       string `json:"error,omitempty"`
 		Description string `json:"error_description"`
@@ -175,13 +179,36 @@ func WriteError(w http.ResponseWriter, err error) {
 	writeJSON(w, e.Status, body)
 }
 
-// setHeaders sets the headers of an answer with this error.
-func (e *Error) setHeaders(header http.Header) {
+// Header gives the headers by which a client knows what to do about the error:
+// WWW-Authenticate (RFC 6750 3) and Retry-After. It is for answers that [WriteError]
+// can't write, as those of an RPC. The map is the caller's, and empty where the error
+// needs neither.
+//
+// A challenge belongs to a 401, but for ErrInvalidClient, and to ErrInsufficientScope.
+// Its realm is Config.PublicURL in an error of a guard, and "oidcgate" in one that a
+// program has made itself.
+func (e *Error) Header() http.Header {
+	header := http.Header{}
+	if e != nil {
+		e.addHeaders(header)
+	}
+	return header
+}
+
+// challenges reports whether an answer with this error has a Bearer challenge.
+func (e *Error) challenges() bool {
+	return e.form == formChallenge ||
+		e.Status == http.StatusUnauthorized && e.Code != ErrInvalidClient.Code ||
+		e.Status == http.StatusForbidden && e.Code == ErrInsufficientScope.Code
+}
+
+// addHeaders adds the headers of an answer with this error.
+func (e *Error) addHeaders(header http.Header) {
 	switch {
 	case e.form == formBasic:
-		header.Set("WWW-Authenticate", `Basic realm="`+defaultRealm+`"`)
-	case e.form == formChallenge && (e.Status == http.StatusUnauthorized || e.Code == ErrInsufficientScope.Code || e.Code == ErrInvalidRequest.Code):
-		header.Set("WWW-Authenticate", e.challenge())
+		header.Add("WWW-Authenticate", `Basic realm="`+defaultRealm+`"`)
+	case e.challenges():
+		header.Add("WWW-Authenticate", e.challenge())
 	}
 	if e.RetryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
@@ -254,8 +281,11 @@ const defaultRealm = "oidcgate"
 // learns of no error.
 func (e *Error) challenge() string {
 	value := `Bearer realm="` + text.Quotable(cmp.Or(e.realm, defaultRealm)) + `"`
-	if e.Code != ErrMissingToken.Code {
-		value += `, error="` + e.Code + `", error_description="` + text.Quotable(e.Description) + `"`
+	if e.Code != "" && e.Code != ErrMissingToken.Code {
+		value += `, error="` + text.Quotable(e.Code) + `"`
+		if e.Description != "" {
+			value += `, error_description="` + text.Quotable(e.Description) + `"`
+		}
 	}
 	if e.Scope != "" {
 		value += `, scope="` + text.Quotable(e.Scope) + `"`

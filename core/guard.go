@@ -87,7 +87,7 @@ func (g *Guard) Check(ctx context.Context, request Request) (Token, error) {
 // tells in WWW-Authenticate: the realm, and for a 401 the scopes that are needed.
 func (a *Auth) challenging(err error, scopes string) error {
 	var e *Error
-	if err = asError(err); !errors.As(err, &e) || e == nil || e.form != formChallenge {
+	if err = asError(err); !errors.As(err, &e) || e == nil || !e.challenges() {
 		return err
 	}
 	c := *e
@@ -107,7 +107,7 @@ func (g *Guard) check(ctx context.Context, request Request) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
-	if err := judge(token, token.verified.by.require, g.constraints); err != nil {
+	if err := g.judge(token); err != nil {
 		event := Event{Kind: EventToken, Subject: token.Subject()}
 		if token.verified.by != g.auth.trust.own {
 			event.Issuer = token.Issuer() // a subject is somebody else at each
@@ -116,6 +116,45 @@ func (g *Guard) check(ctx context.Context, request Request) (Token, error) {
 		return Token{}, err
 	}
 	return token, nil
+}
+
+func (g *Guard) judge(token Token) error {
+	return judge(token, token.verified.by.require, g.constraints)
+}
+
+// Judge decides about a token that was verified before, by the constraints alone: the
+// guard's, those of Config.Require and those of the token's issuer (Issuer.Require).
+// It is for where there is no request to check: a field of a GraphQL query, a message
+// on an open stream, the token that stands behind an API key. The token must be one
+// that this guard's [Auth] has verified, or the zero Token.
+//
+// Its errors are [ErrMissingToken] for the zero Token, [ErrInsufficientScope] and
+// [ErrInsufficientClaims], as those of Check. Behind [Auth.Optional] the zero Token
+// passes, since nobody has to sign in there. A token that fails is an error behind
+// Optional as well, whether or not Check would take it for an anonymous visitor's: what
+// becomes of its user is for the program to say.
+//
+// Judge makes no calls and no event, and does not look whether the token is still valid:
+// see [Token.GoodUntil].
+func (g *Guard) Judge(token Token) error {
+	switch {
+	case token.Valid():
+		return g.auth.challenging(g.judge(token), g.scopes)
+	case g.optional:
+		return nil
+	}
+	return g.auth.challenging(ErrMissingToken, g.scopes)
+}
+
+// Scopes are all scopes that the guard demands, those of Config.Require included, each
+// once: for documents such as OpenAPI. It is a copy, and nil where none are needed.
+// Further scopes that only tokens of one issuer need (Issuer.Require) are not among
+// them.
+func (g *Guard) Scopes() []string {
+	if g.scopes == "" {
+		return nil
+	}
+	return strings.Split(g.scopes, " ")
 }
 
 // bearer finds the token in the values of the Authorization header (RFC 6750

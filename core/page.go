@@ -61,7 +61,7 @@ func (a *Auth) writePage(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	header := w.Header()
 	protect(header)
-	e.setHeaders(header)
+	e.addHeaders(header)
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Content-Security-Policy", pagePolicy)
 	w.WriteHeader(e.Status)

@@ -114,6 +114,17 @@ func (t Token) Expiry() time.Time {
 	return t.verified.claims.Expires.Time
 }
 
+// GoodUntil is when guards begin to refuse the token: its exp and Config.Leeway. It is
+// the deadline of a stream or connection that was opened with the token. Zero: the token
+// is not Valid, or an opaque one of which the provider does not say when it ends.
+func (t Token) GoodUntil() time.Time {
+	end := t.Expiry()
+	if end.IsZero() {
+		return end
+	}
+	return end.Add(t.verified.by.config.Leeway)
+}
+
 // Scopes are the granted scopes (claim scope, RFC 8693 4.2, or scp), a copy; of a token
 // of a further issuer, what Issuer.Scopes makes of them.
 func (t Token) Scopes() []string {

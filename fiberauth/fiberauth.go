@@ -95,7 +95,7 @@ func guard(g *core.Guard) fiber.Handler {
 		var authorization [1]string // which needs no memory but the stack's
 		token, err := g.Check(c.Context(), requestOf(c, authorization[:0]))
 		if err != nil {
-			core.WriteError(&writer{c: c, header: http.Header{}}, err)
+			core.WriteError(newWriter(c), err)
 			return nil
 		}
 		c.SetContext(core.WithToken(c.Context(), token))
@@ -146,7 +146,7 @@ func Handler(h http.Handler) fiber.Handler {
 		if err != nil {
 			return fiber.ErrBadRequest
 		}
-		w := &writer{c: c, header: http.Header{}}
+		w := newWriter(c)
 		h.ServeHTTP(w, r)
 		w.WriteHeader(http.StatusOK)
 		return nil
@@ -180,6 +180,16 @@ type writer struct {
 	c      fiber.Ctx
 	header http.Header
 	wrote  bool
+}
+
+// newWriter begins with the challenges that a middleware has set, to which core adds its
+// own.
+func newWriter(c fiber.Ctx) *writer {
+	w := &writer{c: c, header: http.Header{}}
+	for _, challenge := range c.Response().Header.PeekAll(fiber.HeaderWWWAuthenticate) {
+		w.header.Add(fiber.HeaderWWWAuthenticate, string(challenge))
+	}
+	return w
 }
 
 func (w *writer) Header() http.Header { return w.header }

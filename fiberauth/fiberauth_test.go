@@ -74,6 +74,30 @@ func TestAnAppOfItsOwnIsMountedWithUse(t *testing.T) {
 	require.Equal(t, "hello alice", body)
 }
 
+// As on net/http: core adds to the challenges of others, and a handler that sets one
+// replaces them.
+func TestAChallengeAddsToThoseOfAMiddleware(t *testing.T) {
+	app := newApp()
+	_, url := start(t, app, nil, func(auth *core.Auth) {
+		app.Use(func(c fiber.Ctx) error {
+			c.Set("WWW-Authenticate", `Basic realm="staff"`)
+			return c.Next()
+		})
+		fiberauth.Mount(app.Group("/api"), auth)
+		app.Get("/me", fiberauth.Required(auth), whoami)
+		app.Get("/set", fiberauth.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("WWW-Authenticate", "Digest")
+		})))
+	})
+	bearer := `Bearer realm="` + url + `/api"`
+	for path, want := range map[string][]string{
+		"/me": {`Basic realm="staff"`, bearer}, "/api/auth/v2/userinfo": {`Basic realm="staff"`, bearer}, "/set": {"Digest"},
+	} {
+		_, _, header := ask(t, "GET", url+path, "")
+		require.Equal(t, want, header.Values("WWW-Authenticate"), path)
+	}
+}
+
 func TestATokenIsInLocalsToo(t *testing.T) {
 	app := newApp()
 	provider, url := start(t, app, nil, func(auth *core.Auth) {
