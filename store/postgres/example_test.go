@@ -41,3 +41,11 @@ func ExampleNew() {
 	}
 	defer records.Close()
 }
+
+// What is wrong with a URL shows before anything is connected to.
+func Example_mistake() {
+	_, err := store.Open("postgres://app@db.example.org/app?pool_max_conns=many")
+	fmt.Println(err)
+	// Output:
+	// the postgres: URL of the store: pool_max_conns is not a number of 1 or more
+}

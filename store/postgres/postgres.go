@@ -3,7 +3,11 @@
 //
 //	import _ "github.com/oidcgate/oidcgate/store/postgres"
 //
-// The import makes URLs known to [store.Open] that begin with postgres: or
+//	records, err := store.Open("postgres://app@db.example.org/app?sslmode=verify-full")
+//	…
+//	core.Config{Broker: &core.Broker{Store: records} /* … */}
+//
+// The import makes URLs known to store.Open that begin with postgres: or
 // postgresql: and are otherwise what libpq takes (but that sslmode is require where
 // none is named), with two parameters of our own:
 //

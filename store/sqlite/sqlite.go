@@ -2,9 +2,11 @@
 // application that runs on one machine, as one process or a few, and whose
 // sessions and keys are to survive a restart.
 //
-//	import _ "github.com/oidcgate/oidcgate/store/sqlite"
+//	records := sqlite.New("/var/lib/app/app.db")
+//	…
+//	core.Config{Broker: &core.Broker{Store: records} /* … */}
 //
-// The import makes these URLs known to [store.Open]:
+// Importing the package also makes these URLs known to [store.Open]:
 //
 //	sqlite:/var/lib/app/app.db   a file, by its absolute path
 //	sqlite:app.db                a file in the folder that the program runs in
@@ -43,39 +45,13 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
-	"io/fs"
 	"math/rand/v2"
-	"net/url"
-	"slices"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/oidcgate/oidcgate/store"
 	_ "modernc.org/sqlite" // the driver
 )
-
-func init() {
-	store.Register("sqlite", func(u *url.URL) (store.Store, error) {
-		path := u.Path
-		if u.Opaque != "" { // a relative path, still encoded
-			var err error
-			if path, err = url.PathUnescape(u.Opaque); err != nil {
-				return nil, errors.New("the path can't be read: write % as %25")
-			}
-		}
-		switch {
-		case u.Host != "" || u.User != nil:
-			return nil, errors.New("no host may be named: write sqlite:/path/to/file, with one slash or three, or sqlite:file")
-		case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-			return nil, errors.New("there are no options: write a ? in the path as %3F, and a # as %23")
-		case path == "" || path == "/":
-			return nil, errors.New("the path of the file is missing: write sqlite:/path/to/file, or sqlite::memory: for none")
-		}
-		return New(path), nil
-	})
-}
 
 // New gives a store in the file at path, which is taken as it is: relative to the
 // folder that the program runs in, with no character that means anything special.
@@ -225,29 +201,4 @@ func (s *records) records(ctx context.Context, query string, args ...any) ([]sto
 		return nil, s.explain(ctx, "reading", err)
 	}
 	return found, nil
-}
-
-// wrongPlace are the errors of the operating system for a path that can't be right.
-var wrongPlace = []error{syscall.ENOTDIR, syscall.EISDIR, syscall.ENAMETOOLONG, syscall.ELOOP, syscall.ENOENT}
-
-// explain makes errors those of the context where it has ended, which SQLite
-// reports as an interruption, and says what to do about others.
-func (s *records) explain(ctx context.Context, doing string, err error) error {
-	var system *fs.PathError
-	hint, mistake := mistakes[code(err)]
-	switch {
-	case ctx.Err() != nil:
-		err = ctx.Err()
-	case mistake:
-		err = unusable("%s: %w", hint, err)
-	case errors.Is(err, syscall.ENOSPC):
-		err = fmt.Errorf("%s: %w", full, err)
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		err = unusable("%s: %w", rights, err)
-	case errors.As(err, &system) && slices.Contains(wrongPlace, system.Err):
-		err = unusable("no file can be there: name another: %w", err)
-	case advice[code(err)] != "":
-		err = fmt.Errorf("%s: %w", advice[code(err)], err)
-	}
-	return fmt.Errorf("sqlite: %s %s: %w", doing, s.path, err)
 }
