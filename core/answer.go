@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 )
 
@@ -24,9 +25,9 @@ type tokenAnswer struct {
 // granted is the scope of a login. An answer without one grants what was asked for (RFC
 // 6749 5.1), unless the access token says otherwise: anybody can ask for any scope, and
 // not every provider that ignores those it does not know tells so in the answer.
-func (t tokenAnswer) granted(access *claims) string {
-	if t.Scope == "" && access != nil && len(access.scopes()) > 0 {
-		return strings.Join(access.scopes(), " ")
+func (t tokenAnswer) granted(access *claim.Set) string {
+	if t.Scope == "" && access != nil && len(access.Scopes()) > 0 {
+		return strings.Join(access.Scopes(), " ")
 	}
 	return cmp.Or(t.Scope, t.asked)
 }
@@ -105,7 +106,7 @@ func parseTokenAnswer(body []byte, now time.Time) (tokenAnswer, error) {
 func expiry(fields foreign, now time.Time, prefixes ...string) time.Time {
 	for _, prefix := range prefixes {
 		if seconds := fields.seconds(prefix + "expires_in"); seconds > 0 {
-			return time.Unix(min(now.Unix()+seconds, latest), 0)
+			return time.Unix(min(now.Unix()+seconds, claim.Latest), 0)
 		}
 	}
 	for _, prefix := range prefixes {

@@ -8,6 +8,7 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/background"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/core/internal/seal"
+	"github.com/oidcgate/oidcgate/core/internal/verify"
 )
 
 // Auth is one application's OpenID Connect: its routes and its guards. Make it
@@ -16,9 +17,9 @@ type Auth struct {
 	config   Config
 	life     *background.Tasks
 	provider *provider
-	verifier *verifier // of the provider's tokens
-	trust    *trust    // in the tokens that guards take
-	broker   *broker   // nil: passthrough mode
+	verifier *verify.Verifier // of the provider's tokens
+	trust    *trust           // in the tokens that guards take
+	broker   *broker          // nil: passthrough mode
 
 	complaints *complaints // about what requests fail for
 
@@ -64,7 +65,7 @@ func New(config Config) (*Auth, error) {
 	a.devices = seal.New("device code"+login, secrets)
 	a.provider = newProvider(config, a.life)
 	a.verifier = a.provider.verifier
-	a.trust = &trust{own: a.verifier, cache: newTokenCache(config.CacheSize), now: config.Now}
+	a.trust = &trust{own: a.verifier, cache: newTokenCache(config.CacheSize), now: config.Now, logger: config.Logger}
 	if config.Broker != nil {
 		if a.broker, err = newBroker(a, secrets); err != nil {
 			return nil, err

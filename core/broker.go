@@ -9,11 +9,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/fetch"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/core/internal/seal"
 	"github.com/oidcgate/oidcgate/core/internal/session"
+	"github.com/oidcgate/oidcgate/core/internal/verify"
 	"github.com/oidcgate/oidcgate/store"
 	"github.com/oidcgate/oidcgate/store/memory"
 	"golang.org/x/sync/singleflight"
@@ -225,13 +227,14 @@ func newBroker(a *Auth, secrets [][]byte) (*broker, error) {
 }
 
 // verifier checks the broker's own tokens.
-func (b *broker) verifier() *verifier {
-	return &verifier{
-		config: b.config, issuer: newIssuerName(b.config.PublicURL), keys: publicKeys{b.keys}, thumbprints: true,
-		audience: audience{names: []string{b.Audience}},
-		require:  asMinted(b.config.Require),
+func (b *broker) verifier() *verify.Verifier {
+	return &verify.Verifier{
+		Issuer: verify.NewIssuerName(b.config.PublicURL), Keys: publicKeys{b.keys}, Thumbprints: true,
+		Audience: verify.Audience{Names: []string{b.Audience}}, ClientID: b.config.provider().ClientID,
+		Leeway: b.config.Leeway, Now: b.config.Now,
+		Require: verify.AsMinted(rulesOf(b.config.Require)),
 		// Where else a provider may have its roles, Identify may have put anything.
-		roles: roleClaims{"roles"}.in,
+		Roles: claim.RolePaths{"roles"}.In,
 	}
 }
 

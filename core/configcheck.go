@@ -10,6 +10,7 @@ import (
 
 	"github.com/oidcgate/oidcgate/core/internal/address"
 	"github.com/oidcgate/oidcgate/core/internal/text"
+	"github.com/oidcgate/oidcgate/core/internal/verify"
 )
 
 // ownParams are the authorization parameters that a login's safety hangs on.
@@ -91,7 +92,7 @@ func (p *Provider) check(c Config) (problems []fieldError) {
 	}
 	if p.Issuer == "" {
 		wrong("Issuer", "is missing: the provider's issuer URL, as its discovery document spells it")
-	} else if strings.Contains(p.Issuer, tenant) {
+	} else if strings.Contains(p.Issuer, verify.Tenant) {
 		wrong("Issuer", "%q is a pattern: users sign in at one tenant, name that; patterns are for Config.TrustedIssuers", p.Issuer)
 	} else if err := cmp.Or(address.NoDocument(p.Issuer), address.Check(p.Issuer, c.InsecureProviderHTTP)); err != nil {
 		wrong("Issuer", "%q: %w", address.Shown(p.Issuer), err)

@@ -6,42 +6,29 @@ import (
 	"math"
 	"reflect"
 	"slices"
-	"strings"
 
+	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/text"
+	"github.com/oidcgate/oidcgate/core/internal/verify"
 )
 
 // Constraint is something that a guard demands of a valid token. Make one with
 // [Scopes], [AnyRole], [AllRoles], [Claim] or [ClaimAll]; the zero Constraint is malformed. Constraints are
 // immutable.
 type Constraint struct {
-	kind   constraintKind
-	path   string   // of a claim
-	names  []string // scopes or roles
-	values []any    // of a claim: string, bool or float64
-	all    bool     // all the roles, or all the values of the claim, and not just one
-	minted bool     // a claim that a token leaves out was judged when the token was minted
-	err    error
+	rule      verify.Rule
+	refuseBad bool
+	err       error
 }
-
-type constraintKind int
-
-const (
-	_ constraintKind = iota
-	constraintScope
-	constraintRole
-	constraintClaim
-	constraintRefuseBad
-)
 
 // RefuseBadTokens, among the constraints of [Auth.Optional], refuses a token that is
 // invalid or fails a constraint; without it such a request counts as anonymous.
-var RefuseBadTokens = Constraint{kind: constraintRefuseBad}
+var RefuseBadTokens = Constraint{refuseBad: true}
 
 // Scopes demands all of the scopes, each an argument of its own. Without arguments it
 // demands nothing.
 func Scopes(all ...string) Constraint {
-	c := Constraint{kind: constraintScope, names: slices.Clone(all)}
+	c := Constraint{rule: verify.Rule{Kind: verify.ScopeRule, Names: slices.Clone(all)}}
 	for _, scope := range all {
 		if !text.ValidScope(scope) {
 			c.err = fmt.Errorf("core.Scopes: %q is not one scope (RFC 6749 3.3); give each its own argument", scope)
@@ -58,12 +45,12 @@ func AnyRole(any ...string) Constraint { return roleConstraint("AnyRole", any) }
 // [Token.Roles]).
 func AllRoles(all ...string) Constraint {
 	c := roleConstraint("AllRoles", all)
-	c.all = true
+	c.rule.All = true
 	return c
 }
 
 func roleConstraint(function string, roles []string) Constraint {
-	c := Constraint{kind: constraintRole, names: slices.Clone(roles)}
+	c := Constraint{rule: verify.Rule{Kind: verify.RoleRule, Names: slices.Clone(roles)}}
 	if len(roles) == 0 || slices.Contains(roles, "") {
 		c.err = fmt.Errorf("core.%s needs roles that are not empty", function)
 	}
@@ -83,12 +70,12 @@ func Claim(path string, accepted ...any) Constraint {
 // the one value itself. Path and values are as for [Claim].
 func ClaimAll(path string, all ...any) Constraint {
 	c := claimConstraint("ClaimAll", path, all)
-	c.all = true
+	c.rule.All = true
 	return c
 }
 
 func claimConstraint(function, path string, values []any) Constraint {
-	c := Constraint{kind: constraintClaim, path: path}
+	c := Constraint{rule: verify.Rule{Kind: verify.ClaimRule, Path: path}}
 	if path == "" || len(values) == 0 {
 		c.err = fmt.Errorf("core.%s needs a path and at least one value", function)
 	}
@@ -97,13 +84,13 @@ func claimConstraint(function, path string, values []any) Constraint {
 		if !ok {
 			c.err = fmt.Errorf("core.%s(%q): a %T such as this can't be the value of a claim; use a string, a bool, or a number below 2^53", function, path, value)
 		}
-		c.values = append(c.values, normal)
+		c.rule.Values = append(c.rule.Values, normal)
 	}
 	return c
 }
 
 // jsonScalar gives a value as a JSON decoder would, if it can be told from every
-// other: beyond maxExact two tenants could be the same one.
+// other: beyond that two tenants could be the same one.
 func jsonScalar(value any) (any, bool) {
 	switch v := reflect.ValueOf(value); {
 	case !v.IsValid():
@@ -113,98 +100,42 @@ func jsonScalar(value any) (any, bool) {
 	case v.Kind() == reflect.Bool:
 		return v.Bool(), true
 	case v.CanInt():
-		return float64(v.Int()), -maxExact <= v.Int() && v.Int() <= maxExact
+		return float64(v.Int()), -claim.MaxExact <= v.Int() && v.Int() <= claim.MaxExact
 	case v.CanUint():
-		return float64(v.Uint()), v.Uint() <= maxExact
+		return float64(v.Uint()), v.Uint() <= claim.MaxExact
 	case v.CanFloat():
-		return v.Float(), math.Abs(v.Float()) <= maxExact
+		return v.Float(), math.Abs(v.Float()) <= claim.MaxExact
 	}
 	return nil, false
 }
 
 // check says what is wrong with a malformed constraint.
 func (c Constraint) check() error {
-	if c.kind == 0 {
+	if c.rule.Kind == 0 && !c.refuseBad && c.err == nil {
 		return errors.New("the zero core.Constraint demands nothing; make one with Scopes, AnyRole, AllRoles, Claim or ClaimAll")
 	}
 	return c.err
 }
 
-// judge holds a valid token against all the constraints of the lists. Missing scopes are
-// told first, all of them at once.
-func judge(token Token, lists ...[]Constraint) error {
-	var missing []string
-	failed := ""
-	for _, constraints := range lists {
-		for _, c := range constraints {
-			switch c.kind {
-			case constraintScope:
-				for _, scope := range c.names {
-					if !token.HasScope(scope) && !slices.Contains(missing, scope) {
-						missing = append(missing, scope)
-					}
-				}
-			case constraintRole:
-				if failed == "" && !c.hasRoles(token) {
-					failed = "The token's claims do not give the roles that are needed here."
-				}
-			case constraintClaim:
-				if failed == "" && !c.holds(token) {
-					failed = "The token's claims do not allow this: " + text.Quotable(c.path) + " has not the value that is needed here."
-				}
-			}
-		}
+// rulesOf are the rules of constraints.
+func rulesOf(constraints []Constraint) []verify.Rule {
+	rules := make([]verify.Rule, len(constraints))
+	for i, c := range constraints {
+		rules[i] = c.rule
 	}
-	if len(missing) > 0 {
-		e := ErrInsufficientScope.because("The token lacks the scope " + strings.Join(missing, " ") + ".")
-		e.Scope = neededScopes(lists...)
+	return rules
+}
+
+// judge holds a valid token against all the rules of the lists.
+func judge(token Token, lists ...[]verify.Rule) error {
+	failure := verify.Judge(token.verified, lists...)
+	switch {
+	case failure == nil:
+		return nil
+	case failure.Scopes != "":
+		e := ErrInsufficientScope.because(failure.Reason)
+		e.Scope = failure.Scopes
 		return e
 	}
-	if failed != "" {
-		return ErrInsufficientClaims.because(failed)
-	}
-	return nil
-}
-
-// neededScopes are all scopes that the constraints demand, each once, as in a scope
-// parameter.
-func neededScopes(lists ...[]Constraint) string {
-	var needed []string
-	for _, constraints := range lists {
-		for _, c := range constraints {
-			if c.kind != constraintScope {
-				continue
-			}
-			for _, scope := range c.names {
-				if !slices.Contains(needed, scope) {
-					needed = append(needed, scope)
-				}
-			}
-		}
-	}
-	return strings.Join(needed, " ")
-}
-
-func (c Constraint) hasRoles(token Token) bool {
-	if c.all {
-		return !slices.ContainsFunc(c.names, func(role string) bool { return !token.HasRole(role) })
-	}
-	return slices.ContainsFunc(c.names, token.HasRole)
-}
-
-func (c Constraint) holds(token Token) bool {
-	value, found := at(token.verified.claims.all(), c.path)
-	if !found && c.minted {
-		return true
-	}
-	has := func(wanted any) bool { // compares a text, a bool or a number
-		if list, ok := value.([]any); ok {
-			return slices.Contains(list, wanted)
-		}
-		return value == wanted
-	}
-	if c.all {
-		return !slices.ContainsFunc(c.values, func(wanted any) bool { return !has(wanted) })
-	}
-	return slices.ContainsFunc(c.values, has)
+	return ErrInsufficientClaims.because(failure.Reason)
 }

@@ -8,7 +8,9 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
+	"github.com/oidcgate/oidcgate/core/internal/verify"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
 
@@ -28,18 +30,18 @@ func (a *Auth) exchangeGrant(_ http.ResponseWriter, r *http.Request, p params) (
 	if raw == "" {
 		return tokenBody{}, "", fault.InvalidRequest.New("The parameter subject_token is missing.")
 	}
-	c, err := newCandidate(raw, maxToken, a.now())
+	c, err := verify.Read(raw, maxToken, a.now())
 	if err == nil {
-		err = a.verifier.accessToken(r.Context(), c)
+		err = a.verifier.AccessToken(r.Context(), c)
 	}
 	if err != nil {
 		return tokenBody{}, "", subjectTokenError(err)
 	}
-	subject := c.claims
-	if err := wanted.within(subject.scopes()); err != nil {
+	subject := c.Claims
+	if err := wanted.within(subject.Scopes()); err != nil {
 		return tokenBody{}, subject.Subject, err
 	}
-	actor, err := subject.actor()
+	actor, err := actorOf(subject)
 	if err != nil {
 		return tokenBody{}, subject.Subject, err
 	}
@@ -47,7 +49,7 @@ func (a *Auth) exchangeGrant(_ http.ResponseWriter, r *http.Request, p params) (
 	if err != nil {
 		return tokenBody{}, subject.Subject, err
 	}
-	who, err := b.identify(r.Context(), evidence{subject: subject.Subject, access: subject, granted: strings.Join(wanted.scopesOf(subject.scopes()), " "), raw: raw}, func() error { return nil })
+	who, err := b.identify(r.Context(), evidence{subject: subject.Subject, access: subject, granted: strings.Join(wanted.scopesOf(subject.Scopes()), " "), raw: raw}, func() error { return nil })
 	if err != nil {
 		return tokenBody{}, subject.Subject, err
 	}
@@ -64,13 +66,13 @@ func (a *Auth) exchangeGrant(_ http.ResponseWriter, r *http.Request, p params) (
 	return body, subject.Subject, nil
 }
 
-// actor is who acts for the subject, as the token has it (RFC 8693 4.1): a new token must
+// actorOf tells who acts for the subject, as the token has it (RFC 8693 4.1): a new token must
 // not hide that. It is nil for nobody.
-func (c *claims) actor() (jsontext.Value, error) {
+func actorOf(c *claim.Set) (jsontext.Value, error) {
 	var said struct {
 		Actor jsontext.Value `json:"act"`
 	}
-	if err := json.Unmarshal(c.payload, &said); err != nil {
+	if err := json.Unmarshal(c.Payload, &said); err != nil {
 		return nil, err
 	}
 	switch said.Actor.Kind() {

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+
+	"github.com/oidcgate/oidcgate/core/internal/claim"
 )
 
 // foreign is a JSON object that a provider has answered with. It is read member by
@@ -49,7 +51,7 @@ func (f foreign) flag(name string) bool {
 // anything else.
 func (f foreign) seconds(name string) int64 {
 	number, err := strconv.ParseFloat(strings.Trim(string(f[name]), `"`), 64)
-	if err != nil || !(number >= 0 && number <= latest) { // NaN is neither
+	if err != nil || !(number >= 0 && number <= claim.Latest) { // NaN is neither
 		return 0
 	}
 	return int64(number)

@@ -17,11 +17,13 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/oidcgate/oidcgate/core/internal/address"
+	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/httpx"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/core/internal/session"
 	"github.com/oidcgate/oidcgate/core/internal/text"
+	"github.com/oidcgate/oidcgate/core/internal/verify"
 )
 
 // offline is a transport to a provider that can't be reached.
@@ -333,16 +335,16 @@ func FuzzClaims(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		c, err := parseClaims(payload)
+		c, err := claim.Parse(payload)
 		if err != nil {
 			return
 		}
 		if !jsontext.Value(payload).IsValid() {
 			t.Fatalf("invalid JSON became claims: %q", payload)
 		}
-		token := newToken(c, &verifier{roles: roleClaims{"realm_access.roles", "groups", "roles"}.in})
-		_ = judge(token, constraints)
-		_ = readProfile(c.all(), []string{"a", "a.b"})
+		token := Token{verify.NewToken(c, &verify.Verifier{Roles: claim.RolePaths{"realm_access.roles", "groups", "roles"}.In})}
+		_ = judge(token, rulesOf(constraints))
+		_ = claim.ReadProfile(c.All(), []string{"a", "a.b"})
 		_ = token.Username() + token.Email() + token.SessionID() + token.ClientID()
 		for _, scope := range token.Scopes() {
 			if scope == "" || strings.ContainsAny(scope, " \t") {

@@ -10,7 +10,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
+	"github.com/oidcgate/oidcgate/core/internal/verify"
 	"github.com/zitadel/oidc/v3/pkg/client/rp"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
@@ -357,19 +359,19 @@ func pollingError(err error) error {
 // accept checks the ID token of an answer, if there is one, and makes the body
 // for our own client: with the broker's tokens, or with those of the answer.
 func (a *Auth) accept(ctx context.Context, answer tokenAnswer, nonce nonceCheck, wanted narrowing) (tokenBody, string, error) {
-	var id *claims
+	var id *claim.Set
 	subject := ""
 	if answer.IDToken != "" {
 		var login asked
-		expected := idTokenExpectation{accessToken: answer.AccessToken}
+		expected := verify.Expectation{AccessToken: answer.AccessToken}
 		if nonce != nil {
-			expected.nonce = func(value string) (maxAge *int, ok bool) {
+			expected.Nonce = func(value string) (maxAge *int, ok bool) {
 				login, ok = nonce(value)
 				return login.maxAge, ok
 			}
 		}
 		var err error
-		if id, err = a.verifier.idToken(ctx, answer.IDToken, expected); err != nil {
+		if id, err = a.verifier.IDToken(ctx, answer.IDToken, expected); err != nil {
 			return tokenBody{}, "", idTokenError(err)
 		}
 		subject = id.Subject
@@ -388,11 +390,11 @@ func idTokenError(err error) error {
 	switch {
 	case errors.As(err, &e):
 		return e
-	case errors.Is(err, errNonce):
+	case errors.Is(err, verify.ErrNonce):
 		return fault.InvalidGrant.New("The code belongs to another login.").From(err)
-	case errors.Is(err, errNoAuthTime):
+	case errors.Is(err, verify.ErrNoAuthTime):
 		return fault.Provider.New("The provider does not tell when the user signed in, which max_age asks for.").From(err)
-	case errors.Is(err, errMaxAge):
+	case errors.Is(err, verify.ErrMaxAge):
 		return fault.AccessDenied.New("The user signed in longer ago than max_age allows.").From(err)
 	}
 	return fault.Provider.New("The provider gave an ID token that can't be accepted.").From(err)

@@ -8,26 +8,27 @@ import (
 	"strings"
 
 	"github.com/oidcgate/oidcgate/core/internal/fault"
+	"github.com/oidcgate/oidcgate/core/internal/verify"
 )
 
-// Guard lets requests with a good token through. Make one at start with
+// Guard lets requests with a valid token through. Make one at start with
 // [Auth.Required] or [Auth.Optional] and use it for every request; it is safe
 // for concurrent use.
 type Guard struct {
-	auth        *Auth
-	optional    bool
-	refuseBad   bool
-	constraints []Constraint
-	scopes      string // all that the constraints demand
+	auth      *Auth
+	optional  bool
+	refuseBad bool
+	rules     []verify.Rule
+	scopes    string // all that the constraints demand
 }
 
-// Required makes a guard that demands a good token which satisfies all the
+// Required makes a guard that demands a valid token which satisfies all the
 // constraints, those of Config.Require included. It panics on a malformed
 // constraint (see [Constraint]) and on [RefuseBadTokens], which is for [Auth.Optional]:
 // both are mistakes in the program.
 func (a *Auth) Required(constraints ...Constraint) *Guard {
 	for _, c := range constraints {
-		if c.kind == constraintRefuseBad {
+		if c.refuseBad {
 			panic("oidcgate: core.RefuseBadTokens is for Optional: Required always refuses them")
 		}
 	}
@@ -45,14 +46,14 @@ func (a *Auth) Optional(constraints ...Constraint) *Guard {
 }
 
 func (a *Auth) guard(constraints []Constraint) *Guard {
-	g := &Guard{auth: a, constraints: slices.Clone(constraints)}
+	g := &Guard{auth: a, rules: rulesOf(constraints)}
 	for _, c := range slices.Concat(a.config.Require, constraints) {
 		if err := c.check(); err != nil {
 			panic("oidcgate: " + err.Error())
 		}
-		g.refuseBad = g.refuseBad || c.kind == constraintRefuseBad
+		g.refuseBad = g.refuseBad || c.refuseBad
 	}
-	g.scopes = neededScopes(a.config.Require, g.constraints)
+	g.scopes = strings.Join(verify.NeededScopes(rulesOf(a.config.Require), g.rules), " ")
 	return g
 }
 
@@ -109,7 +110,7 @@ func (g *Guard) check(ctx context.Context, request Request) (Token, error) {
 	}
 	if err := g.judge(token); err != nil {
 		event := Event{Kind: EventToken, Subject: token.Subject()}
-		if token.verified.by != g.auth.trust.own {
+		if token.verified.By != g.auth.trust.own {
 			event.Issuer = token.Issuer() // a subject is somebody else at each
 		}
 		g.auth.observe(ctx, event, err)
@@ -119,7 +120,7 @@ func (g *Guard) check(ctx context.Context, request Request) (Token, error) {
 }
 
 func (g *Guard) judge(token Token) error {
-	return judge(token, token.verified.by.require, g.constraints)
+	return judge(token, token.verified.By.Require, g.rules)
 }
 
 // Judge decides about a token that was verified before, by the constraints alone: the
@@ -206,9 +207,9 @@ func tokenError(err error) error {
 	var e *fault.Error
 	if !errors.As(err, &e) {
 		refused := ErrInvalidToken.because(sentence(err))
-		var elsewhere misdirected
+		var elsewhere verify.Misdirected
 		if errors.As(err, &elsewhere) {
-			refused = refused.from(errors.New(elsewhere.detail))
+			refused = refused.from(errors.New(elsewhere.Detail))
 		}
 		return refused
 	}

@@ -7,10 +7,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/text"
 )
@@ -101,12 +101,12 @@ type remembered struct {
 // evidence is what the provider has told about a user, all of it verified.
 type evidence struct {
 	subject string
-	id      *claims // nil: no ID token
+	id      *claim.Set // nil: no ID token
 	idToken string
-	stale   bool    // the ID token is one of an earlier answer
-	access  *claims // nil: its access token is not a JWT that we can read
-	raw     string  // the access token, to ask userinfo with
-	granted string  // the scope
+	stale   bool       // the ID token is one of an earlier answer
+	access  *claim.Set // nil: its access token is not a JWT that we can read
+	raw     string     // the access token, to ask userinfo with
+	granted string     // the scope
 	nonce   string
 	before  *remembered    // of the session at a refresh; nil: at anything else
 	told    map[string]any // by userinfo; nil: nothing
@@ -139,9 +139,9 @@ func (b *broker) identify(ctx context.Context, e evidence, save func() error) (r
 	return known, b.permit(minting{who: known, issuer: b.config.provider().Issuer, subject: e.subject, session: anySession}, all)
 }
 
-func (e *evidence) idClaims() map[string]any { return e.id.allOrNone() }
+func (e *evidence) idClaims() map[string]any { return e.id.All() }
 
-func (e *evidence) accessClaims() map[string]any { return e.access.allOrNone() }
+func (e *evidence) accessClaims() map[string]any { return e.access.All() }
 
 // freshClaims are those of the ID token, if it is of the same answer as the access token.
 func (e *evidence) freshClaims() map[string]any {
@@ -151,22 +151,15 @@ func (e *evidence) freshClaims() map[string]any {
 	return e.idClaims()
 }
 
-func (c *claims) allOrNone() map[string]any {
-	if c == nil {
-		return nil
-	}
-	return c.all()
-}
-
 // askUserinfo asks the provider for what its tokens leave out: who the user is, if the
 // access token can't be read or names nobody, the username, and the roles. An endpoint
 // that refuses or fails costs nothing that the tokens tell already.
 func (b *broker) askUserinfo(ctx context.Context, e *evidence, save func() error) error {
 	tokens := merge(e.idClaims(), e.accessClaims())
-	username := readProfile(tokens, b.config.provider().ProfilePaths).Username
-	roles := roleClaims(b.config.provider().RoleClaims)
+	username := claim.ReadProfile(tokens, b.config.provider().ProfilePaths).Username
+	roles := claim.RolePaths(b.config.provider().RoleClaims)
 	vouched := e.access != nil && (e.access.Subject != "" || !e.stale)
-	if vouched && username != "" && roles.areIn(e.accessClaims()) {
+	if vouched && username != "" && roles.AreIn(e.accessClaims()) {
 		return nil
 	}
 	if err := save(); err != nil {
@@ -179,7 +172,7 @@ func (b *broker) askUserinfo(ctx context.Context, e *evidence, save func() error
 		return nil
 	}
 	judged := b.Identify != nil || len(b.config.Require) > 0
-	complete := username != "" && (roles.areIn(e.accessClaims()) || roles.areIn(e.freshClaims()))
+	complete := username != "" && (roles.AreIn(e.accessClaims()) || roles.AreIn(e.freshClaims()))
 	needed := b.SubjectIsUsername && username == "" || len(b.config.Require) > 0
 	before := e.before
 	toldBefore := before != nil && before.Userinfo
@@ -213,12 +206,12 @@ const userinfoFails = "the provider's userinfo endpoint, without which logins go
 // first day. An access token that has none of the claims is silent about roles, and then
 // what was said at the same time counts.
 func (b *broker) rolesOf(ctx context.Context, e evidence) []string {
-	roles := roleClaims(b.config.provider().RoleClaims)
+	roles := claim.RolePaths(b.config.provider().RoleClaims)
 	access, id := e.accessClaims(), e.freshClaims()
 	source, from := access, "the access token"
-	if !roles.areIn(access) {
+	if !roles.AreIn(access) {
 		source = merge(id, e.told)
-		switch inID, inTold := roles.areIn(id), roles.areIn(e.told); {
+		switch inID, inTold := roles.AreIn(id), roles.AreIn(e.told); {
 		case inID && inTold:
 			from = "the ID token and userinfo"
 		case inID:
@@ -232,7 +225,7 @@ func (b *broker) rolesOf(ctx context.Context, e evidence) []string {
 	if _, known := b.rolesFrom.LoadOrStore(from, true); !known {
 		b.config.Logger.InfoContext(ctx, "roles of users come from a source not seen before", "from", from)
 	}
-	return roles.in(source)
+	return roles.In(source)
 }
 
 // merge gives the claims of all the sources, those of later ones first.
@@ -246,7 +239,7 @@ func merge(sources ...map[string]any) map[string]any {
 
 // newIdentity reads a provider's claims.
 func newIdentity(all map[string]any, paths []string) Identity {
-	who := readProfile(all, paths)
+	who := claim.ReadProfile(all, paths)
 	return Identity{
 		Claims: all, Extra: map[string]any{}, Name: who.Name,
 		Username: who.Username, FirstName: who.FirstName, LastName: who.LastName,
@@ -257,7 +250,7 @@ func newIdentity(all map[string]any, paths []string) Identity {
 // whether that same source vouches for it.
 func emailOf(paths []string, sources ...map[string]any) (email string, verified bool) {
 	for _, source := range sources {
-		if found := readProfile(source, paths); found.Email != "" {
+		if found := claim.ReadProfile(source, paths); found.Email != "" {
 			return found.Email, found.EmailVerified != nil && *found.EmailVerified
 		}
 	}
@@ -294,17 +287,17 @@ func (b *broker) remember(e evidence, who Identity) (remembered, error) {
 			return remembered{}, identityError(err)
 		}
 	}
-	for _, c := range []*claims{e.id, e.access} {
+	for _, c := range []*claim.Set{e.id, e.access} {
 		if c == nil {
 			continue
 		}
 		if !c.AuthTime.IsZero() {
 			known.AuthTime = c.AuthTime.Unix()
 		}
-		if acr := textOf(c.all()["acr"]); acr != "" {
+		if acr := claim.Text(c.All()["acr"]); acr != "" {
 			known.ACR = acr
 		}
-		if amr := texts(c.all()["amr"]); amr != nil {
+		if amr := claim.Texts(c.All()["amr"]); amr != nil {
 			known.AMR = amr
 		}
 	}
@@ -335,22 +328,4 @@ const failingIdentify = "Broker.Identify, which refuses a user for good by core.
 func identityError(cause error) error {
 	return fault.Internal.New("No token can be made for this user; the application's operator knows more.").
 		From(fmt.Errorf("see Broker.Identify: %w", cause))
-}
-
-// maxSubject is the limit of OpenID Connect Core 2 for sub, in bytes, with room
-// for providers that don't keep it.
-const maxSubject = 1 << 10
-
-// usableSubject keeps out what stands for no user, or what a store can't look a session
-// up by.
-func usableSubject(subject string) error {
-	switch {
-	case subject == "":
-		return errors.New("is missing")
-	case len(subject) > maxSubject:
-		return errors.New("is too long")
-	case strings.ContainsFunc(subject, unicode.IsControl):
-		return errors.New("has a control character")
-	}
-	return nil
 }

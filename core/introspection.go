@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"golang.org/x/sync/singleflight"
@@ -41,10 +42,10 @@ type introspectRequest struct {
 
 // ask gives what the provider says of a token, if that makes it good. However
 // many callers bring one token, one question is asked.
-func (i *introspection) ask(ctx context.Context, raw string, name tokenName) (*claims, error) {
+func (i *introspection) ask(ctx context.Context, raw string, name tokenName) (*claim.Set, error) {
 	raw = strings.Clone(raw) // the question may outlast the caller, whose buffer it is in
 	flight := i.flights.DoChan(string(name[:]), func() (any, error) {
-		var c *claims
+		var c *claim.Set
 		var verdict error
 		// What becomes of the task itself says nothing about the token.
 		if err := i.auth.life.Do(func(ctx context.Context) error {
@@ -57,7 +58,7 @@ func (i *introspection) ask(ctx context.Context, raw string, name tokenName) (*c
 	})
 	select {
 	case result := <-flight:
-		return result.Val.(*claims), result.Err
+		return result.Val.(*claim.Set), result.Err
 	case <-ctx.Done():
 		return nil, errIntrospection.From(ctx.Err())
 	}
@@ -66,7 +67,7 @@ func (i *introspection) ask(ctx context.Context, raw string, name tokenName) (*c
 var errIntrospection = fault.Unavailable.New("The token can't be checked with the provider at the moment.").Soon()
 
 // askInTurn asks about a token when it is its turn, and remembers whether it is good.
-func (i *introspection) askInTurn(ctx context.Context, raw string, name tokenName) (*claims, error) {
+func (i *introspection) askInTurn(ctx context.Context, raw string, name tokenName) (*claim.Set, error) {
 	ctx, cancel := context.WithTimeout(ctx, i.auth.config.Timeout)
 	defer cancel()
 	done, ok := i.line.turn(ctx, i.good.has(name))
@@ -84,7 +85,7 @@ func (i *introspection) askInTurn(ctx context.Context, raw string, name tokenNam
 	return c, err
 }
 
-func (i *introspection) askOnce(ctx context.Context, raw string) (*claims, error) {
+func (i *introspection) askOnce(ctx context.Context, raw string) (*claim.Set, error) {
 	m, err := i.auth.provider.metadata.Get(ctx)
 	if err != nil {
 		return nil, err
@@ -102,7 +103,7 @@ func (i *introspection) askOnce(ctx context.Context, raw string) (*claims, error
 // judge holds an introspection answer against what makes an access token good. The
 // provider knows other tokens as well, refresh tokens above all, which may live for
 // months, and calls them active, too (RFC 7662 2.1).
-func (i *introspection) judge(body []byte) (*claims, error) {
+func (i *introspection) judge(body []byte) (*claim.Set, error) {
 	var state struct {
 		Active bool   `json:"active"`
 		Type   string `json:"token_type"`
@@ -118,19 +119,14 @@ func (i *introspection) judge(body []byte) (*claims, error) {
 	default:
 		return nil, errors.New("the provider says that the token is no bearer token")
 	}
-	c := &candidate{now: i.auth.now(), declared: state.Type != ""}
-	var err error
-	if c.claims, err = parseClaims(withNumericDates(body)); err != nil {
+	claims, err := claim.Parse(withNumericDates(body))
+	if err != nil {
 		return nil, errIntrospection.From(err)
 	}
-	own := i.auth.trust.own
-	if c.claims.Issuer != "" && !own.issuer.names(c.claims) {
-		return nil, otherIssuer(c.claims)
-	}
-	if err := c.passes(own.timely, own.isAccessToken); err != nil {
+	if err := i.auth.trust.own.Introspected(claims, state.Type != ""); err != nil {
 		return nil, err
 	}
-	return c.claims, nil
+	return claims, nil
 }
 
 // withNumericDates gives an answer in which times that are numeric strings are numbers:

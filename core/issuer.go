@@ -8,6 +8,7 @@ import (
 
 	"github.com/oidcgate/oidcgate/core/internal/address"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
+	"github.com/oidcgate/oidcgate/core/internal/verify"
 )
 
 // Issuer is a further issuer of access tokens that guards take: see
@@ -20,9 +21,9 @@ type Issuer struct {
 	// Where JWKSURL is set it is a name and not an address, so that it may be http
 	// or no URL at all, as AD FS has it in access tokens
 	// (http://fs.example.org/adfs/services/trust). A provider with many tenants, which all have its keys in common, can be
-	// named by a pattern: {tenantid} in the path stands for the tenant, which a
+	// named by a pattern: {tenantid} in the path stands for the verify.Tenant, which a
 	// token must also have in its claim tid, as Entra's do. It needs JWKSURL, and
-	// takes every tenant there is, unless Require says which:
+	// takes every verify.Tenant there is, unless Require says which:
 	//
 	//	core.Issuer{
 	//		URL:     "https://login.microsoftonline.com/{tenantid}/v2.0",
@@ -82,11 +83,11 @@ func (c Config) checkIssuers(issuers []Issuer) []error {
 		if err := c.checkIssuerURL(issuer); err != nil {
 			wrong("URL %q: %w", address.Shown(issuer.URL), err)
 		}
-		name := newIssuerName(issuer.URL)
+		name := verify.NewIssuerName(issuer.URL)
 		switch {
-		case !name.wellFormed():
-			wrong("URL %q: a pattern has %s once, as a whole part of the path", issuer.URL, tenant)
-		case name.pattern && issuer.JWKSURL == "":
+		case !name.WellFormed():
+			wrong("URL %q: a pattern has %s once, as a whole part of the path", issuer.URL, verify.Tenant)
+		case name.Pattern && issuer.JWKSURL == "":
 			wrong("JWKSURL is missing: a pattern can't be asked for its keys")
 		}
 		if issuer.JWKSURL != "" {
@@ -97,9 +98,9 @@ func (c Config) checkIssuers(issuers []Issuer) []error {
 		switch {
 		case issuer.URL == c.provider().Issuer && c.Broker == nil:
 			wrong("URL is Provider.Issuer: its tokens are taken anyway")
-		case c.Broker != nil && name.covers(c.provider().Issuer):
+		case c.Broker != nil && name.Covers(c.provider().Issuer):
 			wrong("URL is Provider.Issuer, or a pattern of it: with a Broker its tokens are not taken, but may be exchanged (Broker.Exchange)")
-		case c.Broker != nil && name.covers(c.PublicURL):
+		case c.Broker != nil && name.Covers(c.PublicURL):
 			wrong("URL is PublicURL, or a pattern of it: nobody else may sign this application's own tokens")
 		case seen[issuer.URL]:
 			wrong("URL %q is there twice", issuer.URL)
@@ -117,7 +118,7 @@ func (c Config) checkIssuers(issuers []Issuer) []error {
 			if err := constraint.check(); err != nil {
 				wrong("Require holds a constraint that can't work: %w", err)
 			}
-			if constraint.kind == constraintRefuseBad {
+			if constraint.refuseBad {
 				wrong("Require holds core.RefuseBadTokens, which is for Optional guards and Config.Require")
 			}
 		}
@@ -131,67 +132,10 @@ func (c Config) checkIssuerURL(issuer Issuer) error {
 		return err
 	}
 	if issuer.JWKSURL == "" {
-		return address.Check(strings.Replace(issuer.URL, tenant, "tenant", 1), c.InsecureProviderHTTP)
+		return address.Check(strings.Replace(issuer.URL, verify.Tenant, "tenant", 1), c.InsecureProviderHTTP)
 	}
 	if strings.ContainsFunc(issuer.URL, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return errors.New("has a character that an issuer's name can't have")
 	}
 	return nil
-}
-
-// tenant is the part of an issuer's pattern that stands for any tenant.
-const tenant = "{tenantid}"
-
-// issuerName is an issuer identifier, or a pattern of many.
-type issuerName struct {
-	prefix, suffix string // the whole name, or what is around the tenant
-	pattern        bool
-}
-
-func newIssuerName(url string) issuerName {
-	prefix, suffix, pattern := strings.Cut(url, tenant)
-	return issuerName{prefix, suffix, pattern}
-}
-
-func (n issuerName) String() string {
-	if n.pattern {
-		return n.prefix + tenant + n.suffix
-	}
-	return n.prefix
-}
-
-// wellFormed reports whether a pattern's tenant is a whole part of the path.
-func (n issuerName) wellFormed() bool {
-	if !n.pattern {
-		return !strings.Contains(n.prefix, "{")
-	}
-	return strings.HasSuffix(n.prefix, "/") && strings.Count(n.prefix, "/") >= len("///") && // https://host/
-		(n.suffix == "" || n.suffix[0] == '/') && !strings.Contains(n.prefix+n.suffix, "{")
-}
-
-// names reports whether a token's claims are of this issuer.
-func (n issuerName) names(c *claims) bool {
-	if !n.pattern {
-		return c.Issuer == n.prefix
-	}
-	// The claim is compared, so that no part of the path can stand for a tenant
-	// which the issuer has not put there.
-	if !strings.HasPrefix(c.Issuer, n.prefix) || !strings.HasSuffix(c.Issuer, n.suffix) {
-		return false // before all claims are decoded for it
-	}
-	id := c.text("tid")
-	return id != "" && !strings.ContainsAny(id, notInTenant) && c.Issuer == n.prefix+id+n.suffix
-}
-
-// notInTenant are the characters that would lead out of the part of a path.
-const notInTenant = "/?#%"
-
-// covers reports whether there are tokens of this issuer that the name is of.
-func (n issuerName) covers(issuer string) bool {
-	if !n.pattern {
-		return issuer == n.prefix
-	}
-	rest, begins := strings.CutPrefix(issuer, n.prefix)
-	id, ends := strings.CutSuffix(rest, n.suffix)
-	return begins && ends && id != "" && !strings.ContainsAny(id, notInTenant)
 }

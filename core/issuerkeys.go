@@ -11,10 +11,12 @@ import (
 	"time"
 
 	"github.com/oidcgate/oidcgate/core/internal/address"
+	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/fetch"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/core/internal/text"
+	"github.com/oidcgate/oidcgate/core/internal/verify"
 )
 
 // maxIssuerRSABits bounds the RSA keys of further issuers. One of them must not be able
@@ -24,13 +26,13 @@ const maxIssuerRSABits = 4096
 // furtherIssuer is a further issuer with its verifier and its keys.
 type furtherIssuer struct {
 	Issuer
-	*verifier
+	*verify.Verifier
 	document *fetch.Document[jose.KeySet]
 }
 
 // newFurtherIssuer makes the verifier of an issuer, whose tokens are meant for the
 // same audiences as those of the guards' own, unless it names others.
-func (a *Auth) newFurtherIssuer(issuer Issuer, own *verifier) *furtherIssuer {
+func (a *Auth) newFurtherIssuer(issuer Issuer, own *verify.Verifier) *furtherIssuer {
 	issuer = issuer.clone()
 	f := &furtherIssuer{Issuer: issuer}
 	f.document = &fetch.Document[jose.KeySet]{
@@ -47,20 +49,21 @@ func (a *Auth) newFurtherIssuer(issuer Issuer, own *verifier) *furtherIssuer {
 	if a.broker != nil {
 		a.broker.keepKeys(issuer.URL, issuer.JWKSURL, maxIssuerRSABits, f.document)
 	}
-	f.verifier = &verifier{
-		config: a.config, issuer: newIssuerName(issuer.URL), keys: f.document, algorithms: issuer.Algorithms,
-		audience: own.audience, require: slices.Concat(a.config.Require, issuer.Require),
-		roles: func(claims map[string]any) []string {
-			return a.mapped("Issuer.Roles of "+issuer.URL, issuer.Roles, own.roles(claims))
+	f.Verifier = &verify.Verifier{
+		Issuer: verify.NewIssuerName(issuer.URL), Keys: f.document, Algorithms: issuer.Algorithms,
+		Audience: own.Audience, ClientID: own.ClientID, Leeway: own.Leeway, Now: own.Now,
+		Require: rulesOf(slices.Concat(a.config.Require, issuer.Require)),
+		Roles: func(claims map[string]any) []string {
+			return a.mapped("Issuer.Roles of "+issuer.URL, issuer.Roles, own.Roles(claims))
 		},
 	}
 	if issuer.Scopes != nil {
-		f.verifier.scopes = func(asserted []string) []string {
+		f.Verifier.Scopes = func(asserted []string) []string {
 			return a.mapped("Issuer.Scopes of "+issuer.URL, issuer.Scopes, slices.Clone(asserted))
 		}
 	}
 	if issuer.Audiences != nil {
-		f.verifier.audience.names, f.verifier.audience.anybody = issuer.Audiences, false
+		f.Verifier.Audience.Names, f.Verifier.Audience.Anybody = issuer.Audiences, false
 	}
 	return f
 }
@@ -151,31 +154,31 @@ func (a *Auth) findKeys(ctx context.Context, issuer string) (string, error) {
 // issuers are the further issuers, by their names.
 type issuers struct {
 	all      []*furtherIssuer // in the order of the configuration
-	exact    map[string]*verifier
-	patterns []*verifier
+	exact    map[string]*verify.Verifier
+	patterns []*verify.Verifier
 }
 
 func (a *Auth) newIssuers(list []Issuer) *issuers {
-	s := &issuers{exact: map[string]*verifier{}}
+	s := &issuers{exact: map[string]*verify.Verifier{}}
 	for _, issuer := range list {
 		f := a.newFurtherIssuer(issuer, a.trust.own)
 		s.all = append(s.all, f)
-		if f.issuer.pattern {
-			s.patterns = append(s.patterns, f.verifier)
+		if f.Verifier.Issuer.Pattern {
+			s.patterns = append(s.patterns, f.Verifier)
 		} else {
-			s.exact[issuer.URL] = f.verifier
+			s.exact[issuer.URL] = f.Verifier
 		}
 	}
 	return s
 }
 
 // of finds the verifier for a token, nil when there is none.
-func (s *issuers) of(c *claims) *verifier {
+func (s *issuers) of(c *claim.Set) *verify.Verifier {
 	if v := s.exact[c.Issuer]; v != nil {
 		return v
 	}
 	for _, v := range s.patterns {
-		if v.issuer.names(c) {
+		if v.Issuer.Names(c) {
 			return v
 		}
 	}

@@ -11,11 +11,8 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/address"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/session"
+	"github.com/oidcgate/oidcgate/core/internal/verify"
 )
-
-// maxHint is the longest ID token that goes into a logout URL, in bytes: longer
-// URLs are refused by many a server, and the hint is not worth the logout.
-const maxHint = 4 << 10
 
 // serveLogout ends the session of whoever asks, if the request says which, and sends
 // the browser to the provider to be signed out there (OpenID Connect RP-Initiated
@@ -102,18 +99,11 @@ func (a *Auth) readLogout(p params) (asked logoutRequest, err error) {
 // With one that it can't verify it shows an error page, and the user is not signed out.
 func (a *Auth) firstHint(ctx context.Context, hints ...string) string {
 	for _, hint := range hints {
-		if hint != "" && a.verifier.issuedHere(ctx, hint) {
+		if hint != "" && a.verifier.IssuedHere(ctx, hint) {
 			return hint
 		}
 	}
 	return ""
-}
-
-// issuedHere reports whether an ID token was issued to this application by its provider,
-// and the provider still publishes the key that has signed it. It may have expired.
-func (v *verifier) issuedHere(ctx context.Context, raw string) bool {
-	_, err := v.verify(ctx, raw, stranger, maxHint, v.ofIssuer, v.issuedForUs)
-	return err == nil
 }
 
 // logoutParams reads the query and, of a POST, the form as one. A token in a
@@ -179,9 +169,9 @@ func (b *broker) sessionOf(r *http.Request) (string, error) {
 	if err != nil {
 		return "", nil
 	}
-	c, err := newCandidate(raw, maxToken, b.auth.now())
+	c, err := verify.Read(raw, maxToken, b.auth.now())
 	if err == nil {
-		err = b.auth.trust.own.accessToken(r.Context(), c)
+		err = b.auth.trust.own.AccessToken(r.Context(), c)
 	}
 	switch {
 	case errors.Is(err, fault.Unavailable):
@@ -189,7 +179,7 @@ func (b *broker) sessionOf(r *http.Request) (string, error) {
 	case err != nil:
 		return "", nil
 	}
-	return c.claims.text("sid"), nil // none after a token exchange
+	return c.Claims.Text("sid"), nil // none after a token exchange
 }
 
 // signOut ends a session in one of the ways of internal/session, and gives it as it was:

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/oidcgate/oidcgate/core/internal/claim"
 )
 
 // tokenType is the typ of minted tokens (RFC 9068 2.1).
@@ -103,7 +104,7 @@ func (b *broker) payload(m minting) ([]byte, error) {
 	if b.SubjectIsUsername {
 		c.Subject = who.Username
 	}
-	if err := usableSubject(c.Subject); err != nil {
+	if err := claim.CheckSubject(c.Subject); err != nil {
 		return nil, identityError(fmt.Errorf("the subject %w", err))
 	}
 	if len(audiences) == 1 {

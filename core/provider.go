@@ -14,10 +14,12 @@ import (
 
 	"github.com/oidcgate/oidcgate/core/internal/address"
 	"github.com/oidcgate/oidcgate/core/internal/background"
+	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/fetch"
 	"github.com/oidcgate/oidcgate/core/internal/httpx"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
+	"github.com/oidcgate/oidcgate/core/internal/verify"
 	"github.com/zitadel/oidc/v3/pkg/client"
 	httphelper "github.com/zitadel/oidc/v3/pkg/http"
 )
@@ -60,7 +62,7 @@ type provider struct {
 	http     *httpx.Client
 	metadata *fetch.Document[metadata]
 	keys     *fetch.Document[jose.KeySet]
-	verifier *verifier // of what it has signed
+	verifier *verify.Verifier // of what it has signed
 }
 
 func newProvider(config Config, life *background.Tasks) *provider {
@@ -75,6 +77,16 @@ func newProvider(config Config, life *background.Tasks) *provider {
 	}
 	p.verifier = providerVerifier(config, p.keys)
 	return p
+}
+
+// providerVerifier checks the provider's tokens.
+func providerVerifier(config Config, keys verify.KeySource) *verify.Verifier {
+	p := config.provider()
+	return &verify.Verifier{
+		Issuer: verify.NewIssuerName(p.Issuer), Keys: keys, ClientID: p.ClientID, Leeway: config.Leeway, Now: config.Now,
+		Audience: verify.Audience{Names: p.Audiences, ClientID: p.ClientID, Anybody: p.InsecureAcceptAnyAudience},
+		Roles:    claim.RolePaths(p.RoleClaims).In, Require: rulesOf(config.Require),
+	}
 }
 
 func (p *provider) loadMetadata(ctx context.Context) (metadata, time.Duration, error) {

@@ -11,10 +11,12 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/oidcgate/oidcgate/core/internal/background"
+	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/httpx"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/core/internal/session"
+	"github.com/oidcgate/oidcgate/core/internal/verify"
 	"github.com/zitadel/oidc/v3/pkg/client/rp"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
@@ -269,7 +271,7 @@ func (r *refreshAnswer) Judge(ctx context.Context, save func() error) (jsontext.
 	if err != nil {
 		return nil, err
 	}
-	if v := b.auth.verifier; !v.knows(ctx, r.answer.IDToken) || !v.knows(ctx, r.answer.AccessToken) {
+	if v := b.auth.verifier; !v.Knows(ctx, r.answer.IDToken) || !v.Knows(ctx, r.answer.AccessToken) {
 		if err := once(); err != nil { // the provider's keys must be fetched
 			return nil, err
 		}
@@ -307,7 +309,7 @@ func (r *refreshAnswer) evidence(ctx context.Context, before remembered) (e evid
 	}
 	if answer.IDToken == "" {
 		e.id, err = verifiedBefore(before.IDToken)
-	} else if e.id, err = v.idToken(ctx, answer.IDToken, idTokenExpectation{accessToken: answer.AccessToken}); err != nil {
+	} else if e.id, err = v.IDToken(ctx, answer.IDToken, verify.Expectation{AccessToken: answer.AccessToken}); err != nil {
 		err = idTokenError(err)
 	} else if e.id.Nonce != nil && *e.id.Nonce != before.Nonce {
 		// Some providers leave the nonce out here, others repeat the first one.
@@ -316,7 +318,7 @@ func (r *refreshAnswer) evidence(ctx context.Context, before remembered) (e evid
 	if err != nil {
 		return evidence{}, err
 	}
-	if e.access, err = v.readable(ctx, answer.AccessToken, answer.IDToken != ""); err != nil {
+	if e.access, err = v.Readable(ctx, answer.AccessToken, answer.IDToken != ""); err != nil {
 		return evidence{}, err
 	}
 	// An access token may name its subject otherwise, for another audience; then
@@ -332,7 +334,7 @@ func (r *refreshAnswer) evidence(ctx context.Context, before remembered) (e evid
 
 // verifiedBefore are the claims of an ID token that was verified when it came,
 // nil for none.
-func verifiedBefore(raw string) (*claims, error) {
+func verifiedBefore(raw string) (*claim.Set, error) {
 	if raw == "" {
 		return nil, nil
 	}
@@ -340,5 +342,5 @@ func verifiedBefore(raw string) (*claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseClaims(token.Payload)
+	return claim.Parse(token.Payload)
 }

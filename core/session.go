@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/session"
 	"github.com/oidcgate/oidcgate/store"
@@ -77,9 +78,9 @@ func (b *broker) accessEnd(state session.State) time.Time {
 }
 
 // begin makes a session of a login, and its first tokens.
-func (b *broker) begin(ctx context.Context, answer tokenAnswer, id *claims, wanted narrowing) (body tokenBody, subject string, err error) {
+func (b *broker) begin(ctx context.Context, answer tokenAnswer, id *claim.Set, wanted narrowing) (body tokenBody, subject string, err error) {
 	e := evidence{id: id, idToken: answer.IDToken, raw: answer.AccessToken}
-	if e.access, err = b.auth.verifier.readable(ctx, answer.AccessToken, id != nil); err != nil {
+	if e.access, err = b.auth.verifier.Readable(ctx, answer.AccessToken, id != nil); err != nil {
 		return tokenBody{}, "", err
 	}
 	switch {
@@ -93,7 +94,7 @@ func (b *broker) begin(ctx context.Context, answer tokenAnswer, id *claims, want
 	default:
 		return tokenBody{}, "", fault.Provider.New("The provider gave no ID token.")
 	}
-	if err := usableSubject(e.subject); err != nil {
+	if err := claim.CheckSubject(e.subject); err != nil {
 		return tokenBody{}, "", fault.Provider.New("The provider gave a subject that can't be used.").From(err)
 	}
 	e.dropForeignAccess()
@@ -170,8 +171,8 @@ func (e *evidence) providerSession() string {
 	if e.id == nil {
 		return ""
 	}
-	sid := e.id.text("sid")
-	if usableSubject(sid) != nil {
+	sid := e.id.Text("sid")
+	if claim.CheckSubject(sid) != nil {
 		return ""
 	}
 	return sid

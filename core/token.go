@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/oidcgate/oidcgate/core/internal/claim"
+	"github.com/oidcgate/oidcgate/core/internal/verify"
 )
 
 // Token is an access token that passed every check of a guard. It is
@@ -18,31 +19,7 @@ import (
 // It holds the claims and not the token itself, so that printing or logging it
 // shows no secret.
 type Token struct {
-	verified *verified
-}
-
-// verified is shared by all copies of a Token.
-type verified struct {
-	claims *claims
-	by     *verifier
-	scopes []string
-
-	gather   sync.Once
-	gathered []string // the flat roles
-}
-
-func newToken(c *claims, by *verifier) Token {
-	v := &verified{claims: c, by: by, scopes: c.scopes()}
-	if by.scopes != nil {
-		v.scopes = by.scopes(v.scopes)
-	}
-	return Token{v}
-}
-
-// roles are the flat roles, which nobody may change.
-func (v *verified) roles() []string {
-	v.gather.Do(func() { v.gathered = v.by.roles(v.claims.all()) })
-	return v.gathered
+	verified *verify.Token // shared by all copies
 }
 
 // Valid reports whether there is a verified token: behind Optional it tells a
@@ -54,7 +31,7 @@ func (t Token) Issuer() string {
 	if !t.Valid() {
 		return ""
 	}
-	return t.verified.claims.Issuer
+	return t.verified.Claims.Issuer
 }
 
 // Subject is the sub claim. A user is known by Issuer and Subject together;
@@ -63,7 +40,7 @@ func (t Token) Subject() string {
 	if !t.Valid() {
 		return ""
 	}
-	return t.verified.claims.Subject
+	return t.verified.Claims.Subject
 }
 
 // Username is the name to show, "" when the token has none.
@@ -71,7 +48,7 @@ func (t Token) Username() string {
 	if !t.Valid() {
 		return ""
 	}
-	return firstText(t.verified.claims.all(), usernameClaims)
+	return claim.FirstText(t.verified.Claims.All(), claim.UsernameClaims)
 }
 
 // Email is the email claim, "" when the token has none. Whether it was ever
@@ -80,7 +57,7 @@ func (t Token) Email() string {
 	if !t.Valid() {
 		return ""
 	}
-	return firstText(t.verified.claims.all(), emailClaims)
+	return claim.FirstText(t.verified.Claims.All(), claim.EmailClaims)
 }
 
 // ClientID is the application that the token was issued to: client_id
@@ -89,7 +66,7 @@ func (t Token) ClientID() string {
 	if !t.Valid() {
 		return ""
 	}
-	if c := t.verified.claims; c.ClientID != "" {
+	if c := t.verified.Claims; c.ClientID != "" {
 		return c.ClientID
 	} else {
 		return c.AuthorizedParty
@@ -102,7 +79,7 @@ func (t Token) SessionID() string {
 	if !t.Valid() {
 		return ""
 	}
-	return t.verified.claims.text("sid")
+	return t.verified.Claims.Text("sid")
 }
 
 // Expiry is the exp claim, and the zero time for an opaque token of which the
@@ -111,7 +88,7 @@ func (t Token) Expiry() time.Time {
 	if !t.Valid() {
 		return time.Time{}
 	}
-	return t.verified.claims.Expires.Time
+	return t.verified.Claims.Expires.Time
 }
 
 // GoodUntil is when guards begin to refuse the token: its exp and Config.Leeway. It is
@@ -122,7 +99,7 @@ func (t Token) GoodUntil() time.Time {
 	if end.IsZero() {
 		return end
 	}
-	return end.Add(t.verified.by.config.Leeway)
+	return end.Add(t.verified.By.Leeway)
 }
 
 // Scopes are the granted scopes (claim scope, RFC 8693 4.2, or scp), a copy; of a token
@@ -131,12 +108,12 @@ func (t Token) Scopes() []string {
 	if !t.Valid() {
 		return nil
 	}
-	return slices.Clone(t.verified.scopes)
+	return slices.Clone(t.verified.Scopes())
 }
 
 // HasScope reports whether the token has this scope.
 func (t Token) HasScope(scope string) bool {
-	return t.Valid() && slices.Contains(t.verified.scopes, scope)
+	return t.Valid() && slices.Contains(t.verified.Scopes(), scope)
 }
 
 // Roles are the flat roles, a sorted copy: of a token of the provider's, what
@@ -146,12 +123,12 @@ func (t Token) Roles() []string {
 	if !t.Valid() {
 		return nil
 	}
-	return slices.Clone(t.verified.roles())
+	return slices.Clone(t.verified.Roles())
 }
 
 // HasRole reports whether the flat roles have this one.
 func (t Token) HasRole(role string) bool {
-	return t.Valid() && slices.Contains(t.verified.roles(), role)
+	return t.Valid() && slices.Contains(t.verified.Roles(), role)
 }
 
 // Decode puts the claims into v, a pointer to a struct or a map, as
@@ -162,7 +139,7 @@ func (t Token) Decode(v any) error {
 	if !t.Valid() {
 		return ErrMissingToken.because("There is no token to decode.")
 	}
-	if err := json.Unmarshal(t.verified.claims.payload, v); err != nil {
+	if err := json.Unmarshal(t.verified.Claims.Payload, v); err != nil {
 		return fmt.Errorf("decoding the claims: %w", err)
 	}
 	return nil

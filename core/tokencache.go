@@ -10,6 +10,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 )
 
@@ -168,7 +169,7 @@ func (c *tokenCache) forget(place *atomic.Pointer[cachedToken]) {
 // sizeOf is how many bytes a Token takes at most, with its claims decoded twice: for
 // the checks and, when somebody asks, as a map. What JSON turns into goes by its
 // objects, lists and their entries, which need not be decoded to be counted.
-func sizeOf(c *claims) int64 {
+func sizeOf(c *claim.Set) int64 {
 	const (
 		fixed  = 11 << 7 // the structs, and the place in the cache
 		object = 384     // the smallest map
@@ -177,7 +178,7 @@ func sizeOf(c *claims) int64 {
 		entry  = 56
 		scope  = 32
 	)
-	count := func(s string) int64 { return int64(bytes.Count(c.payload, []byte(s))) }
-	return fixed + 3*int64(len(c.payload)) + object*count("{") + member*count(":") + list*count("[") + entry*count(",") +
+	count := func(s string) int64 { return int64(bytes.Count(c.Payload, []byte(s))) }
+	return fixed + 3*int64(len(c.Payload)) + object*count("{") + member*count(":") + list*count("[") + entry*count(",") +
 		scope*int64(len(c.Scope)+len(c.ScopeShort))
 }

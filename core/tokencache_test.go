@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
+	"github.com/oidcgate/oidcgate/core/internal/verify"
 	"github.com/stretchr/testify/require"
 )
 
@@ -27,9 +29,9 @@ func cacheable(t testing.TB, n, size int) *cachedToken {
 	}
 	payload, err := json.Marshal(claims)
 	require.NoError(t, err)
-	c, err := parseClaims(payload)
+	c, err := claim.Parse(payload)
 	require.NoError(t, err)
-	token := newToken(c, &verifier{roles: roleClaims{"realm_access.roles", "groups", "roles"}.in})
+	token := Token{verify.NewToken(c, &verify.Verifier{Roles: claim.RolePaths{"realm_access.roles", "groups", "roles"}.In})}
 	token.Roles()
 	return &cachedToken{name: nameOf(fmt.Sprint(n)), token: token, until: time.Unix(2e9, 0), size: sizeOf(c)}
 }
@@ -104,9 +106,9 @@ func TestTheSizeOfATokenIsNotLessThanItTakes(t *testing.T) {
 			tokens := make([]Token, 200)
 			for i := range tokens {
 				payload := []byte("{" + claims + "}")
-				c, err := parseClaims(payload)
+				c, err := claim.Parse(payload)
 				require.NoError(t, err)
-				tokens[i] = newToken(c, &verifier{roles: roleClaims{"realm_access.roles", "groups", "roles"}.in})
+				tokens[i] = Token{verify.NewToken(c, &verify.Verifier{Roles: claim.RolePaths{"realm_access.roles", "groups", "roles"}.In})}
 				tokens[i].Roles()
 				size += sizeOf(c)
 			}

@@ -8,26 +8,11 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json"
+	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/httpx"
 	"github.com/oidcgate/oidcgate/core/internal/session"
-	"github.com/oidcgate/oidcgate/core/internal/text"
 )
-
-// The names by which providers know a user, the first match wins; see [firstText].
-var (
-	usernameClaims  = []string{"preferred_username", "user_name", "uid", "username"}
-	firstNameClaims = []string{"first_name", "given_name"}
-	lastNameClaims  = []string{"last_name", "family_name", "surname"}
-	emailClaims     = []string{"email", "mail"}
-)
-
-// profile is what is known of a user's names and address.
-type profile struct {
-	Username, FirstName, LastName, Name, Email string
-	// EmailVerified is about Email; nil: unknown.
-	EmailVerified *bool
-}
 
 // userinfoBody is the answer of the userinfo route: the names that clients of
 // py-oidc-auth read, and those of OpenID Connect Core 5.1. What is unknown is left out.
@@ -46,7 +31,7 @@ type userinfoBody struct {
 	EmailVerified     *bool  `json:"email_verified,omitempty"`
 }
 
-func (p profile) userinfo(subject string) userinfoBody {
+func newUserinfoBody(p claim.Profile, subject string) userinfoBody {
 	return userinfoBody{
 		Subject: subject, Username: p.Username, FirstName: p.FirstName, LastName: p.LastName, PWName: p.Username, Email: p.Email,
 		PreferredUsername: p.Username, GivenName: p.FirstName, FamilyName: p.LastName, Name: p.Name, EmailVerified: p.EmailVerified,
@@ -59,7 +44,7 @@ func (a *Auth) serveUserinfo(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var who profile
+	var who claim.Profile
 	if a.broker != nil {
 		who, err = a.broker.profile(r.Context(), token)
 	} else {
@@ -71,97 +56,51 @@ func (a *Auth) serveUserinfo(w http.ResponseWriter, r *http.Request) error {
 	if who.Username == "" {
 		return ErrNotFound.because("The provider tells no username for this token.")
 	}
-	writeJSON(w, http.StatusOK, who.userinfo(token.Subject()))
+	writeJSON(w, http.StatusOK, newUserinfoBody(who, token.Subject()))
 	return nil
 }
 
 // passthroughProfile is what the provider's token says, or the provider itself.
-func (a *Auth) passthroughProfile(r *http.Request, token Token) (profile, error) {
-	who := readProfile(token.verified.claims.all(), a.config.provider().ProfilePaths)
-	if who.Username != "" || token.verified.by != a.verifier {
+func (a *Auth) passthroughProfile(r *http.Request, token Token) (claim.Profile, error) {
+	who := claim.ReadProfile(token.verified.Claims.All(), a.config.provider().ProfilePaths)
+	if who.Username != "" || token.verified.By != a.verifier {
 		return who, nil // no token of another issuer's is sent to the provider
 	}
 	raw, err := bearer(r.Header["Authorization"])
 	if err != nil {
-		return profile{}, err
+		return claim.Profile{}, err
 	}
 	claims, err := a.provider.userinfo(r.Context(), raw, token.Subject())
 	if err != nil {
-		return profile{}, err
+		return claim.Profile{}, err
 	}
-	return readProfile(claims, a.config.provider().ProfilePaths), nil
+	return claim.ReadProfile(claims, a.config.provider().ProfilePaths), nil
 }
 
 // profile is what the session remembers; the provider would not take a token of
 // ours. A token that has no session says itself what there is to say.
-func (b *broker) profile(ctx context.Context, token Token) (profile, error) {
+func (b *broker) profile(ctx context.Context, token Token) (claim.Profile, error) {
 	id := token.SessionID()
-	if id == "" || token.verified.by != b.auth.trust.own {
-		return readProfile(token.verified.claims.all(), nil), nil
+	if id == "" || token.verified.By != b.auth.trust.own {
+		return claim.ReadProfile(token.verified.Claims.All(), nil), nil
 	}
 	s := storedSession{b: b, id: id}
 	state, _, err := s.Load(ctx)
 	if errors.Is(err, session.ErrGone) {
-		return profile{}, fault.InvalidToken.New("The session has ended.")
+		return claim.Profile{}, fault.InvalidToken.New("The session has ended.")
 	}
 	if err != nil {
-		return profile{}, err
+		return claim.Profile{}, err
 	}
 	known, err := recall(state)
 	if err != nil {
-		return profile{}, err
+		return claim.Profile{}, err
 	}
-	who := profile{Username: known.Username, FirstName: known.FirstName, LastName: known.LastName, Name: known.Name, Email: known.Email}
+	who := claim.Profile{Username: known.Username, FirstName: known.FirstName, LastName: known.LastName, Name: known.Name, Email: known.Email}
 	if known.Email != "" {
 		who.EmailVerified = &known.EmailVerified
 	}
 	return who, nil
-}
-
-// readProfile finds a user's names at the top level of the claims, then at the
-// paths.
-func readProfile(claims map[string]any, paths []string) profile {
-	places := []map[string]any{claims}
-	for _, path := range paths {
-		value, _ := at(claims, path)
-		if object, ok := value.(map[string]any); ok {
-			places = append(places, object)
-		}
-	}
-	find := func(names ...string) string {
-		for _, place := range places {
-			if text := firstText(place, names); text != "" {
-				return text
-			}
-		}
-		return ""
-	}
-	who := profile{
-		Username: find(usernameClaims...), FirstName: find(firstNameClaims...), LastName: find(lastNameClaims...),
-		Name: find("name"), Email: find(emailClaims...),
-	}
-	if who.LastName == "" {
-		if words := text.Words(who.Name); len(words) > 0 {
-			who.LastName = words[len(words)-1]
-		}
-	}
-	// A word about one address is none about another.
-	if who.Email != "" && claims["email"] == who.Email {
-		who.EmailVerified = truth(claims["email_verified"])
-	}
-	return who
-}
-
-// truth is a claim that is true or false, or the word, as some providers have it; nil:
-// neither.
-func truth(claim any) *bool {
-	switch claim {
-	case true, "true":
-		return new(true)
-	case false, "false":
-		return new(false)
-	}
-	return nil
 }
 
 // errOtherSubject is the cause when userinfo tells about somebody else.
@@ -224,11 +163,11 @@ func (p *provider) readUserinfo(ctx context.Context, body []byte) (map[string]an
 	case strings.Count(text, ".") == 4:
 		return nil, errors.New("it is encrypted, which is not supported: switch that off for this client at the provider")
 	case strings.Count(text, ".") == 2:
-		c, err := p.verifier.verify(ctx, text, fromProvider, httpx.MaxBody, p.verifier.ofIssuer, p.verifier.timely, p.verifier.forClient)
+		claims, err := p.verifier.Userinfo(ctx, text, httpx.MaxBody)
 		if err != nil {
 			return nil, fmt.Errorf("it is signed, and: %w", err)
 		}
-		return c.claims.all(), nil
+		return claims.All(), nil
 	}
 	return nil, errors.New("it is neither a JSON object nor a JWT")
 }

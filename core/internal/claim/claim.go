@@ -1,4 +1,4 @@
-package core
+package claim
 
 import (
 	"bytes"
@@ -12,11 +12,11 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/text"
 )
 
-// claims are the claims of a token, decoded strictly: duplicate members, wrong
+// Set is the claims of a token, decoded strictly: duplicate members, wrong
 // types of registered claims, invalid UTF-8 and numbers that are too large are
 // refused (RFC 7519 4, RFC 8725 2.6). What the checks need is decoded at once, the
 // rest when somebody asks for it.
-type claims struct {
+type Set struct {
 	Issuer    string      // iss
 	Subject   string      // sub
 	Audience  textList    // aud
@@ -40,14 +40,15 @@ type claims struct {
 
 	Confirmation bool // there is the claim cnf: the token is bound to a key (RFC 7800 3.1)
 
-	payload []byte
+	// Payload is the JSON object that was decoded, which nobody may change.
+	Payload []byte
 	decode  sync.Once
 	decoded map[string]any
 }
 
-// parseClaims decodes the payload of a token, of which it keeps the slice.
-func parseClaims(payload []byte) (*claims, error) {
-	c := &claims{payload: payload}
+// Parse decodes the payload of a token, of which it keeps the slice.
+func Parse(payload []byte) (*Set, error) {
+	c := &Set{Payload: payload}
 	if err := json.Unmarshal(payload, c); err != nil {
 		var odd *claimError
 		if errors.As(err, &odd) {
@@ -56,6 +57,13 @@ func parseClaims(payload []byte) (*claims, error) {
 		return nil, errors.New("the claims are not a JSON object, or one of them is there twice")
 	}
 	return c, nil
+}
+
+// Of makes a Set of claims that were decoded before.
+func Of(scopes []string, all map[string]any) *Set {
+	c := &Set{Scope: scopes, decoded: all}
+	c.decode.Do(func() {})
+	return c
 }
 
 // malformed is what is wrong with a claim.
@@ -90,7 +98,7 @@ const maxClaimName = 64
 // UnmarshalJSONFrom goes through the members one by one, since it is most of what a
 // token costs besides its signature. The decoder refuses duplicates and invalid
 // UTF-8.
-func (c *claims) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
+func (c *Set) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
 	if begin, err := decoder.ReadToken(); err != nil || begin.Kind() != '{' {
 		return errors.Join(err, errors.New("it is no object"))
 	}
@@ -115,7 +123,7 @@ func (c *claims) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
 
 // readMember reads the value of the member of that name, which is gone as soon as
 // something is read.
-func (c *claims) readMember(name []byte, decoder *jsontext.Decoder) (err error) {
+func (c *Set) readMember(name []byte, decoder *jsontext.Decoder) (err error) {
 	switch string(name) {
 	case "iss":
 		c.Issuer, err = readText(decoder)
@@ -236,32 +244,35 @@ func mayOverflow(value []byte) bool {
 	return false
 }
 
-// all are the claims as a map, which nobody may change.
-func (c *claims) all() map[string]any {
+// All are the claims as a map, which nobody may change; nil of a nil Set.
+func (c *Set) All() map[string]any {
+	if c == nil {
+		return nil
+	}
 	c.decode.Do(func() {
 		// It can't fail: the payload was decoded before, strictly.
-		_ = json.Unmarshal(c.payload, &c.decoded)
+		_ = json.Unmarshal(c.Payload, &c.decoded)
 	})
 	return c.decoded
 }
 
-// text gives a claim at the top level if it is a text, else "".
-func (c *claims) text(name string) string {
-	value, _ := c.all()[name].(string)
+// Text gives a claim at the top level if it is a text, else "".
+func (c *Set) Text(name string) string {
+	value, _ := c.All()[name].(string)
 	return value
 }
 
-// scopes are the scopes of the token, from scope or, where a provider spells it
+// Scopes are the scopes of the token, from scope or, where a provider spells it
 // so, scp.
-func (c *claims) scopes() []string {
+func (c *Set) Scopes() []string {
 	if len(c.Scope) > 0 {
 		return c.Scope
 	}
 	return c.ScopeShort
 }
 
-// latest is the end of the year 9999, past which a date is a mistake.
-const latest = 253402300799
+// Latest is the end of the year 9999, past which a date is a mistake.
+const Latest = 253402300799
 
 // numericDate is a NumericDate of RFC 7519 2: seconds, maybe with a fraction. Its
 // zero value means absent: a claim that is there is not before 1970.
@@ -305,7 +316,7 @@ func (d *numericDate) readAny(decoder *jsontext.Decoder) error {
 
 // set takes seconds since 1970, and reports whether they are a date.
 func (d *numericDate) set(seconds float64) bool {
-	if seconds < 0 || seconds > latest {
+	if seconds < 0 || seconds > Latest {
 		return false
 	}
 	whole, fraction := math.Modf(seconds)

@@ -1,4 +1,4 @@
-package core
+package claim
 
 import (
 	"maps"
@@ -10,47 +10,47 @@ import (
 
 // This file reads the claims that no check needs, in the forms that providers use.
 
-// at finds the claim at a path: the path as a whole first, then member by member, the
+// At finds the claim at a path: the path as a whole first, then member by member, the
 // longest name first, since names of claims and client ids may contain dots. null is
 // no claim.
-func at(claims map[string]any, path string) (any, bool) {
+func At(claims map[string]any, path string) (any, bool) {
 	if value := claims[path]; value != nil {
 		return value, true
 	}
 	for end := strings.LastIndexByte(path, '.'); end >= 0; end = strings.LastIndexByte(path[:end], '.') {
 		member, _ := claims[path[:end]].(map[string]any)
-		if value, ok := at(member, path[end+1:]); ok {
+		if value, ok := At(member, path[end+1:]); ok {
 			return value, true
 		}
 	}
 	return nil, false
 }
 
-// roleClaims are the paths of the claims that hold roles: see Provider.RoleClaims.
-type roleClaims []string
+// RolePaths are the paths of the claims that hold roles: see Provider.RoleClaims.
+type RolePaths []string
 
-// in gathers the flat roles, each once and sorted.
-func (paths roleClaims) in(claims map[string]any) []string {
+// In gathers the flat roles, each once and sorted.
+func (paths RolePaths) In(claims map[string]any) []string {
 	var roles []string
 	for _, path := range paths {
-		value, _ := at(claims, path)
-		roles = append(roles, texts(value)...)
+		value, _ := At(claims, path)
+		roles = append(roles, Texts(value)...)
 	}
 	slices.Sort(roles)
 	return slices.Compact(roles)
 }
 
-// areIn reports whether any of the claims is there, be it empty.
-func (paths roleClaims) areIn(claims map[string]any) bool {
+// AreIn reports whether any of the claims is there, be it empty.
+func (paths RolePaths) AreIn(claims map[string]any) bool {
 	return slices.ContainsFunc(paths, func(path string) bool {
-		_, ok := at(claims, path)
+		_, ok := At(claims, path)
 		return ok
 	})
 }
 
-// texts gives the texts of a claim, none of them empty: a text by itself, those in a
+// Texts gives the texts of a claim, none of them empty: a text by itself, those in a
 // list, or the names of an object's members, but for those of which the value says no.
-func texts(value any) []string {
+func Texts(value any) []string {
 	var found []string
 	add := func(text string) {
 		if text != "" {
@@ -77,19 +77,19 @@ func texts(value any) []string {
 	return found
 }
 
-// firstText gives the first of the names by which the claims have a text or a number.
+// FirstText gives the first of the names by which the claims have a text or a number.
 // A claim may be spelled in any letter case, and with - in the place of _.
-func firstText(claims map[string]any, names []string) string {
+func FirstText(claims map[string]any, names []string) string {
 	for _, name := range names {
 		spelling := ""
 		for key, value := range claims {
 			better := key == name || spelling != name && (spelling == "" || key < spelling)
-			if better && sameClaim(key, name) && textOf(value) != "" {
+			if better && sameClaim(key, name) && Text(value) != "" {
 				spelling = key
 			}
 		}
 		if spelling != "" {
-			return textOf(claims[spelling])
+			return Text(claims[spelling])
 		}
 	}
 	return ""
@@ -99,20 +99,20 @@ func sameClaim(a, b string) bool {
 	return len(a) == len(b) && strings.EqualFold(strings.ReplaceAll(a, "-", "_"), b)
 }
 
-// textOf gives a claim that is a text or a number, else "". A number that may be a
+// Text gives a claim that is a text or a number, else "". A number that may be a
 // rounded one is none: it could be somebody else's.
-func textOf(value any) string {
+func Text(value any) string {
 	switch value := value.(type) {
 	case string:
 		return value
 	case float64:
-		if math.Abs(value) <= maxExact {
+		if math.Abs(value) <= MaxExact {
 			return strconv.FormatFloat(value, 'f', -1, 64)
 		}
 	}
 	return ""
 }
 
-// maxExact is the largest integer that a JSON number can be told from its neighbours
+// MaxExact is the largest integer that a JSON number can be told from its neighbours
 // up to (RFC 8259 6): 2^53 itself may also be 2^53+1, rounded.
-const maxExact = 1<<53 - 1
+const MaxExact = 1<<53 - 1

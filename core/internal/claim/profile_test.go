@@ -1,4 +1,4 @@
-package core
+package claim
 
 import (
 	"testing"
@@ -21,7 +21,7 @@ func TestProfileTakesTheFirstNameThatMatches(t *testing.T) {
 			if i > 0 {
 				claims[order[i-1]] = "" // an empty name counts as none
 			}
-			profile := readProfile(claims, nil)
+			profile := ReadProfile(claims, nil)
 			email := ""
 			if profile.Email != "" {
 				email = profile.Email
@@ -29,7 +29,7 @@ func TestProfileTakesTheFirstNameThatMatches(t *testing.T) {
 			require.Contains(t, []string{profile.Username, profile.FirstName, profile.LastName, email}, order[i])
 		}
 	}
-	profile := readProfile(map[string]any{
+	profile := ReadProfile(map[string]any{
 		"username": "top", "person": map[string]any{"preferred_username": "below", "mail": "m"}, "list": []any{"x"},
 	}, []string{"nowhere", "list", "person"})
 	require.Equal(t, "top", profile.Username, "the top level goes first")
