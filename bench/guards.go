@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 
 	jwtmiddleware "github.com/auth0/go-jwt-middleware/v2"
 	"github.com/gin-gonic/gin"
@@ -14,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/oidcgate/oidcgate/chiauth"
 	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/core/adaptertest"
 	"github.com/oidcgate/oidcgate/echoauth"
 	"github.com/oidcgate/oidcgate/fiberauth"
 	"github.com/oidcgate/oidcgate/ginauth"
@@ -21,29 +21,24 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// routes builds a router with a route and the same one behind a guard, and gives
-// functions that have it serve a request to each, in the process. What is made once
-// for many requests is made before.
-type routes func(auth *core.Auth, authorization string) (bare, guarded func())
-
 // adapters are ours, by the names that the summary calls them by.
 var adapters = []struct {
-	name   string
-	routes routes
+	name     string
+	requests adaptertest.Requests
 }{{"std", onStd}, {"chi", onChi}, {"fiber", onFiber}, {"gin", onGin}, {"echo", onEcho}}
 
 func onStd(auth *core.Auth, authorization string) (bare, guarded func()) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /bare", done)
 	mux.Handle("GET /guarded", stdauth.Required(auth)(http.HandlerFunc(done)))
-	return request(mux, "/bare", authorization), request(mux, "/guarded", authorization)
+	return adaptertest.Get(mux, "/bare", authorization), adaptertest.Get(mux, "/guarded", authorization)
 }
 
 func onChi(auth *core.Auth, authorization string) (bare, guarded func()) {
 	r := chi.NewRouter()
 	r.Get("/bare", done)
 	r.With(chiauth.Required(auth)).Get("/guarded", done)
-	return request(r, "/bare", authorization), request(r, "/guarded", authorization)
+	return adaptertest.Get(r, "/bare", authorization), adaptertest.Get(r, "/guarded", authorization)
 }
 
 func onGin(auth *core.Auth, authorization string) (bare, guarded func()) {
@@ -52,7 +47,7 @@ func onGin(auth *core.Auth, authorization string) (bare, guarded func()) {
 	done := func(c *gin.Context) { c.Status(http.StatusNoContent) }
 	r.GET("/bare", done)
 	r.GET("/guarded", ginauth.Required(auth), done)
-	return request(r, "/bare", authorization), request(r, "/guarded", authorization)
+	return adaptertest.Get(r, "/bare", authorization), adaptertest.Get(r, "/guarded", authorization)
 }
 
 func onEcho(auth *core.Auth, authorization string) (bare, guarded func()) {
@@ -60,7 +55,7 @@ func onEcho(auth *core.Auth, authorization string) (bare, guarded func()) {
 	done := func(c echo.Context) error { return c.NoContent(http.StatusNoContent) }
 	e.GET("/bare", done)
 	e.GET("/guarded", done, echoauth.Required(auth))
-	return request(e, "/bare", authorization), request(e, "/guarded", authorization)
+	return adaptertest.Get(e, "/bare", authorization), adaptertest.Get(e, "/guarded", authorization)
 }
 
 func onFiber(auth *core.Auth, authorization string) (bare, guarded func()) {
@@ -86,23 +81,6 @@ func onFiber(auth *core.Auth, authorization string) (bare, guarded func()) {
 }
 
 func done(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
-
-func request(h http.Handler, path, authorization string) func() {
-	r, w := httptest.NewRequest(http.MethodGet, path, nil), discard{http.Header{}}
-	r.Header.Set("Authorization", authorization)
-	return func() { h.ServeHTTP(w, r) }
-}
-
-// discard is an answer that nobody reads. It panics on an error.
-type discard struct{ header http.Header }
-
-func (d discard) Header() http.Header         { return d.header }
-func (d discard) Write(p []byte) (int, error) { return len(p), nil }
-func (d discard) WriteHeader(status int) {
-	if status != http.StatusNoContent {
-		panic(http.StatusText(status))
-	}
-}
 
 // guards is how long requests take through routers and guards.
 type guards struct {
@@ -134,7 +112,7 @@ func guard(ctx context.Context, e effort, i *issuer, algorithm string) (guards, 
 		defer auth.Close()
 		add(cache.name, func() { must(auth.Verify(ctx, raw)) })
 		for _, adapter := range adapters {
-			bare, guarded := adapter.routes(auth, authorization)
+			bare, guarded := adapter.requests(auth, authorization)
 			if cache.name == nameHit {
 				add(adapter.name+withoutGuard, bare)
 			}
@@ -145,10 +123,10 @@ func guard(ctx context.Context, e effort, i *issuer, algorithm string) (guards, 
 	if err != nil {
 		return g, err
 	}
-	add(nameAuth0, request(jwtmiddleware.New(v.ValidateToken).CheckJWT(http.HandlerFunc(done)), "/", authorization))
+	add(nameAuth0, adaptertest.Get(jwtmiddleware.New(v.ValidateToken).CheckJWT(http.HandlerFunc(done)), "/", authorization))
 	r, ja := chi.NewRouter(), chiJWTAuthOf(i, algorithm)
 	r.With(jwtauth.Verifier(ja), jwtauth.Authenticator(ja)).Get("/", done)
-	add(nameChiJWTAuth, request(r, "/", authorization))
+	add(nameChiJWTAuth, adaptertest.Get(r, "/", authorization))
 
 	g.times = measure(e, processor, contestants)
 	for _, c := range contestants {

@@ -30,17 +30,16 @@ func Router(auth *core.Auth) chi.Router {
 	return r
 }
 
-// Required is middleware that lets requests through which have a good token that
-// satisfies the constraints; [core.TokenFrom] finds it in the request's
-// context. Others are answered 401, 403 or 503 as [core.WriteError] does. It
-// panics on a malformed constraint. See [core.Auth.Required].
+// Required is middleware that rejects requests without a valid access token that
+// satisfies the constraints: they are answered 401, 403 or 503 as [core.WriteError] does.
+// For the others [core.TokenFrom] finds the token in the request's context. It panics
+// on a malformed constraint. See [core.Auth.Required].
 func Required(auth *core.Auth, constraints ...core.Constraint) func(http.Handler) http.Handler {
 	return auth.Required(constraints...).Handler
 }
 
-// Optional is middleware that lets requests without a good token through as
-// well; for those [core.TokenFrom] gives a token that is not Valid. See
-// [core.Auth.Optional].
+// Optional is middleware that takes requests without a valid access token for anonymous:
+// for those [core.TokenFrom] gives a token that is not Valid. See [core.Auth.Optional].
 func Optional(auth *core.Auth, constraints ...core.Constraint) func(http.Handler) http.Handler {
 	return auth.Optional(constraints...).Handler
 }

@@ -2,7 +2,6 @@ package chiauth_test
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"testing"
 
 	"github.com/go-chi/chi/v5"
@@ -16,23 +15,7 @@ func requests(auth *core.Auth, authorization string) (bare, guarded func()) {
 	done := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
 	r.Get("/bare", done)
 	r.With(chiauth.Required(auth)).Get("/guarded", done)
-	request := func(path string) func() {
-		req, w := httptest.NewRequest(http.MethodGet, path, nil), discard{http.Header{}}
-		req.Header.Set("Authorization", authorization)
-		return func() { r.ServeHTTP(w, req) }
-	}
-	return request("/bare"), request("/guarded")
-}
-
-// discard is an answer that nobody reads. It panics on an error.
-type discard struct{ header http.Header }
-
-func (d discard) Header() http.Header         { return d.header }
-func (d discard) Write(p []byte) (int, error) { return len(p), nil }
-func (d discard) WriteHeader(status int) {
-	if status != http.StatusNoContent {
-		panic(http.StatusText(status))
-	}
+	return adaptertest.Get(r, "/bare", authorization), adaptertest.Get(r, "/guarded", authorization)
 }
 
 func TestGuardMakesFewAllocations(t *testing.T) { adaptertest.GuardAllocations(t, 3, requests) }

@@ -77,9 +77,9 @@ var (
 	ErrMissingToken = &Error{Status: http.StatusUnauthorized, Code: "missing_token", Description: "A bearer token is needed in the Authorization header."}
 	// ErrInvalidToken: a bearer token failed a check.
 	ErrInvalidToken = &Error{Status: http.StatusUnauthorized, Code: "invalid_token", Description: "The token is not good."}
-	// ErrInsufficientScope: a good token lacks a scope.
+	// ErrInsufficientScope: a valid token lacks a scope.
 	ErrInsufficientScope = &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Description: "The token lacks a scope."}
-	// ErrInsufficientClaims: a good token fails a claim or role constraint.
+	// ErrInsufficientClaims: a valid token fails a claim or role constraint.
 	ErrInsufficientClaims = &Error{Status: http.StatusForbidden, Code: "insufficient_claims", Description: "The token's claims do not allow this."}
 	// ErrNotFound: userinfo knows no username.
 	ErrNotFound = &Error{Status: http.StatusNotFound, Code: "not_found", Description: "There is no such thing."}

@@ -11,7 +11,7 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/verify"
 )
 
-// Guard lets requests with a valid token through. Make one at start with
+// Guard rejects requests without a valid access token. Make one at start with
 // [Auth.Required] or [Auth.Optional] and use it for every request; it is safe
 // for concurrent use.
 type Guard struct {
@@ -22,7 +22,7 @@ type Guard struct {
 	scopes    string // all that the constraints demand
 }
 
-// Required makes a guard that demands a valid token which satisfies all the
+// Required makes a guard that demands a valid access token which satisfies all the
 // constraints, those of Config.Require included. It panics on a malformed
 // constraint (see [Constraint]) and on [RefuseBadTokens], which is for [Auth.Optional]:
 // both are mistakes in the program.
@@ -187,7 +187,7 @@ func (g *Guard) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// Verify decides whether an access token of at most 16 KiB is good by itself (RFC
+// Verify decides whether an access token of at most 16 KiB is valid by itself (RFC
 // 7519 7.2, RFC 9068 4): no constraint is applied, not even those of Config.Require.
 // It is for tokens that arrive by another way than a request's header, over a
 // message queue for example. Like [Guard.Check] it may be called concurrently, keeps

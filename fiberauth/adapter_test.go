@@ -2,7 +2,6 @@ package fiberauth_test
 
 import (
 	"net"
-	"strings"
 	"testing"
 
 	"github.com/gofiber/fiber/v3"
@@ -29,35 +28,26 @@ func serve(t *testing.T, listener net.Listener, app *fiber.App) {
 	})
 }
 
-// groups nests a group for each segment of a prefix.
-func groups(root fiber.Router, prefix string) fiber.Router {
-	for segment := range strings.SplitSeq(strings.Trim(prefix, "/"), "/") {
-		if segment != "" {
-			root = root.Group("/" + segment)
-		}
-	}
-	return root
-}
-
 func TestAdapter(t *testing.T) {
 	adaptertest.Run(t, func(t *testing.T, listener net.Listener, app adaptertest.App) {
 		root := newApp()
-		api := groups(root, strings.NewReplacer("{", ":", "}", "").Replace(app.Prefix))
+		var api fiber.Router = root
+		for _, segment := range app.Segments(":") {
+			api = api.Group(segment)
+		}
 		fiberauth.Mount(api, app.Auth)
 		for _, e := range app.Auth.RootEndpoints() {
 			root.All(e.Path, fiberauth.Handler(e.Handler))
 		}
 		for _, route := range app.Routes {
-			handlers := []any{func(c fiber.Ctx) error {
+			var handlers []any
+			for _, guard := range adaptertest.Guards(app.Auth, route, fiberauth.Required, fiberauth.Optional) {
+				handlers = append(handlers, guard)
+			}
+			handlers = append(handlers, func(c fiber.Ctx) error {
 				status, body := route.Serve(c.Context())
 				return c.Status(status).SendString(body)
-			}}
-			switch route.Guard {
-			case adaptertest.Required:
-				handlers = append([]any{fiberauth.Required(app.Auth, route.Constraints...)}, handlers...)
-			case adaptertest.Optional:
-				handlers = append([]any{fiberauth.Optional(app.Auth, route.Constraints...)}, handlers...)
-			}
+			})
 			api.Add([]string{route.Method}, route.Path, handlers[0], handlers[1:]...)
 		}
 		serve(t, listener, root)

@@ -2,7 +2,6 @@ package ginauth_test
 
 import (
 	"net"
-	"strings"
 	"testing"
 
 	"github.com/gin-gonic/gin"
@@ -12,33 +11,20 @@ import (
 
 func init() { gin.SetMode(gin.ReleaseMode) }
 
-// groups nests a group for each segment of a prefix.
-func groups(root gin.IRouter, prefix string) gin.IRouter {
-	for segment := range strings.SplitSeq(strings.Trim(prefix, "/"), "/") {
-		if segment != "" {
-			root = root.Group("/" + segment)
-		}
-	}
-	return root
-}
-
 func TestAdapter(t *testing.T) {
 	adaptertest.Run(t, func(t *testing.T, listener net.Listener, app adaptertest.App) {
 		root := gin.New()
-		api := groups(root, strings.NewReplacer("{", ":", "}", "").Replace(app.Prefix))
+		var api gin.IRouter = root
+		for _, segment := range app.Segments(":") {
+			api = api.Group(segment)
+		}
 		ginauth.Mount(api, app.Auth)
 		for _, e := range app.Auth.RootEndpoints() {
 			root.Any(e.Path, gin.WrapH(e.Handler))
 		}
 		for _, route := range app.Routes {
-			handlers := []gin.HandlerFunc{gin.WrapH(route)}
-			switch route.Guard {
-			case adaptertest.Required:
-				handlers = append([]gin.HandlerFunc{ginauth.Required(app.Auth, route.Constraints...)}, handlers...)
-			case adaptertest.Optional:
-				handlers = append([]gin.HandlerFunc{ginauth.Optional(app.Auth, route.Constraints...)}, handlers...)
-			}
-			api.Handle(route.Method, route.Path, handlers...)
+			guards := adaptertest.Guards(app.Auth, route, ginauth.Required, ginauth.Optional)
+			api.Handle(route.Method, route.Path, append(guards, gin.WrapH(route))...)
 		}
 		adaptertest.Serve(t, listener, root)
 	})

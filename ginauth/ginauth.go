@@ -33,17 +33,16 @@ func Mount(r gin.IRoutes, auth *core.Auth) {
 	}
 }
 
-// Required is middleware that lets requests through which have a good token that
-// satisfies the constraints; [core.TokenFrom] finds it in the context of c.Request.
-// Others are answered 401, 403 or 503 as [core.WriteError] does. It panics on a
-// malformed constraint. See [core.Auth.Required].
+// Required is middleware that rejects requests without a valid access token that
+// satisfies the constraints: they are answered 401, 403 or 503 as [core.WriteError] does.
+// For the others [core.TokenFrom] finds the token in the context of c.Request. It panics
+// on a malformed constraint. See [core.Auth.Required].
 func Required(auth *core.Auth, constraints ...core.Constraint) gin.HandlerFunc {
 	return guard(auth.Required(constraints...))
 }
 
-// Optional is middleware that lets requests without a good token through as well;
-// for those [core.TokenFrom] gives a token that is not Valid. See
-// [core.Auth.Optional].
+// Optional is middleware that takes requests without a valid access token for anonymous:
+// for those [core.TokenFrom] gives a token that is not Valid. See [core.Auth.Optional].
 func Optional(auth *core.Auth, constraints ...core.Constraint) gin.HandlerFunc {
 	return guard(auth.Optional(constraints...))
 }

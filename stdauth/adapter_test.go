@@ -18,11 +18,8 @@ func TestAdapter(t *testing.T) {
 		}
 		for _, route := range app.Routes {
 			var handler http.Handler = route
-			switch route.Guard {
-			case adaptertest.Required:
-				handler = stdauth.Required(app.Auth, route.Constraints...)(handler)
-			case adaptertest.Optional:
-				handler = stdauth.Optional(app.Auth, route.Constraints...)(handler)
+			for _, guard := range adaptertest.Guards(app.Auth, route, stdauth.Required, stdauth.Optional) {
+				handler = guard(handler)
 			}
 			mux.Handle(route.Method+" "+app.Prefix+route.Path, handler)
 		}

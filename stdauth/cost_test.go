@@ -2,7 +2,6 @@ package stdauth_test
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"testing"
 
 	"github.com/oidcgate/oidcgate/core"
@@ -15,23 +14,7 @@ func requests(auth *core.Auth, authorization string) (bare, guarded func()) {
 	done := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.Handle("GET /bare", done)
 	mux.Handle("GET /guarded", stdauth.Required(auth)(done))
-	request := func(path string) func() {
-		r, w := httptest.NewRequest(http.MethodGet, path, nil), discard{http.Header{}}
-		r.Header.Set("Authorization", authorization)
-		return func() { mux.ServeHTTP(w, r) }
-	}
-	return request("/bare"), request("/guarded")
-}
-
-// discard is an answer that nobody reads. It panics on an error.
-type discard struct{ header http.Header }
-
-func (d discard) Header() http.Header         { return d.header }
-func (d discard) Write(p []byte) (int, error) { return len(p), nil }
-func (d discard) WriteHeader(status int) {
-	if status != http.StatusNoContent {
-		panic(http.StatusText(status))
-	}
+	return adaptertest.Get(mux, "/bare", authorization), adaptertest.Get(mux, "/guarded", authorization)
 }
 
 func TestGuardMakesFewAllocations(t *testing.T) { adaptertest.GuardAllocations(t, 3, requests) }

@@ -343,11 +343,8 @@ func (a *app) handler(r *http.Request) http.Handler {
 
 // guarded is how core itself guards a route.
 func guarded(auth *core.Auth, route Route) http.Handler {
-	switch route.Guard {
-	case Required:
-		return auth.Required(route.Constraints...).Handler(route)
-	case Optional:
-		return auth.Optional(route.Constraints...).Handler(route)
+	for _, guard := range Guards(auth, route, (*core.Auth).Required, (*core.Auth).Optional) {
+		return guard.Handler(route)
 	}
 	return route
 }

@@ -2,6 +2,8 @@ package adaptertest
 
 import (
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/oidcgate/oidcgate/core"
@@ -10,9 +12,29 @@ import (
 
 // Requests builds a router with two routes that do the same, one of them behind the
 // adapter's Required without constraints, and gives functions that have the router
-// serve one request to each, in the process and with this Authorization header. Both
-// do no more than they must: what is made once for many requests, they make before.
+// serve one request to each, in the process and with this Authorization header: see
+// [Get]. Both do no more than they must: what is made once for many requests, they make
+// before.
 type Requests func(auth *core.Auth, authorization string) (bare, guarded func())
+
+// Get gives a function that has a router serve a GET to path with this Authorization
+// header, for [Requests]. The answer must be 204, or the function panics.
+func Get(router http.Handler, path, authorization string) func() {
+	r, w := httptest.NewRequest(http.MethodGet, path, nil), discard{http.Header{}}
+	r.Header.Set("Authorization", authorization)
+	return func() { router.ServeHTTP(w, r) }
+}
+
+// discard is an answer that nobody reads.
+type discard struct{ header http.Header }
+
+func (d discard) Header() http.Header         { return d.header }
+func (d discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d discard) WriteHeader(status int) {
+	if status != http.StatusNoContent {
+		panic(http.StatusText(status))
+	}
+}
 
 // GuardAllocations fails if a guard of the adapter makes more than most allocations
 // for each request besides those of [core.Auth.Verify] and of the router. With the

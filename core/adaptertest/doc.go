@@ -10,7 +10,8 @@
 //				router.Handle(e.Path, e.Handler)
 //			}
 //			for _, route := range app.Routes {
-//				// … register it, behind the guard that it asks for
+//				guards := adaptertest.Guards(app.Auth, route, myauth.Required, myauth.Optional)
+//				router.With(guards...).Method(route.Method, app.Prefix+route.Path, route)
 //			}
 //			adaptertest.Serve(t, listener, router)
 //		})

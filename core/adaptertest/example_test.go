@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/adaptertest"
 )
 
@@ -22,11 +23,8 @@ func ExampleRun() {
 			}
 			for _, route := range app.Routes {
 				var handler http.Handler = route
-				switch route.Guard {
-				case adaptertest.Required:
-					handler = app.Auth.Required(route.Constraints...).Handler(route)
-				case adaptertest.Optional:
-					handler = app.Auth.Optional(route.Constraints...).Handler(route)
+				for _, guard := range adaptertest.Guards(app.Auth, route, (*core.Auth).Required, (*core.Auth).Optional) {
+					handler = guard.Handler(handler)
 				}
 				mux.Handle(route.Method+" "+app.Prefix+route.Path, handler)
 			}

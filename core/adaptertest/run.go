@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/oidcgate/oidcgate/core"
@@ -50,6 +51,24 @@ func (route Route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, body) // the client may have gone away
 }
 
+// Segments are those of the prefix, each with a slash before it, for routers whose groups
+// nest. A segment in braces is written as the router writes a parameter, with mark before
+// the name: with ":" it is "/:tenant". With "" the braces stay.
+func (app App) Segments(mark string) []string {
+	prefix := strings.TrimPrefix(app.Prefix, "/")
+	if prefix == "" {
+		return nil
+	}
+	if mark != "" {
+		prefix = strings.NewReplacer("{", mark, "}", "").Replace(prefix)
+	}
+	segments := strings.Split(prefix, "/")
+	for i := range segments {
+		segments[i] = "/" + segments[i]
+	}
+	return segments
+}
+
 // Guard tells which guard of the adapter a [Route] asks for.
 type Guard int
 
@@ -59,6 +78,18 @@ const (
 	Required               // the adapter's Required
 	Optional               // the adapter's Optional
 )
+
+// Guards are the guard that a route asks for, made by the functions of the adapter, or
+// none.
+func Guards[G any](auth *core.Auth, route Route, required, optional func(*core.Auth, ...core.Constraint) G) []G {
+	switch route.Guard {
+	case Required:
+		return []G{required(auth, route.Constraints...)}
+	case Optional:
+		return []G{optional(auth, route.Constraints...)}
+	}
+	return nil
+}
 
 // Run holds an adapter to each rule in a subtest of t. For each application that a
 // rule needs it calls serve, with the t of that subtest, to build a router with

@@ -22,13 +22,13 @@ func Wrap(h http.Handler) Handler {
 	}
 }
 
-// Required lets calls through which have a good token that satisfies the constraints;
-// core.TokenFrom finds it in the context of the call.
+// Required rejects calls without a valid access token that satisfies the constraints. For
+// the others core.TokenFrom finds the token in the context of the call.
 func Required(auth *core.Auth, constraints ...core.Constraint) Handler {
 	return guard(auth.Required(constraints...)) // made once, not for each call
 }
 
-// Optional lets calls without a good token through as well.
+// Optional takes calls without a valid access token for anonymous.
 func Optional(auth *core.Auth, constraints ...core.Constraint) Handler {
 	return guard(auth.Optional(constraints...))
 }
