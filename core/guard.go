@@ -64,9 +64,10 @@ func (a *Auth) guard(constraints []Constraint) *Guard {
 // provider's keys can't be had; answer them with [WriteError].
 //
 // Check keeps nothing of the request, so that its strings may be views of a buffer that
-// is used again. For a token that was verified before it allocates nothing. It waits for the provider only while no keys are known, or for
-// a token that is signed with a key not seen before: until ctx ends, or each of
-// the calls that are needed has taken Config.Timeout.
+// is used again. For a token that was verified before it allocates nothing. It waits for
+// the provider only while no keys are known, or for a token that is signed with a key not
+// seen before: until ctx ends, or each of the calls that are needed has taken
+// Config.Timeout.
 func (g *Guard) Check(ctx context.Context, request Request) (Token, error) {
 	token, err := g.check(ctx, request)
 	g.auth.complaints.note(ctx, "guards", err)
