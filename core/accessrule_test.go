@@ -24,7 +24,7 @@ func threeJudges(t *testing.T, configure ...func(*core.Config)) map[string]func(
 		all := provider.Claims("alice", map[string]any{"exp": time.Now().Add(10 * time.Minute).Unix()})
 		maps.Copy(all, claims)
 		maps.DeleteFunc(all, func(_ string, value any) bool { return value == nil })
-		return provider.Sign(t, header, all)
+		return provider.SignedToken(t, header, all)
 	}
 	return map[string]func(header, claims map[string]any) bool{
 		"guards": func(header, claims map[string]any) bool {
@@ -158,9 +158,9 @@ func TestABrokersGuardsTakeNoBoundTokenOfAPeer(t *testing.T) {
 	a := newApp(t, home, brokered(), further(core.Issuer{URL: peer.Issuer}))
 	for claim, value := range map[string]any{"cnf": map[string]any{"jkt": "x"}, "token_use": "id", "sub": nil, "typ": "Refresh", "at_hash": "x"} {
 		claims := map[string]any{"aud": a.api}
-		require.Equal(t, http.StatusOK, serve(a.auth.Required(), bearer(peer.Sign(t, nil, peer.Claims("alice", claims)))).StatusCode)
+		require.Equal(t, http.StatusOK, serve(a.auth.Required(), bearer(peer.SignedToken(t, nil, peer.Claims("alice", claims)))).StatusCode)
 		claims[claim] = value
-		requireError(t, serve(a.auth.Required(), bearer(peer.Sign(t, nil, peer.Claims("alice", claims)))), http.StatusUnauthorized, "invalid_token")
+		requireError(t, serve(a.auth.Required(), bearer(peer.SignedToken(t, nil, peer.Claims("alice", claims)))), http.StatusUnauthorized, "invalid_token")
 	}
 }
 
@@ -169,7 +169,9 @@ func TestATokenThatLeavesOutSubOrAudIsAskedAbout(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{AccessTokenLifetime: 24 * time.Hour})
 	a := newApp(t, provider, introspecting)
 	require.NoError(t, a.auth.Start(t.Context()))
-	light := func(claims map[string]any) string { return provider.Sign(t, nil, provider.Claims("alice", claims)) }
+	light := func(claims map[string]any) string {
+		return provider.SignedToken(t, nil, provider.Claims("alice", claims))
+	}
 	asked := func() int { return provider.Requests(oidctest.IntrospectPath) }
 	whole := `{"active":true,"sub":"user-alice","aud":"app","scope":"openid","realm_access":{"roles":["chief"]}}`
 	for name, raw := range map[string]string{
@@ -241,7 +243,7 @@ func TestTheLogTellsOfAValidTokenForAnotherAudience(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{AccessTokenLifetime: 24 * time.Hour})
 	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].Audiences = []string{"orders"} })
 	const said = "a valid token was refused: it is meant for another audience"
-	raw := provider.Sign(t, nil, provider.Claims("alice", map[string]any{"aud": []string{"other", "account"}, "azp": "app"}))
+	raw := provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"aud": []string{"other", "account"}, "azp": "app"}))
 	refuse := func(raw string) {
 		requireError(t, serve(a.auth.Required(), bearer(raw)), http.StatusUnauthorized, "invalid_token")
 	}
@@ -269,7 +271,7 @@ func TestAStrangersIssuerMakesNoLongLogLine(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider)
 	for _, iss := range []string{strings.Repeat("\x00", 230), strings.Repeat("🎉", 230), strings.Repeat(`\"`, 230), strings.Repeat("\u2028", 5000), strings.Repeat("<", 230)} {
-		_, err := a.auth.Required().Check(t.Context(), core.Request{Authorization: []string{"Bearer " + provider.Sign(t, nil, provider.Claims("alice", map[string]any{"iss": iss}))}})
+		_, err := a.auth.Required().Check(t.Context(), core.Request{Authorization: []string{"Bearer " + provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"iss": iss}))}})
 		require.ErrorIs(t, err, core.ErrInvalidToken)
 		text, _ := json.Marshal(a.log.last(t).Error.Error())
 		require.Less(t, len(text), 320+5*200*strings.Count(iss, "<")/230, "%s", text)

@@ -285,7 +285,7 @@ func TestATokenWithANumberThatIsTooLargeIsRefused(t *testing.T) {
 			// Claims are sorted: in front of all others, and behind. The last two are
 			// read, and not needed.
 			for _, name := range []string{"a", "z", "client_id", "auth_time"} {
-				_, err := a.auth.Verify(t.Context(), provider.Sign(t, nil, provider.Claims("bob", map[string]any{name: value})))
+				_, err := a.auth.Verify(t.Context(), provider.SignedToken(t, nil, provider.Claims("bob", map[string]any{name: value})))
 				if good {
 					require.NoError(t, err, "%.40s", value)
 				} else {

@@ -33,7 +33,7 @@ func TestLargeKeysOfAFurtherIssuerAreNotUsed(t *testing.T) {
 		"exponent": {leftOut, leftOut}, "even": {leftOut, leftOut}, "one": {leftOut, leftOut},
 	} {
 		for i, p := range []*oidctest.Provider{home, other, named} {
-			_, err := a.auth.Verify(t.Context(), p.Sign(t, map[string]any{"kid": kid}, p.Claims("alice", nil)))
+			_, err := a.auth.Verify(t.Context(), p.SignedToken(t, map[string]any{"kid": kid}, p.Claims("alice", nil)))
 			require.ErrorContains(t, err, said[min(i, 1)], kid)
 		}
 		peer.kid = kid

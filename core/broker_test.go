@@ -359,9 +359,9 @@ func TestGuardsOfABrokerTakeItsOwnTokensOnly(t *testing.T) {
 	}
 	for name, raw := range map[string]string{
 		"the provider's access token":               last["access_token"].(string),
-		"the provider's, with our audience":         provider.Sign(t, nil, provider.Claims("alice", map[string]any{"aud": "orders"})),
-		"the provider's, with our issuer":           provider.Sign(t, nil, provider.Claims("alice", map[string]any{"aud": "orders", "iss": a.api})),
-		"the provider's, with our issuer and key":   provider.Sign(t, map[string]any{"kid": a.keyID()}, provider.Claims("alice", map[string]any{"aud": "orders", "iss": a.api})),
+		"the provider's, with our audience":         provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"aud": "orders"})),
+		"the provider's, with our issuer":           provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"aud": "orders", "iss": a.api})),
+		"the provider's, with our issuer and key":   provider.SignedToken(t, map[string]any{"kid": a.keyID()}, provider.Claims("alice", map[string]any{"aud": "orders", "iss": a.api})),
 		"the provider's ID token":                   last["id_token"].(string),
 		"our refresh token":                         a.signIn("alice").RefreshToken,
 		"a broker's with other keys":                another(func(c *core.Config) { c.Broker.Store = memory.New() }),

@@ -17,7 +17,7 @@ func TestAChallengeNamesAllScopesThatTheRouteNeeds(t *testing.T) {
 		func(c *core.Config) { c.Require = []core.Constraint{core.Scopes("base")} })
 	guard := a.auth.Required(core.Scopes("orders:read", "base"), core.AnyRole("users"), core.Scopes("orders:write"))
 	with := func(p *oidctest.Provider, scope string) string {
-		return bearer(p.Sign(t, nil, p.Claims("bob", map[string]any{"scope": scope})))
+		return bearer(p.SignedToken(t, nil, p.Claims("bob", map[string]any{"scope": scope})))
 	}
 	const all = `scope="base orders:read orders:write"`
 	realm := `Bearer realm="` + a.api + `"`
@@ -57,7 +57,7 @@ func TestAnOptionalGuardTakesAFailedConstraintForAnonymous(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider, func(c *core.Config) { c.Require = []core.Constraint{core.Claim("tenant", "acme")} })
 	token := func(claims map[string]any) string {
-		return bearer(provider.Sign(t, nil, provider.Claims("alice", claims)))
+		return bearer(provider.SignedToken(t, nil, provider.Claims("alice", claims)))
 	}
 	for name, row := range map[string]struct {
 		constraint core.Constraint

@@ -14,7 +14,7 @@ import (
 func (a *app) claiming(claims map[string]any) string {
 	all := map[string]any{"realm_access": nil, "groups": nil}
 	maps.Copy(all, claims)
-	return a.provider.Sign(a.t, nil, a.provider.Claims("alice", all))
+	return a.provider.SignedToken(a.t, nil, a.provider.Claims("alice", all))
 }
 
 // claimed is such a token, verified.
@@ -188,7 +188,7 @@ func TestNumbersThatMayBeRoundedSatisfyNoConstraint(t *testing.T) {
 		"9007199254740991": 200, "-9007199254740991": 200, "9007199254740991.0": 200,
 		"9007199254740992": 403, "9007199254740993": 403, "9007199254740990": 403, "-9007199254740992": 403, "9007199254740991.4": 200, "9007199254740991.6": 403,
 	} {
-		raw := provider.Sign(t, nil, provider.Claims("alice", map[string]any{"tenant": json.RawMessage(number)}))
+		raw := provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"tenant": json.RawMessage(number)}))
 		require.Equal(t, status, serve(guard, bearer(raw)).StatusCode, number)
 	}
 }
@@ -217,7 +217,7 @@ func TestPathsFindClaimsWithDotsInTheirNames(t *testing.T) {
 		"a list has no members":           {"a.0", object{"a": []string{"x"}}, 403},
 	} {
 		t.Run(name, func(t *testing.T) {
-			raw := provider.Sign(t, nil, provider.Claims("alice", row.claims))
+			raw := provider.SignedToken(t, nil, provider.Claims("alice", row.claims))
 			require.Equal(t, row.status, serve(a.auth.Required(core.Claim(row.path, "x")), bearer(raw)).StatusCode)
 		})
 	}

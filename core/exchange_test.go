@@ -29,7 +29,7 @@ func (a *app) subjectToken(claims map[string]any) string {
 	for name, value := range claims {
 		all[name] = value
 	}
-	return a.provider.Sign(a.t, nil, a.provider.Claims("alice", all))
+	return a.provider.SignedToken(a.t, nil, a.provider.Claims("alice", all))
 }
 
 func TestTokenExchangeIsOffUntilItIsSwitchedOn(t *testing.T) {
@@ -123,13 +123,13 @@ func TestTokenExchangeRefusesASubjectTokenThatIsNotGood(t *testing.T) {
 		"a logout token":                     is("events", map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}),
 		"an ID token by its type":            is("typ", "ID"),
 		"an ID token":                        id,
-		"of another type":                    provider.Sign(t, map[string]any{"typ": "logout+jwt"}, claims),
-		"by no algorithm":                    provider.Sign(t, map[string]any{"alg": "none"}, claims) + "AA",
-		"without a signature":                provider.Sign(t, map[string]any{"alg": "none"}, claims),
-		"by the public key as a secret":      provider.Sign(t, map[string]any{"alg": "HS256"}, claims),
+		"of another type":                    provider.SignedToken(t, map[string]any{"typ": "logout+jwt"}, claims),
+		"by no algorithm":                    provider.SignedToken(t, map[string]any{"alg": "none"}, claims) + "AA",
+		"without a signature":                provider.SignedToken(t, map[string]any{"alg": "none"}, claims),
+		"by the public key as a secret":      provider.SignedToken(t, map[string]any{"alg": "HS256"}, claims),
 		"with a bad signature":               good[:len(good)-8] + "AAAAAAAA",
-		"of another key by our key's name":   other.Sign(t, map[string]any{"kid": provider.KeyID(t)}, claims),
-		"of another key by its own name":     other.Sign(t, nil, claims),
+		"of another key by our key's name":   other.SignedToken(t, map[string]any{"kid": provider.KeyID(t)}, claims),
+		"of another key by its own name":     other.SignedToken(t, nil, claims),
 		"opaque":                             "an-opaque-access-token",
 		"truncated":                          good[:len(good)/2],
 		"cut at its signature":               good[:strings.LastIndexByte(good, '.')+1],
@@ -314,7 +314,7 @@ func TestTokenExchangeTakesNoTokenThatMightBeAnIDToken(t *testing.T) {
 					claims["aud"] = []string{"app", "orders"} // no ID token is for orders
 				}
 				claims["exp"] = a.clock.Now().Add(time.Minute).Unix()
-				got := a.exchange(provider.Sign(t, row.header, claims))
+				got := a.exchange(provider.SignedToken(t, row.header, claims))
 				if row.good || a == named {
 					a.tokens(got)
 					continue

@@ -53,7 +53,7 @@ func (h hostile) token(t *testing.T, header, claims map[string]any) string {
 	for name, value := range claims {
 		all[name] = value
 	}
-	return h.Sign(t, header, h.Claims("alice", all))
+	return h.SignedToken(t, header, h.Claims("alice", all))
 }
 
 // Two brokers, each with a provider and a store of its own.

@@ -143,7 +143,7 @@ func TestGuardChecksOfAnAccessToken(t *testing.T) {
 		"scope a number":                  {nil, claim("scope", 1), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			raw := provider.Sign(t, row.header, provider.Claims("alice", row.claims))
+			raw := provider.SignedToken(t, row.header, provider.Claims("alice", row.claims))
 			got := a.get(browser(), "/required", bearer(raw))
 			if row.good {
 				require.Equal(t, http.StatusOK, got.StatusCode, got.body)
@@ -204,7 +204,7 @@ func TestLeewayCanBeSwitchedOff(t *testing.T) {
 		exp  time.Duration
 		good bool
 	}{{2 * time.Second, true}, {-time.Second, false}} {
-		raw := provider.Sign(t, nil, provider.Claims("alice", map[string]any{"exp": a.clock.Now().Add(row.exp).Unix(), "iat": nil, "nbf": nil}))
+		raw := provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"exp": a.clock.Now().Add(row.exp).Unix(), "iat": nil, "nbf": nil}))
 		_, err := a.auth.Verify(t.Context(), raw)
 		require.Equal(t, row.good, err == nil, "%v: %v", row.exp, err)
 	}
@@ -225,7 +225,7 @@ func TestScopesInWhicheverForm(t *testing.T) {
 	for _, claims := range []map[string]any{
 		{"scope": "a b"}, {"scope": []string{"a", "b"}}, {"scope": []string{"a b"}}, {"scope": nil, "scp": "a b"}, {"scope": nil, "scp": []string{"a", "b"}}, {"scope": "", "scp": []string{"a", "b"}},
 	} {
-		token, err := a.auth.Verify(t.Context(), provider.Sign(t, nil, provider.Claims("alice", claims)))
+		token, err := a.auth.Verify(t.Context(), provider.SignedToken(t, nil, provider.Claims("alice", claims)))
 		require.NoError(t, err)
 		require.Equal(t, []string{"a", "b"}, token.Scopes(), claims)
 	}
@@ -244,7 +244,7 @@ func TestGuardAudiences(t *testing.T) {
 		{named, "app", false}, {named, nil, false}, {named, "account", false},
 		{anybody, "somebody", true}, {anybody, nil, true},
 	} {
-		raw := provider.Sign(t, nil, provider.Claims("alice", map[string]any{"aud": row.aud, "azp": "app"}))
+		raw := provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"aud": row.aud, "azp": "app"}))
 		_, err := row.app.auth.Verify(t.Context(), raw)
 		require.Equal(t, row.good, err == nil, "%v: %v", row.aud, err)
 	}
@@ -253,7 +253,7 @@ func TestGuardAudiences(t *testing.T) {
 func TestGuardConstraints(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider, func(c *core.Config) { c.Require = []core.Constraint{core.Claim("tenant", "acme")} })
-	raw := provider.Sign(t, nil, provider.Claims("alice", map[string]any{
+	raw := provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{
 		"tenant": "acme", "scope": "orders:read stock:read", "email_verified": true, "level": 3, "ratio": 0.5, "note": "true",
 		"realm_access":                   map[string]any{"roles": []string{"chief"}},
 		"resource_access":                map[string]any{"a": map[string]any{"roles": []string{"clerk"}}, "app": map[string]any{"roles": []any{"cook", 1}}, "c": "x"},
@@ -332,7 +332,7 @@ func TestGuardConstraints(t *testing.T) {
 		})
 	}
 	t.Run("Config.Require holds everywhere", func(t *testing.T) {
-		other := provider.Sign(t, nil, provider.Claims("alice", map[string]any{"tenant": "evil"}))
+		other := provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"tenant": "evil"}))
 		for _, guard := range []*core.Guard{a.auth.Required(), a.auth.Optional(core.RefuseBadTokens)} {
 			requireError(t, serve(guard, bearer(other)), http.StatusForbidden, "insufficient_claims")
 		}
@@ -376,7 +376,7 @@ func TestTokenTellsWhatItHolds(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider)
 	exp := a.clock.Now().Add(time.Hour).Truncate(time.Second)
-	raw := provider.Sign(t, nil, provider.Claims("alice", map[string]any{"exp": exp.Unix(), "sid": "s1", "scp": []string{"c"}, "scope": "a b", "groups": []string{"z", "y"}, "realm_access": map[string]any{"roles": []string{"y"}}, "department": "x", "azp": "p"}))
+	raw := provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"exp": exp.Unix(), "sid": "s1", "scp": []string{"c"}, "scope": "a b", "groups": []string{"z", "y"}, "realm_access": map[string]any{"roles": []string{"y"}}, "department": "x", "azp": "p"}))
 	token, err := a.auth.Verify(t.Context(), raw)
 	require.NoError(t, err)
 	require.True(t, token.Valid())

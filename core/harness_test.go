@@ -363,7 +363,7 @@ func resign(t *testing.T, provider *oidctest.Provider, raw string, header, claim
 			delete(all, name)
 		}
 	}
-	return provider.Sign(t, header, all)
+	return provider.SignedToken(t, header, all)
 }
 
 // challengeOf is the S256 challenge of a verifier.

@@ -30,7 +30,7 @@ func TestScopesOfAFurtherIssuerAreWhatTheApplicationMakesOfThem(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newApp(t, newProvider(t, oidctest.Options{}), brokered(), further(core.Issuer{URL: provider.Issuer, Scopes: row.mapping}))
-			raw := provider.Sign(t, nil, provider.Claims("alice", map[string]any{"aud": a.api, "scope": row.asserted}))
+			raw := provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"aud": a.api, "scope": row.asserted}))
 			for range 2 { // verified, and remembered
 				token, err := a.auth.Verify(t.Context(), raw)
 				require.NoError(t, err)
@@ -59,10 +59,10 @@ func TestAnIssuersNameIsNoAddress(t *testing.T) {
 	keys := newProvider(t, oidctest.Options{})
 	for _, name := range []string{"http://fs.example.org/adfs/services/trust", "urn:example:issuer", "accounts.example.org"} {
 		a := newApp(t, newProvider(t, oidctest.Options{}), further(core.Issuer{URL: name, JWKSURL: keys.Issuer + oidctest.KeysPath}))
-		token, err := a.auth.Verify(t.Context(), keys.Sign(t, nil, keys.Claims("alice", map[string]any{"iss": name})))
+		token, err := a.auth.Verify(t.Context(), keys.SignedToken(t, nil, keys.Claims("alice", map[string]any{"iss": name})))
 		require.NoError(t, err)
 		require.Equal(t, name, token.Issuer())
-		_, err = a.auth.Verify(t.Context(), keys.Sign(t, nil, keys.Claims("alice", map[string]any{"iss": name + "/"})))
+		_, err = a.auth.Verify(t.Context(), keys.SignedToken(t, nil, keys.Claims("alice", map[string]any{"iss": name + "/"})))
 		require.ErrorIs(t, err, core.ErrInvalidToken)
 
 		require.ErrorContains(t, a.auth.SetTrustedIssuers([]core.Issuer{{URL: name}}), "Config.TrustedIssuers[0].URL", "without a JWKSURL it is an address")

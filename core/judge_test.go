@@ -19,7 +19,7 @@ func TestJudgeAppliesAllConstraints(t *testing.T) {
 		func(c *core.Config) { c.Require = []core.Constraint{core.Claim("tenant", "acme")} })
 	token := func(p *oidctest.Provider, claims map[string]any) core.Token {
 		t.Helper()
-		token, err := a.auth.Verify(t.Context(), p.Sign(t, nil, p.Claims("alice", claims)))
+		token, err := a.auth.Verify(t.Context(), p.SignedToken(t, nil, p.Claims("alice", claims)))
 		require.NoError(t, err)
 		return token
 	}
@@ -52,7 +52,7 @@ func TestJudgeAppliesAllConstraints(t *testing.T) {
 		claims := map[string]any{"tenant": "acme"}
 		var judged *core.Error
 		require.ErrorAs(t, a.auth.Required(constraints...).Judge(token(provider, claims)), &judged)
-		checked := serve(a.auth.Required(constraints...), bearer(provider.Sign(t, nil, provider.Claims("alice", claims))))
+		checked := serve(a.auth.Required(constraints...), bearer(provider.SignedToken(t, nil, provider.Claims("alice", claims))))
 		require.Equal(t, checked.Header["Www-Authenticate"], judged.Header()["Www-Authenticate"])
 		require.Equal(t, checked.json["detail"], judged.Description)
 	})
@@ -82,7 +82,7 @@ func TestATokenIsGoodUntilGuardsRefuseIt(t *testing.T) {
 	for name, leeway := range map[string]time.Duration{"the default leeway": 0, "none": -1, "a minute": time.Minute} {
 		t.Run(name, func(t *testing.T) {
 			a := newApp(t, provider, func(c *core.Config) { c.Leeway = leeway })
-			raw := provider.Sign(t, nil, provider.Claims("alice", map[string]any{"exp": a.clock.Now().Add(time.Hour).Unix()}))
+			raw := provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"exp": a.clock.Now().Add(time.Hour).Unix()}))
 			token, err := a.auth.Verify(t.Context(), raw)
 			require.NoError(t, err)
 			a.clock.Add(token.GoodUntil().Sub(a.clock.Now()) - time.Nanosecond)

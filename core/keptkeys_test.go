@@ -55,7 +55,7 @@ func TestKeysAreKeptForARestartDuringAnOutage(t *testing.T) {
 
 	provider.Down(true)
 	second := first.replica(spy, func(c *core.Config) { c.Broker.Exchange = true })
-	subject := provider.Sign(t, nil, provider.Claims("alice", map[string]any{"exp": 4e9, "name": "Alice Liddell"}))
+	subject := provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"exp": 4e9, "name": "Alice Liddell"}))
 	exchange := func(a *app) answer {
 		return a.post(browser(), "/auth/v2/token", "grant_type", "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token", subject)
 	}

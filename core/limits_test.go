@@ -54,7 +54,7 @@ func TestLimitsHoldAtTheByte(t *testing.T) {
 	}
 	t.Run("bearer token", func(t *testing.T) {
 		long := func(pad int) string {
-			return provider.Sign(t, nil, provider.Claims("alice", map[string]any{"pad": x(pad)}))
+			return provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"pad": x(pad)}))
 		}
 		pad := 11000
 		for len(long(pad+3)) <= 16<<10 {
@@ -223,7 +223,7 @@ func TestGuardsObserveWhatTheyRefuse(t *testing.T) {
 	a.provider.Down(true)
 	events := len(a.log.events)
 	a.clock.Add(25 * time.Hour)
-	serve(guard, bearer(a.provider.Sign(t, nil, a.provider.Claims("alice", map[string]any{"exp": a.clock.Now().Add(time.Hour).Unix()}))))
+	serve(guard, bearer(a.provider.SignedToken(t, nil, a.provider.Claims("alice", map[string]any{"exp": a.clock.Now().Add(time.Hour).Unix()}))))
 	require.Len(t, a.log.events, events, "an outage is no event")
 }
 
@@ -249,7 +249,7 @@ func TestClientIDComesFromAzpWhereThereIsNoOther(t *testing.T) {
 		client, party any
 		want          string
 	}{{"c", "p", "c"}, {nil, "p", "p"}, {nil, nil, ""}} {
-		token, err := a.auth.Verify(t.Context(), provider.Sign(t, nil, provider.Claims("alice", map[string]any{"client_id": row.client, "azp": row.party})))
+		token, err := a.auth.Verify(t.Context(), provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"client_id": row.client, "azp": row.party})))
 		require.NoError(t, err)
 		require.Equal(t, row.want, token.ClientID())
 	}

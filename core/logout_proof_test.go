@@ -96,7 +96,7 @@ func TestACallersOwnHintGoesToTheProviderWhenItIsOneOfOurs(t *testing.T) {
 				"of another client":      {changed(map[string]any{"aud": "another"}), false},
 				"for another party":      {changed(map[string]any{"aud": []string{"app", "another"}, "azp": "another"}), false},
 				"of another issuer":      {changed(map[string]any{"iss": "https://id.example.org"}), false},
-				"of another provider":    {newProvider(t, oidctest.Options{}).Sign(t, nil, claimsOf(t, own)), false},
+				"of another provider":    {newProvider(t, oidctest.Options{}).SignedToken(t, nil, claimsOf(t, own)), false},
 				"with another subject":   {own[:strings.LastIndexByte(own, '.')-4] + "AAAA" + own[strings.LastIndexByte(own, '.'):], false},
 				"a byte more than 4 KiB": {a.ofSize(own, 4<<10+1), false},
 				"4 KiB":                  {a.ofSize(own, 4<<10), true},

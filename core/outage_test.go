@@ -81,7 +81,7 @@ func TestTheBackOffBeginsAnewAfterASuccess(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].JWKSURL = c.Providers[0].Issuer + oidctest.KeysPath })
 	fetch := func() error {
-		_, err := a.auth.Verify(t.Context(), provider.Sign(t, nil, provider.Claims("alice", map[string]any{"exp": a.clock.Now().Add(time.Hour).Unix()})))
+		_, err := a.auth.Verify(t.Context(), provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"exp": a.clock.Now().Add(time.Hour).Unix()})))
 		return err
 	}
 	for range 2 {
@@ -101,7 +101,7 @@ func TestUnknownKidsDoNotBreakTheBackOff(t *testing.T) {
 	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].JWKSURL = c.Providers[0].Issuer + oidctest.KeysPath })
 	require.NoError(t, a.auth.Start(t.Context()))
 	provider.Down(true)
-	unknown := provider.Sign(t, map[string]any{"kid": "x"}, provider.Claims("alice", map[string]any{"exp": a.clock.Now().Add(time.Hour).Unix()}))
+	unknown := provider.SignedToken(t, map[string]any{"kid": "x"}, provider.Claims("alice", map[string]any{"exp": a.clock.Now().Add(time.Hour).Unix()}))
 	tries := func() int { return provider.Requests(oidctest.KeysPath) }
 	_, err := a.auth.Verify(t.Context(), unknown)
 	require.ErrorIs(t, err, core.ErrUnavailable, "it may be good: nobody knows")
@@ -201,7 +201,7 @@ func TestAFetchForAnUnknownKidStopsNobodyElse(t *testing.T) {
 	})
 	waiting := make(chan error)
 	go func() {
-		_, err := a.auth.Verify(t.Context(), provider.Sign(t, map[string]any{"kid": "unknown"}, provider.Claims("alice", nil)))
+		_, err := a.auth.Verify(t.Context(), provider.SignedToken(t, map[string]any{"kid": "unknown"}, provider.Claims("alice", nil)))
 		waiting <- err
 	}()
 	<-arrived
@@ -272,7 +272,7 @@ func TestAnUnknownKidAfterCloseIsAnsweredAtOnce(t *testing.T) {
 	good := provider.AccessToken(t, "alice")
 	require.NoError(t, a.auth.Start(t.Context()))
 	require.NoError(t, a.auth.Close())
-	unknown := provider.Sign(t, map[string]any{"kid": "x"}, provider.Claims("alice", nil))
+	unknown := provider.SignedToken(t, map[string]any{"kid": "x"}, provider.Claims("alice", nil))
 	for range 3 {
 		_, err := a.auth.Verify(t.Context(), unknown)
 		require.ErrorIs(t, err, core.ErrUnavailable)
@@ -460,7 +460,7 @@ func TestCloseEndsWhatRunsInTheBackground(t *testing.T) {
 	_, err := b.auth.Verify(t.Context(), good)
 	require.NoError(t, err, "known keys go on verifying")
 	b.clock.Add(25 * time.Hour)
-	_, err = b.auth.Verify(t.Context(), b.provider.Sign(t, nil, b.provider.Claims("alice", map[string]any{"exp": b.clock.Now().Add(time.Hour).Unix()})))
+	_, err = b.auth.Verify(t.Context(), b.provider.SignedToken(t, nil, b.provider.Claims("alice", map[string]any{"exp": b.clock.Now().Add(time.Hour).Unix()})))
 	require.ErrorIs(t, err, core.ErrUnavailable)
 }
 
@@ -468,7 +468,7 @@ func TestCloseEndsWhatRunsInTheBackground(t *testing.T) {
 // good or the keys can't be had, never bad.
 func TestAGoodTokenIsNeverCalledBad(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
-	good := provider.Sign(t, nil, provider.Claims("alice", map[string]any{"exp": time.Now().Add(1000 * time.Hour).Unix()}))
+	good := provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"exp": time.Now().Add(1000 * time.Hour).Unix()}))
 	a := newApp(t, provider)
 	var all sync.WaitGroup
 	for i := range 16 {

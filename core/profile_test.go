@@ -46,7 +46,7 @@ func TestUserinfoSaysOfAnAddressOnlyWhatWasSaidOfIt(t *testing.T) {
 		"of an address not told": {map[string]any{"email": nil, "email_verified": true}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			raw := a.provider.Sign(t, nil, a.provider.Claims("alice", row.claims))
+			raw := a.provider.SignedToken(t, nil, a.provider.Claims("alice", row.claims))
 			require.Equal(t, row.want, a.get(browser(), userinfoRoute, bearer(raw)).json["email_verified"])
 		})
 	}

@@ -67,7 +67,7 @@ func (p *pythonPeer) token(changed map[string]any) string {
 	for name, value := range changed {
 		claims[name] = value
 	}
-	return p.signer.Sign(p.t, map[string]any{"alg": "RS256", "typ": "JWT", "kid": p.kid}, claims)
+	return p.signer.SignedToken(p.t, map[string]any{"alg": "RS256", "typ": "JWT", "kid": p.kid}, claims)
 }
 
 // verify is what such a broker does with a token: it fetches the key set of an

@@ -534,7 +534,7 @@ func TestStrangersCannotKeepARefreshFromTheProvidersNewKeys(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider, identifying(nil))
 	token := a.signIn("alice").RefreshToken
-	forged := provider.Sign(t, map[string]any{"kid": "x"}, provider.Claims("bob", nil))
+	forged := provider.SignedToken(t, map[string]any{"kid": "x"}, provider.Claims("bob", nil))
 	requireError(t, a.exchange(forged), 400, "invalid_request")
 	fetched := provider.Requests(oidctest.KeysPath)
 	requireError(t, a.exchange(forged), 400, "invalid_request")

@@ -134,7 +134,7 @@ func TestTokensOfAFurtherIssuerAreTaken(t *testing.T) {
 	require.Equal(t, []string{"admin", "user", "users"}, token.Roles())
 
 	// Userinfo tells what the token says, and hands it to nobody.
-	raw := other.Sign(t, nil, other.Claims("alice", map[string]any{"preferred_username": nil}))
+	raw := other.SignedToken(t, nil, other.Claims("alice", map[string]any{"preferred_username": nil}))
 	requireError(t, a.get(browser(), "/auth/v2/userinfo", "Authorization: Bearer "+raw), http.StatusNotFound, "not_found")
 	require.Zero(t, home.Requests(oidctest.UserinfoPath)+other.Requests(oidctest.UserinfoPath))
 	got := a.get(browser(), "/auth/v2/userinfo", "Authorization: Bearer "+other.AccessToken(t, "alice"))
@@ -164,7 +164,7 @@ func TestAKeyVerifiesTheTokensOfItsOwnIssuerAlone(t *testing.T) {
 				continue
 			}
 			for _, kid := range []any{signer.KeyID(t), claimed.KeyID(t), nil} {
-				raw := signer.Sign(t, map[string]any{"kid": kid}, signer.Claims("alice", map[string]any{"iss": claimed.Issuer}))
+				raw := signer.SignedToken(t, map[string]any{"kid": kid}, signer.Claims("alice", map[string]any{"iss": claimed.Issuer}))
 				_, err := a.auth.Verify(t.Context(), raw)
 				require.ErrorIs(t, err, core.ErrInvalidToken, "%d signs as %d with kid %v", i, j, kid)
 			}
@@ -187,7 +187,7 @@ func TestAFurtherIssuerHasRulesOfItsOwn(t *testing.T) {
 	issuer.Algorithms = []string{"RS256", "ES384"}
 	narrow := newApp(t, home, further(issuer), email)
 	check := func(a *app, p *oidctest.Provider, claims map[string]any) error {
-		_, err := a.auth.Required().Check(t.Context(), core.Request{Authorization: []string{"Bearer " + p.Sign(t, nil, p.Claims("alice", claims))}})
+		_, err := a.auth.Required().Check(t.Context(), core.Request{Authorization: []string{"Bearer " + p.SignedToken(t, nil, p.Claims("alice", claims))}})
 		return err
 	}
 	for range 2 { // remembered or not
@@ -244,7 +244,7 @@ func TestAFurtherIssuersKeysAreNotLookedForOnThisMachine(t *testing.T) {
 			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 		})}
 	})
-	_, err := a.auth.Verify(t.Context(), secret.Sign(t, nil, secret.Claims("alice", map[string]any{"iss": issuer, "aud": "app"})))
+	_, err := a.auth.Verify(t.Context(), secret.SignedToken(t, nil, secret.Claims("alice", map[string]any{"iss": issuer, "aud": "app"})))
 	require.ErrorIs(t, err, core.ErrUnavailable)
 	require.Contains(t, a.auth.Health().Issuers[issuer].Error, "is inside a private network")
 	require.Zero(t, secret.Requests(""))
@@ -256,8 +256,8 @@ func TestEventsTellWhoseTokenWasRefused(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider)
 	for raw, detail := range map[string]string{
-		provider.Sign(t, nil, provider.Claims("alice", map[string]any{"iss": "https://other.example.org/" + strings.Repeat("x", 1000)})): `its iss is "https://other.example.org/xxx`,
-		provider.Sign(t, nil, provider.Claims("alice", map[string]any{"aud": []string{"one", "two"}, "client_id": "other", "azp": nil})): `its aud is "one two"`,
+		provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"iss": "https://other.example.org/" + strings.Repeat("x", 1000)})): `its iss is "https://other.example.org/xxx`,
+		provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"aud": []string{"one", "two"}, "client_id": "other", "azp": nil})): `its aud is "one two"`,
 	} {
 		got := serve(a.auth.Required(), bearer(raw))
 		requireError(t, got, 401, "invalid_token")
@@ -278,7 +278,7 @@ func TestAPatternTakesEveryTenantThatItsConstraintsAllow(t *testing.T) {
 	}))
 	guard := a.auth.Required()
 	check := func(iss string, tid any) error {
-		raw := entra.Sign(t, nil, entra.Claims("alice", map[string]any{"iss": iss, "tid": tid}))
+		raw := entra.SignedToken(t, nil, entra.Claims("alice", map[string]any{"iss": iss, "tid": tid}))
 		_, err := guard.Check(t.Context(), core.Request{Authorization: []string{"Bearer " + raw}})
 		return err
 	}

@@ -18,7 +18,7 @@ func signed(t *testing.T, provider, signer *oidctest.Provider, header, change ma
 			delete(claims, name)
 		}
 	}
-	raw := signer.Sign(t, header, claims)
+	raw := signer.SignedToken(t, header, claims)
 	provider.Answer(oidctest.UserinfoPath, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.Header().Set("Content-Type", "application/jwt")
 		_, _ = io.WriteString(w, raw)

@@ -113,13 +113,13 @@ func TestUserinfoKnowsTheNamesInUse(t *testing.T) {
 			for k, v := range row.claims {
 				claims[k] = v
 			}
-			raw := provider.Sign(t, nil, provider.Claims("x", claims))
+			raw := provider.SignedToken(t, nil, provider.Claims("x", claims))
 			require.Equal(t, row.want+"\n", a.get(browser(), userinfoRoute, "Authorization: Bearer "+raw).body)
 		})
 	}
 	t.Run("nowhere else", func(t *testing.T) {
 		fail(provider, oidctest.UserinfoPath, 200, `{"sub":"user-x","friend":{"username":"somebody else"},"username":["7"]}`)
-		raw := provider.Sign(t, nil, provider.Claims("x", map[string]any{"preferred_username": nil, "manager": map[string]any{"username": "boss"}}))
+		raw := provider.SignedToken(t, nil, provider.Claims("x", map[string]any{"preferred_username": nil, "manager": map[string]any{"username": "boss"}}))
 		requireError(t, a.get(browser(), userinfoRoute, "Authorization: Bearer "+raw), http.StatusNotFound, "not_found")
 	})
 }

@@ -178,7 +178,7 @@ func TestWithoutAReadBufferLongHeadersAreRefusedByFiber(t *testing.T) {
 	for size, want := range map[int]int{0: http.StatusRequestHeaderFieldsTooLarge, fiberauth.ReadBufferSize: http.StatusOK} {
 		app := fiber.New(fiber.Config{ReadBufferSize: size})
 		provider, url := start(t, app, nil, func(auth *core.Auth) { app.Get("/me", fiberauth.Required(auth), whoami) })
-		long := provider.Sign(t, nil, provider.Claims("alice", map[string]any{"pad": strings.Repeat("x", 11000)}))
+		long := provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"pad": strings.Repeat("x", 11000)}))
 		require.Greater(t, len(long), 15<<10)
 		status, _, _ := ask(t, "GET", url+"/me", "", "Authorization: Bearer "+long)
 		require.Equal(t, want, status)

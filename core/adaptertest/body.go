@@ -53,7 +53,7 @@ func bodyHasALimit(s suite) {
 func longTokensAreTaken(s suite) {
 	a := s.start(options{})
 	long := func(pad int) string {
-		return a.provider.Sign(a.T, nil, a.provider.Claims("alice", map[string]any{"pad": strings.Repeat("x", pad)}))
+		return a.provider.SignedToken(a.T, nil, a.provider.Claims("alice", map[string]any{"pad": strings.Repeat("x", pad)}))
 	}
 	pad := 11000
 	for len(long(pad+3)) <= maxToken {

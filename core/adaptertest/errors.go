@@ -27,7 +27,7 @@ func fail(provider *oidctest.Provider, path string, status int, body string) {
 func guardsRefuse(s suite) {
 	a := s.start(options{})
 	alice, bob := bearer(a.provider.AccessToken(a.T, "alice")), bearer(a.provider.AccessToken(a.T, "bob"))
-	expired := bearer(a.provider.Sign(a.T, nil, a.provider.Claims("alice", map[string]any{"exp": time.Now().Add(-time.Hour).Unix()})))
+	expired := bearer(a.provider.SignedToken(a.T, nil, a.provider.Claims("alice", map[string]any{"exp": time.Now().Add(-time.Hour).Unix()})))
 	reader := bearer(a.provider.AccessToken(a.T, "alice", "openid", "orders:read"))
 	writer := bearer(a.provider.AccessToken(a.T, "bob", "openid", "orders:read", "orders:write"))
 	forged := alice[:len(alice)-10] + "AAAAAAAAAA"

@@ -116,7 +116,7 @@ func tokensAreNotMixedUp(s suite) {
 	var all [connections][]request
 	for c := range connections {
 		for i := range perConnection {
-			raw := a.provider.Sign(a.T, nil, a.provider.Claims("alice", map[string]any{"sub": subject(c, i), "preferred_username": subject(c, i)}))
+			raw := a.provider.SignedToken(a.T, nil, a.provider.Claims("alice", map[string]any{"sub": subject(c, i), "preferred_username": subject(c, i)}))
 			r := get("/required?who="+subject(c, i), "Authorization", bearer(raw), "X-Who", subject(c, i))
 			if (c+i)%2 == 1 {
 				r.method, r.path = http.MethodPost, "/optional"

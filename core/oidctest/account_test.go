@@ -61,10 +61,10 @@ func TestUserinfoRefusesTokensThatWillNotDo(t *testing.T) {
 	for name, token := range map[string]string{
 		"no token":      "nonsense",
 		"another's":     foreign.AccessToken(t, "alice"),
-		"never issued":  p.Sign(t, nil, p.Claims("alice", nil)),
-		"wrongly so":    foreign.Sign(t, map[string]any{"kid": p.KeyID(t)}, p.Claims("alice", nil)),
-		"not signed":    p.Sign(t, map[string]any{"alg": "none"}, p.Claims("alice", nil)),
-		"without an id": p.Sign(t, nil, p.Claims("alice", map[string]any{"jti": nil})),
+		"never issued":  p.SignedToken(t, nil, p.Claims("alice", nil)),
+		"wrongly so":    foreign.SignedToken(t, map[string]any{"kid": p.KeyID(t)}, p.Claims("alice", nil)),
+		"not signed":    p.SignedToken(t, map[string]any{"alg": "none"}, p.Claims("alice", nil)),
+		"without an id": p.SignedToken(t, nil, p.Claims("alice", map[string]any{"jti": nil})),
 	} {
 		r.Header.Set("Authorization", "Bearer "+token)
 		got := send(t, r)

@@ -35,8 +35,14 @@
 // [Provider.Authorize] stops before the application's callback, for tests of what
 // happens there. [Provider.AccessToken] skips the browser, for tests of what comes
 // after. [Provider.Device] is the person in front of a device. A person can use a
-// browser too: the pages are made for it, so that [Start] gives a demonstration
-// program its provider.
+// browser too: the pages are made for it.
+//
+// # Outside of tests
+//
+// A program that serves developers, such as a demonstration, has no [testing.TB]. It
+// starts its provider with [Start], and gets tokens from [Provider.Issue] and
+// [Provider.Sign], which return errors. New, AccessToken and SignedToken are the
+// same for tests, which they end on an error.
 //
 // # Trouble
 //

@@ -79,3 +79,31 @@ func Example() {
 	fmt.Println(person.Sub, person.Email)
 	// Output: user-alice alice@example.com
 }
+
+// A program hands developers tokens to try requests with.
+func ExampleProvider_Issue() {
+	provider, err := oidctest.Start("127.0.0.1:0", oidctest.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer provider.Close()
+
+	token, err := provider.Issue("alice", "openid", "orders:read")
+	if err != nil {
+		log.Fatal(err)
+	}
+	request, _ := http.NewRequest(http.MethodGet, provider.Issuer+oidctest.UserinfoPath, nil)
+	request.Header.Set("Authorization", "Bearer "+token)
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer answer.Body.Close()
+	fmt.Println(answer.Status)
+
+	_, err = provider.Issue("carol")
+	fmt.Println(err)
+	// Output:
+	// 200 OK
+	// oidctest: there is no user "carol", only alice, bob
+}

@@ -15,22 +15,34 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// AccessToken issues an access token to the client for a user, as if they had
-// just signed in and the code had been exchanged, but without any request. No
-// scopes mean openid, profile and email. It ends the test if there is no such
-// user.
-func (p *Provider) AccessToken(tb testing.TB, user string, scopes ...string) string {
-	tb.Helper()
-	u := p.known(tb, user)
+// Issue issues an access token to the client for a user, as if they had just signed
+// in and the code had been exchanged, but without any request. No scopes mean
+// openid, profile and email. It fails if there is no such user. In a test,
+// [Provider.AccessToken] is shorter.
+func (p *Provider) Issue(user string, scopes ...string) (string, error) {
+	u, err := p.find(user)
+	if err != nil {
+		return "", err
+	}
 	if len(scopes) == 0 {
 		scopes = []string{oidc.ScopeOpenID, oidc.ScopeProfile, oidc.ScopeEmail}
 	}
 	g := p.storage.grantTo(newSession(u), scopes)
 	answer, err := p.issue(op.ContextWithIssuer(context.Background(), p.Issuer), g, &g, "", "")
 	if err != nil {
-		tb.Fatalf("oidctest: no access token for %s: %v", user, err)
+		return "", fmt.Errorf("oidctest: no access token for %s: %w", user, err)
 	}
-	return answer.AccessToken
+	return answer.AccessToken, nil
+}
+
+// AccessToken is [Provider.Issue] for tests: it ends the test on an error.
+func (p *Provider) AccessToken(tb testing.TB, user string, scopes ...string) string {
+	tb.Helper()
+	token, err := p.Issue(user, scopes...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return token
 }
 
 // KeyID is the kid of the key that tokens are signed with at the moment, "" with
@@ -50,9 +62,9 @@ func (p *Provider) KeyID(tb testing.TB) string {
 // [Provider.Sign]: the provider itself has not issued the token, and does not
 // take it at the userinfo endpoint. It panics if there is no such user.
 func (p *Provider) Claims(user string, extra map[string]any) map[string]any {
-	u := p.storage.user(user)
-	if u == nil {
-		panic(p.unknown(user))
+	u, err := p.find(user)
+	if err != nil {
+		panic(err)
 	}
 	g := p.storage.grantTo(newSession(u), []string{oidc.ScopeOpenID, oidc.ScopeProfile, oidc.ScopeEmail})
 	claims := privateClaims(&g)
@@ -80,11 +92,13 @@ func (p *Provider) Claims(user string, extra map[string]any) map[string]any {
 // and RS, PS and their sizes are made with an RSA key. For everything else the
 // signature is one that the key makes by default. A token of a foreign key with
 // the kid of this provider is one that another provider signs.
-func (p *Provider) Sign(tb testing.TB, header, claims map[string]any) string {
-	tb.Helper()
+//
+// It fails if header or claims can't be written as JSON. In a test,
+// [Provider.SignedToken] is shorter.
+func (p *Provider) Sign(header, claims map[string]any) (string, error) {
 	key, err := p.storage.keys.signer()
 	if err != nil {
-		tb.Fatal(err)
+		return "", err
 	}
 	head := map[string]any{"alg": key.algorithm, "typ": "JWT"}
 	if key.id != "" {
@@ -96,16 +110,26 @@ func (p *Provider) Sign(tb testing.TB, header, claims map[string]any) string {
 	for _, part := range []map[string]any{head, claims} {
 		encoded, err := json.Marshal(part)
 		if err != nil {
-			tb.Fatalf("oidctest: Sign cannot write the token: %v", err)
+			return "", fmt.Errorf("oidctest: the token can't be written: %w", err)
 		}
 		parts = append(parts, base64.RawURLEncoding.EncodeToString(encoded))
 	}
 	input := strings.Join(parts, ".")
 	signature, err := key.sign(algorithm, []byte(input))
 	if err != nil {
-		tb.Fatalf("oidctest: Sign cannot sign the token: %v", err)
+		return "", fmt.Errorf("oidctest: the token can't be signed: %w", err)
 	}
-	return input + "." + base64.RawURLEncoding.EncodeToString(signature)
+	return input + "." + base64.RawURLEncoding.EncodeToString(signature), nil
+}
+
+// SignedToken is [Provider.Sign] for tests: it ends the test on an error.
+func (p *Provider) SignedToken(tb testing.TB, header, claims map[string]any) string {
+	tb.Helper()
+	token, err := p.Sign(header, claims)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return token
 }
 
 func override(m, by map[string]any) map[string]any {
@@ -119,19 +143,24 @@ func override(m, by map[string]any) map[string]any {
 	return m
 }
 
-func (p *Provider) known(tb testing.TB, name string) *User {
-	tb.Helper()
-	u := p.storage.user(name)
-	if u == nil {
-		tb.Fatal(p.unknown(name))
+// find gives the user of that name.
+func (p *Provider) find(name string) (*User, error) {
+	if u := p.storage.user(name); u != nil {
+		return u, nil
 	}
-	return u
-}
-
-func (p *Provider) unknown(name string) string {
 	var names []string
 	for _, u := range p.options.Users {
 		names = append(names, u.Username)
 	}
-	return fmt.Sprintf("oidctest: there is no user %q, only %s", name, strings.Join(names, ", "))
+	return nil, fmt.Errorf("oidctest: there is no user %q, only %s", name, strings.Join(names, ", "))
+}
+
+// known is find for tests: it ends the test if there is no such user.
+func (p *Provider) known(tb testing.TB, name string) *User {
+	tb.Helper()
+	u, err := p.find(name)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return u
 }

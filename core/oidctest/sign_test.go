@@ -31,14 +31,36 @@ func encode(t *testing.T, object any) string {
 func TestSignSignsExactlyWhatItIsGiven(t *testing.T) {
 	t.Parallel()
 	p := oidctest.New(t, oidctest.Options{})
-	token := p.Sign(t, nil, map[string]any{"sub": "x", "exp": "soon"})
+	token := p.SignedToken(t, nil, map[string]any{"sub": "x", "exp": "soon"})
 	assert.Equal(t, map[string]any{"alg": "RS256", "typ": "JWT", "kid": p.KeyID(t)}, header(t, token))
 	assert.Equal(t, map[string]any{"sub": "x", "exp": "soon"}, claims(t, token))
 	assert.True(t, signed(t, p, token))
 
-	token = p.Sign(t, map[string]any{"typ": "at+jwt", "kid": nil, "crit": []string{"x"}}, nil)
+	token = p.SignedToken(t, map[string]any{"typ": "at+jwt", "kid": nil, "crit": []string{"x"}}, nil)
 	assert.Equal(t, map[string]any{"alg": "RS256", "typ": "at+jwt", "crit": []any{"x"}}, header(t, token))
-	assert.Contains(t, failure(t, func(tb testing.TB) { p.Sign(tb, nil, map[string]any{"x": func() {}}) }), "cannot write")
+	assert.Contains(t, failure(t, func(tb testing.TB) { p.SignedToken(tb, nil, map[string]any{"x": func() {}}) }), "can't be written")
+}
+
+func TestAProgramGetsTokensAndErrorsWithoutATest(t *testing.T) {
+	t.Parallel()
+	p, err := oidctest.Start("127.0.0.1:0", oidctest.Options{})
+	require.NoError(t, err)
+	defer p.Close()
+
+	token, err := p.Issue("bob", "openid", "orders:read")
+	require.NoError(t, err)
+	assert.True(t, signed(t, p, token))
+	assert.Equal(t, "user-bob", claims(t, token)["sub"])
+	assert.Equal(t, "openid orders:read", claims(t, token)["scope"])
+	_, err = p.Issue("carol")
+	assert.EqualError(t, err, `oidctest: there is no user "carol", only alice, bob`)
+	assert.Contains(t, failure(t, func(tb testing.TB) { p.AccessToken(tb, "carol") }), "carol")
+
+	token, err = p.Sign(nil, map[string]any{"sub": "x"})
+	require.NoError(t, err)
+	assert.True(t, signed(t, p, token))
+	_, err = p.Sign(map[string]any{"crit": func() {}}, nil)
+	assert.ErrorContains(t, err, "can't be written")
 }
 
 func TestSignFollowsTheAlgorithmOfTheHeader(t *testing.T) {
@@ -49,7 +71,7 @@ func TestSignFollowsTheAlgorithmOfTheHeader(t *testing.T) {
 	require.NoError(t, err)
 	public := &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: 65537}
 	split := func(algorithm string) (input, signature []byte) {
-		token := p.Sign(t, map[string]any{"alg": algorithm}, map[string]any{"sub": "x"})
+		token := p.SignedToken(t, map[string]any{"alg": algorithm}, map[string]any{"sub": "x"})
 		i := strings.LastIndex(token, ".")
 		signature, err := base64.RawURLEncoding.DecodeString(token[i+1:])
 		require.NoError(t, err)
@@ -81,7 +103,7 @@ func TestSignFollowsTheAlgorithmOfTheHeader(t *testing.T) {
 	}
 
 	ec := oidctest.New(t, oidctest.Options{SigningAlgorithm: "ES256"})
-	assert.True(t, signed(t, ec, ec.Sign(t, nil, map[string]any{"sub": "x"})))
+	assert.True(t, signed(t, ec, ec.SignedToken(t, nil, map[string]any{"sub": "x"})))
 }
 
 func TestClaimsAreThoseOfAnAccessToken(t *testing.T) {
