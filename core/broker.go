@@ -15,6 +15,7 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/core/internal/seal"
 	"github.com/oidcgate/oidcgate/core/internal/session"
+	"github.com/oidcgate/oidcgate/core/internal/vault"
 	"github.com/oidcgate/oidcgate/core/internal/verify"
 	"github.com/oidcgate/oidcgate/store"
 	"github.com/oidcgate/oidcgate/store/memory"
@@ -178,12 +179,19 @@ func (b *Broker) check(c Config) []error {
 	return problems
 }
 
+// The kinds of records.
+const (
+	kindSession    = "session"
+	kindSigningKey = "signing-key"
+	kindKeySet     = "key-set" // of another issuer
+)
+
 // broker is the part of an Auth that has tokens and sessions of its own.
 type broker struct {
 	*Broker
 	auth     *Auth
 	config   Config
-	records  *records
+	records  *vault.Vault
 	macs     *seal.Keys // of refresh tokens
 	keys     *fetch.Document[keyring]
 	policy   session.Policy
@@ -209,12 +217,12 @@ func newBroker(a *Auth, secrets [][]byte) (*broker, error) {
 	// one client at different places.
 	client := fmt.Sprintf(" of %q at %q", c.provider().ClientID, c.provider().Issuer)
 	b.macs = seal.New(fmt.Sprintf("refresh token%s for %q", client, c.PublicURL), secrets)
-	b.records = &records{
-		store: c.Broker.Store, seals: seal.New("record"+client, secrets),
-		random: c.Rand, timeout: c.Timeout, now: c.Now, life: a.life, logger: c.Logger,
+	b.records = &vault.Vault{
+		Store: c.Broker.Store, Seals: seal.New("record"+client, secrets),
+		Random: c.Rand, Timeout: c.Timeout, Now: c.Now, Tasks: a.life, Logger: c.Logger,
 	}
 	b.keys = &fetch.Document[keyring]{
-		Name: "signing keys", Down: errStore, Load: b.loadKeys, Replace: keyring.replace,
+		Name: "signing keys", Down: vault.ErrDown, Load: b.loadKeys, Replace: keyring.replace,
 		Now: c.Now, Tasks: a.life, Logger: c.Logger,
 	}
 	b.policy = session.Policy{
@@ -254,10 +262,10 @@ func (b *broker) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.records.keepHouse()
+	b.records.KeepHouse()
 	unknown, err := b.unknownSessions(ctx)
 	if unknown > 0 {
-		b.config.Logger.WarnContext(ctx, "the store holds sessions that no secret of Config.Secrets opens: their users must sign in again, unless the secret comes back", "of the first", page, "sessions", unknown)
+		b.config.Logger.WarnContext(ctx, "the store holds sessions that no secret of Config.Secrets opens: their users must sign in again, unless the secret comes back", "of the first", vault.PageSize, "sessions", unknown)
 	}
 	return err
 }
@@ -265,10 +273,10 @@ func (b *broker) start(ctx context.Context) error {
 // unknownSessions counts, among the first page of sessions that have not
 // expired, those that no secret opens.
 func (b *broker) unknownSessions(ctx context.Context) (int, error) {
-	sessions, err := b.records.some(ctx, kindSession, "")
+	sessions, err := b.records.Page(ctx, kindSession, "")
 	count := 0
 	for _, record := range sessions {
-		if b.auth.now().Before(record.Expires) && b.records.unseal(&record) != nil {
+		if b.auth.now().Before(record.Expires) && b.records.Unseal(&record) != nil {
 			count++
 		}
 	}
@@ -286,6 +294,6 @@ func (a *Auth) Reseal(ctx context.Context) (int, error) {
 	if a.broker == nil {
 		return 0, nil
 	}
-	count, err := a.broker.records.reseal(ctx)
+	count, err := a.broker.records.Reseal(ctx, kindSigningKey, kindSession) // key sets are written anew all the time
 	return count, asError(err)
 }

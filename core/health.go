@@ -3,10 +3,10 @@ package core
 import (
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/oidcgate/oidcgate/core/internal/fetch"
+	"github.com/oidcgate/oidcgate/core/internal/vault"
 )
 
 // Health is how the things are doing that an [Auth] depends on. It is for those
@@ -69,7 +69,7 @@ func (a *Auth) Health() Health {
 		Store:    Dependency{State: StateUnused}, SigningKeys: Dependency{State: StateUnused},
 	}
 	if a.broker != nil {
-		h.Store = a.broker.records.outcomes.health()
+		h.Store = called(a.broker.records.Outcome())
 		h.SigningKeys = fetched(a.broker.keys.Outcome())
 	}
 	for _, further := range a.trust.further.Load().all {
@@ -99,30 +99,6 @@ func (h Health) Err() error {
 	return errors.Join(problems...)
 }
 
-// outcomes remembers how the calls to something went.
-type outcomes struct {
-	mu        sync.Mutex
-	good, bad time.Time // when one last ended so; zero: never
-	err       error     // of the last call
-}
-
-func (o *outcomes) note(now time.Time, err error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.err = err
-	if err == nil {
-		o.good = now
-	} else {
-		o.bad = now
-	}
-}
-
-func (o *outcomes) health() Dependency {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return dependency(o.good, o.bad, o.err, false)
-}
-
 // fetched tells how a document is doing.
 func fetched(o fetch.Outcome) Dependency {
 	d := dependency(o.Good, o.Bad, o.Err, o.Usable)
@@ -131,6 +107,9 @@ func fetched(o fetch.Outcome) Dependency {
 	}
 	return d
 }
+
+// called tells how the store is doing.
+func called(o vault.Outcome) Dependency { return dependency(o.Good, o.Bad, o.Err, false) }
 
 // dependency tells how something is doing whose last call ended with err; after
 // a failure it is useful if what was had before still is.

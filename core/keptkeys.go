@@ -35,14 +35,14 @@ func (b *broker) keepKeys(issuer, from string, maxRSABits int, keys *fetch.Docum
 		for {
 			// One that can't be opened is there, has a version, and is of no use.
 			var kept keptKeys
-			old, err := b.records.get(ctx, kindKeySet, id, &kept)
+			old, err := b.records.Get(ctx, kindKeySet, id, &kept)
 			switch {
 			case err != nil && old.Version == 0 && !errors.Is(err, store.ErrNotFound):
 				return err
 			case err == nil && kept.From == from && kept.Fetched > fetched.Unix():
 				return nil // another replica has asked later, and maybe a key is gone since
 			}
-			_, err = b.records.put(ctx, store.Record{
+			_, err = b.records.Put(ctx, store.Record{
 				Kind: kindKeySet, ID: id, Version: old.Version, Expires: fetched.Add(fetch.KeepFor).Truncate(time.Millisecond),
 			}, keptKeys{from, fetched.Unix(), document})
 			if !errors.Is(err, store.ErrConflict) { // another replica has just done it, with older ones maybe
@@ -55,7 +55,7 @@ func (b *broker) keepKeys(issuer, from string, maxRSABits int, keys *fetch.Docum
 	}
 	recall := func(ctx context.Context) (jose.KeySet, time.Time, error) {
 		var kept keptKeys
-		_, err := b.records.get(ctx, kindKeySet, id, &kept)
+		_, err := b.records.Get(ctx, kindKeySet, id, &kept)
 		switch {
 		case errors.Is(err, store.ErrNotFound):
 			return nil, time.Time{}, fetch.ErrNotKept

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/oidcgate/oidcgate/core/internal/session"
+	"github.com/oidcgate/oidcgate/core/internal/vault"
 )
 
 // refreshTokenPrefix begins every refresh token of the broker, so that people,
@@ -48,7 +49,7 @@ func (b *broker) refreshToken(h handle, g session.Generation) (string, error) {
 	token = append(token, g.Salt[:]...)
 	mac := b.macs.MACBy(g.Secret, string(token))
 	if mac == nil {
-		return "", errSealed.From(errors.New("a refresh token was made with a secret that is not in Config.Secrets: give every replica a new secret last before it moves first anywhere"))
+		return "", vault.ErrSealed.From(errors.New("a refresh token was made with a secret that is not in Config.Secrets: give every replica a new secret last before it moves first anywhere"))
 	}
 	return refreshTokenPrefix + base64.RawURLEncoding.EncodeToString(append(token, mac...)), nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/session"
+	"github.com/oidcgate/oidcgate/core/internal/vault"
 	"github.com/oidcgate/oidcgate/store"
 )
 
@@ -24,7 +25,7 @@ type storedSession struct {
 // Load implements session.Records.
 func (s *storedSession) Load(ctx context.Context) (session.State, int64, error) {
 	var state session.State
-	record, err := s.b.records.get(ctx, kindSession, s.id, &state)
+	record, err := s.b.records.Get(ctx, kindSession, s.id, &state)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return session.State{}, 0, session.ErrGone
@@ -39,7 +40,7 @@ func (s *storedSession) Load(ctx context.Context) (session.State, int64, error) 
 
 // Save implements session.Records. Version 0 inserts.
 func (s *storedSession) Save(ctx context.Context, state session.State, version int64) (int64, error) {
-	version, err := s.b.records.put(ctx, store.Record{
+	version, err := s.b.records.Put(ctx, store.Record{
 		Kind: kindSession, ID: s.id, Version: version, Keys: s.keys, Expires: s.b.recordEnd(state),
 	}, state)
 	return version, conflict(err)
@@ -47,7 +48,7 @@ func (s *storedSession) Save(ctx context.Context, state session.State, version i
 
 // Delete implements session.Records.
 func (s *storedSession) Delete(ctx context.Context, version int64) error {
-	return conflict(s.b.records.delete(ctx, kindSession, s.id, version))
+	return conflict(s.b.records.Delete(ctx, kindSession, s.id, version))
 }
 
 func conflict(err error) error {
@@ -115,7 +116,7 @@ func (b *broker) begin(ctx context.Context, answer tokenAnswer, id *claim.Set, w
 	if err := s.insert(ctx, state); err != nil {
 		return tokenBody{}, e.subject, err
 	}
-	b.records.keepHouse()
+	b.records.KeepHouse()
 	return body, e.subject, nil
 }
 
@@ -182,7 +183,7 @@ func (e *evidence) providerSession() string {
 func recall(state session.State) (remembered, error) {
 	var who remembered
 	if err := json.Unmarshal(state.Content, &who); err != nil {
-		return remembered{}, errSealed.From(errors.New("store: a session is of another version of this program"))
+		return remembered{}, vault.ErrSealed.From(errors.New("store: a session is of another version of this program"))
 	}
 	return who, nil
 }

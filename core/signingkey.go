@@ -12,6 +12,7 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/fetch"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/core/internal/seal"
+	"github.com/oidcgate/oidcgate/core/internal/vault"
 	"github.com/oidcgate/oidcgate/store"
 )
 
@@ -33,7 +34,7 @@ type storedKey struct {
 func (b *broker) loadKeys(ctx context.Context) (keyring, time.Duration, error) {
 	var ring keyring
 	var keys []*jose.PrivateKey
-	err := b.records.each(ctx, kindSigningKey, func(record store.Record) error {
+	err := b.records.Each(ctx, kindSigningKey, func(record store.Record) error {
 		key, err := b.openKey(&record)
 		if err == nil {
 			keys = append(keys, key)
@@ -59,12 +60,12 @@ func (b *broker) loadKeys(ctx context.Context) (keyring, time.Duration, error) {
 
 func (b *broker) openKey(record *store.Record) (*jose.PrivateKey, error) {
 	var stored storedKey
-	if err := b.records.decode(record, &stored); err != nil {
+	if err := b.records.Decode(record, &stored); err != nil {
 		return nil, err
 	}
 	key, err := jose.ParsePrivateKey(stored.JWK)
 	if err != nil {
-		return nil, errSealed.From(fmt.Errorf("store: the signing key %s: %w", record.ID, err))
+		return nil, vault.ErrSealed.From(fmt.Errorf("store: the signing key %s: %w", record.ID, err))
 	}
 	return key, nil
 }
@@ -78,7 +79,7 @@ func (b *broker) firstKey(ctx context.Context) (*jose.PrivateKey, error) {
 	if unknown, err := b.unknownSessions(ctx); err != nil {
 		return nil, err
 	} else if unknown > 0 {
-		return nil, errSealed.From(fmt.Errorf("store: %w, and there is no signing key: see Config.Secrets", seal.ErrUnknownSecret))
+		return nil, vault.ErrSealed.From(fmt.Errorf("store: %w, and there is no signing key: see Config.Secrets", seal.ErrUnknownSecret))
 	}
 	key, err := jose.Generate(b.Algorithm)
 	if err != nil {
@@ -89,12 +90,12 @@ func (b *broker) firstKey(ctx context.Context) (*jose.PrivateKey, error) {
 		return nil, err
 	}
 	id := b.Algorithm + ".1"
-	_, err = b.records.put(ctx, store.Record{Kind: kindSigningKey, ID: id}, storedKey{private})
+	_, err = b.records.Put(ctx, store.Record{Kind: kindSigningKey, ID: id}, storedKey{private})
 	if !errors.Is(err, store.ErrConflict) {
 		return key, err
 	}
 	var stored storedKey
-	if _, err := b.records.get(ctx, kindSigningKey, id, &stored); err != nil {
+	if _, err := b.records.Get(ctx, kindSigningKey, id, &stored); err != nil {
 		return nil, err
 	}
 	return jose.ParsePrivateKey(stored.JWK)

@@ -1,4 +1,4 @@
-package core
+package vault
 
 import (
 	"context"
@@ -29,14 +29,14 @@ func (s *timedStore) Purge(_ context.Context, _ time.Time, limit int) (int, erro
 
 // keptHouse runs a test with records whose housekeeping has begun, on a clock
 // of its own that goes on as soon as nobody has anything to do.
-func keptHouse(t *testing.T, removes func(call int) (int, error), test func(*testing.T, *timedStore, *records)) {
+func keptHouse(t *testing.T, removes func(call int) (int, error), test func(*testing.T, *timedStore, *Vault)) {
 	synctest.Test(t, func(t *testing.T) {
 		logger := slog.New(slog.DiscardHandler)
 		spy := &timedStore{Store: memory.New(), begin: time.Now(), removes: removes}
-		r := &records{store: spy, timeout: time.Minute, now: time.Now, life: background.New(logger), logger: logger}
-		defer r.life.Close()
-		r.keepHouse()
-		r.keepHouse()
+		r := &Vault{Store: spy, Timeout: time.Minute, Now: time.Now, Tasks: background.New(logger), Logger: logger}
+		defer r.Tasks.Close()
+		r.KeepHouse()
+		r.KeepHouse()
 		synctest.Wait()
 		test(t, spy, r)
 	})
@@ -54,10 +54,10 @@ func TestExpiredRecordsArePurgedEveryMinuteUntilTheEnd(t *testing.T) {
 			return 0, errors.New("unplugged")
 		}
 		return purgeBatch - 1, nil
-	}, func(t *testing.T, spy *timedStore, r *records) {
+	}, func(t *testing.T, spy *timedStore, r *Vault) {
 		pass(2*time.Minute + time.Second)
 		require.Equal(t, []time.Duration{0, time.Minute, 2 * time.Minute}, spy.calls)
-		r.life.Close()
+		r.Tasks.Close()
 		pass(time.Hour)
 		require.Len(t, spy.calls, 3)
 	})
@@ -70,7 +70,7 @@ func TestAPurgeRestsTenTimesAsLongAsItWorks(t *testing.T) {
 			return 0, nil
 		}
 		return purgeBatch, nil
-	}, func(t *testing.T, spy *timedStore, _ *records) {
+	}, func(t *testing.T, spy *timedStore, _ *Vault) {
 		pass(time.Minute)
 		require.Equal(t, []time.Duration{0, 11 * time.Second, 33 * time.Second}, spy.calls)
 	})
@@ -81,13 +81,13 @@ func TestAPurgeRestsForAMinuteAtMost(t *testing.T) {
 	keptHouse(t, func(int) (int, error) {
 		time.Sleep(time.Hour)
 		return purgeBatch, nil
-	}, func(t *testing.T, spy *timedStore, r *records) {
+	}, func(t *testing.T, spy *timedStore, r *Vault) {
 		pass(2 * time.Hour)
 		require.Equal(t, []time.Duration{0, time.Hour + time.Minute}, spy.calls)
 		// And the end cuts every rest short.
 		pass(time.Minute + 30*time.Second)
 		ended := time.Now()
-		r.life.Close()
+		r.Tasks.Close()
 		require.Zero(t, time.Since(ended))
 	})
 }
