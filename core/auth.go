@@ -6,7 +6,10 @@ import (
 	"time"
 
 	"github.com/oidcgate/oidcgate/core/internal/background"
+	"github.com/oidcgate/oidcgate/core/internal/claim"
+	"github.com/oidcgate/oidcgate/core/internal/httpx"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
+	"github.com/oidcgate/oidcgate/core/internal/provider"
 	"github.com/oidcgate/oidcgate/core/internal/seal"
 	"github.com/oidcgate/oidcgate/core/internal/verify"
 )
@@ -16,7 +19,7 @@ import (
 type Auth struct {
 	config   Config
 	life     *background.Tasks
-	provider *provider
+	provider *provider.Provider
 	verifier *verify.Verifier // of the provider's tokens
 	trust    *trust           // in the tokens that guards take
 	broker   *broker          // nil: passthrough mode
@@ -64,14 +67,14 @@ func New(config Config) (*Auth, error) {
 	a.nonces = seal.New("login nonce"+login, secrets)
 	a.devices = seal.New("device code"+login, secrets)
 	a.provider = newProvider(config, a.life)
-	a.verifier = a.provider.verifier
+	a.verifier = a.provider.Verifier()
 	a.trust = &trust{own: a.verifier, cache: newTokenCache(config.CacheSize), now: config.Now, logger: config.Logger}
 	if config.Broker != nil {
 		if a.broker, err = newBroker(a, secrets); err != nil {
 			return nil, err
 		}
 		a.trust.own = a.broker.verifier()
-		a.broker.keepKeys(config.provider().Issuer, config.provider().JWKSURL, jose.MaxRSABits, a.provider.keys)
+		a.broker.keepKeys(config.provider().Issuer, config.provider().JWKSURL, jose.MaxRSABits, a.provider.Keys())
 	}
 	a.trust.further.Store(a.newIssuers(config.TrustedIssuers))
 	if config.provider().Introspection {
@@ -114,12 +117,12 @@ func (a *Auth) start(ctx context.Context) error {
 		a.trust.started.Store(true)
 		a.fetchKeysOf(a.trust.further.Load())
 	}()
-	m, err := a.provider.metadata.Get(ctx)
+	m, err := a.provider.Metadata(ctx)
 	if err == nil {
-		err = a.provider.check(m)
+		err = a.provider.CheckSetup(m)
 	}
 	if err == nil {
-		_, err = a.provider.keys.Get(ctx)
+		err = a.provider.Ready(ctx)
 	}
 	return err
 }
@@ -130,7 +133,7 @@ func (a *Auth) start(ctx context.Context) error {
 // afterwards.
 func (a *Auth) Close() error {
 	a.life.Close()
-	a.provider.http.Close()
+	a.provider.HTTP.Close()
 	return nil
 }
 
@@ -139,3 +142,21 @@ func (a *Auth) Close() error {
 func (a *Auth) PublicURL() string { return a.config.PublicURL }
 
 func (a *Auth) now() time.Time { return a.config.Now() }
+
+// newProvider makes the one provider.
+func newProvider(config Config, tasks *background.Tasks) *provider.Provider {
+	p := config.provider()
+	return provider.New(provider.Options{
+		Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: p.ClientSecret, ClientAuth: string(p.ClientAuth),
+		DiscoveryURL: p.DiscoveryURL, JWKSURL: p.JWKSURL, Endpoints: provider.Endpoints(p.Endpoints), InsecureHTTP: config.InsecureProviderHTTP,
+		Logins: config.Routes.Login != Off, Introspection: p.Introspection,
+		HTTP: httpx.New(config.HTTPClient, config.Timeout), Now: config.Now, Tasks: tasks, Logger: config.Logger,
+		Verifier: func(keys verify.KeySource) *verify.Verifier {
+			return &verify.Verifier{
+				Issuer: verify.NewIssuerName(p.Issuer), Keys: keys, ClientID: p.ClientID, Leeway: config.Leeway, Now: config.Now,
+				Audience: verify.Audience{Names: p.Audiences, ClientID: p.ClientID, Anybody: p.InsecureAcceptAnyAudience},
+				Roles:    claim.RolePaths(p.RoleClaims).In, Require: rulesOf(config.Require),
+			}
+		},
+	})
+}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+
+	"github.com/oidcgate/oidcgate/core/internal/provider"
 )
 
 // serveCallback ends a login that leads to our own callback. Nothing that the
@@ -78,7 +80,7 @@ func (a *Auth) finishCallback(r *http.Request, p params, state loginState) (toke
 func (a *Auth) checkResponseIssuer(r *http.Request, p params) error {
 	issuer := p.values.Get("iss")
 	if issuer == "" {
-		m, err := a.provider.metadata.Get(r.Context())
+		m, err := a.provider.Metadata(r.Context())
 		if err != nil {
 			return err
 		}
@@ -99,7 +101,7 @@ func (a *Auth) refusedLogin(p params, state loginState) error {
 	if err != nil {
 		return err
 	}
-	err = asError(oauthError(code, p.values.Get("error_description"), []string{state.Verifier, state.Nonce, state.Binding, p.values.Get("state")}))
+	err = asError(provider.RefusalOf(code, p.values.Get("error_description"), []string{state.Verifier, state.Nonce, state.Binding, p.values.Get("state")}))
 	var e *Error
 	if errors.As(err, &e) && e.Status >= http.StatusInternalServerError {
 		return e.from(fmt.Errorf("from the URL of a browser, which any visitor can make up: %w", causeOf(e)))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/oidcgate/oidcgate/core/internal/fault"
+	"github.com/oidcgate/oidcgate/core/internal/provider"
 	"github.com/oidcgate/oidcgate/core/internal/text"
 )
 
@@ -246,7 +247,7 @@ func asError(err error) error {
 			e.Description, e.RetryAfter, e.Scope, e.cause = f.Description, f.RetryAfter, f.Scope, f.Cause
 			if f.Kind == fault.Refused {
 				e.Code = f.Code
-				if slices.Contains(deniedCodes, f.Code) {
+				if slices.Contains(provider.DeniedCodes, f.Code) {
 					e.Status = http.StatusForbidden
 				}
 			}
@@ -316,6 +317,6 @@ var (
 	errTooLarge  = &Error{Status: http.StatusRequestEntityTooLarge, Code: ErrInvalidRequest.Code}
 	errMediaType = &Error{Status: http.StatusUnsupportedMediaType, Code: ErrInvalidRequest.Code}
 	errMethod    = &Error{Status: http.StatusMethodNotAllowed, Code: ErrInvalidRequest.Code, Description: "The route does not know this method."}
-	errPending   = &Error{Status: http.StatusBadRequest, Code: "authorization_pending"}
-	errSlowDown  = &Error{Status: http.StatusBadRequest, Code: "slow_down"}
+	errPending   = &Error{Status: http.StatusBadRequest, Code: provider.Pending}
+	errSlowDown  = &Error{Status: http.StatusBadRequest, Code: provider.SlowDown}
 )

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
+	"github.com/oidcgate/oidcgate/core/internal/provider"
 	"github.com/oidcgate/oidcgate/core/internal/verify"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
@@ -61,7 +62,7 @@ func (a *Auth) exchangeGrant(_ http.ResponseWriter, r *http.Request, p params) (
 	if err != nil {
 		return tokenBody{}, subject.Subject, err
 	}
-	body := a.tokenBody(tokenAnswer{AccessToken: minted, Scope: strings.Join(who.Scopes, " "), expires: expires.Truncate(time.Second)})
+	body := a.tokenBody(provider.Tokens{AccessToken: minted, Scope: strings.Join(who.Scopes, " "), Expires: expires.Truncate(time.Second)})
 	body.IssuedTokenType = string(oidc.AccessTokenType)
 	return body, subject.Subject, nil
 }

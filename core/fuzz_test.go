@@ -18,8 +18,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/oidcgate/oidcgate/core/internal/address"
 	"github.com/oidcgate/oidcgate/core/internal/claim"
-	"github.com/oidcgate/oidcgate/core/internal/fault"
-	"github.com/oidcgate/oidcgate/core/internal/httpx"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/core/internal/session"
 	"github.com/oidcgate/oidcgate/core/internal/text"
@@ -355,65 +353,6 @@ func FuzzClaims(f *testing.F) {
 			if role == "" || i > 0 && token.Roles()[i-1] >= role {
 				t.Fatalf("roles %q", token.Roles())
 			}
-		}
-	})
-}
-
-func FuzzDiscoveryDocument(f *testing.F) {
-	config := Config{Providers: []Provider{{Issuer: "https://id.example.org"}}}.withDefaults()
-	good := `{"issuer":"https://id.example.org","authorization_endpoint":"https://id.example.org/a","token_endpoint":"https://id.example.org/t","jwks_uri":"https://id.example.org/k"}`
-	for _, seed := range []string{
-		"", "null", "{}", good, strings.Replace(good, "https://id.example.org/t", "http://id.example.org/t", 1), strings.Replace(good, "/t", "/t#x", 1),
-		strings.Replace(good, `"https://id.example.org/k"`, "1", 1), `{"issuer":"https://id.example.org/"}`,
-	} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		m, err := parseMetadata(body, config)
-		if err != nil {
-			if !errors.Is(err, fault.Provider) {
-				t.Fatal(err)
-			}
-			return
-		}
-		for _, endpoint := range []string{m.AuthorizationEndpoint, m.TokenEndpoint, m.KeysURL} {
-			if address.Check(endpoint, false) != nil {
-				t.Fatalf("accepted %q", endpoint)
-			}
-		}
-	})
-}
-
-func FuzzAnswersOfTheProvider(f *testing.F) {
-	for _, seed := range []string{
-		"", "null", "{}", `{"access_token":"x","expires_in":"1"}`, `{"access_token":"x","expires":-1,"refresh_exp":1e99}`, `{"access_token":1}`,
-		`{"device_code":"d","user_code":"u","verification_url":"v","expires_in":1}`, `{"access_token":"x","expires_in":"NaN"}`, `{"access_token":"x","expires_in":253402300799}`,
-		`{"access_token":"x","scope":["a",null],"x_refresh_token_expires_in":"1"}`, `{"error":"invalid_grant","error_description":"\u0000\""}`,
-		`{"error":{"code":190}}`, `{"error":"x y\n"}`, `{"error":"invalid_request","error_description":"DPoP"}`,
-	} {
-		f.Add([]byte(seed))
-	}
-	a := fuzzAuth(f)
-	f.Fuzz(func(t *testing.T, body []byte) {
-		if _, err := goodBody("https://id.example.org/token", httpx.Response{Status: http.StatusOK, Body: body}, nil); err != nil {
-			e := answerTo(err)
-			if e.Status < 400 || e.Code == "" || len(e.Description) > text.MaxForeign || e.Description != text.Quotable(e.Description) {
-				t.Fatalf("%+v", e)
-			}
-		}
-		if answer, err := parseTokenAnswer(body, a.now()); err == nil {
-			if b := a.tokenBody(answer); b.AccessToken == "" || b.ExpiresIn < 0 || b.RefreshExpires <= 0 || b.RefreshExpiresIn < 0 {
-				t.Fatalf("%+v", b)
-			}
-		} else if !errors.Is(err, fault.Provider) {
-			t.Fatal(err)
-		}
-		if device, err := parseDeviceAnswer(body); err == nil {
-			if device.Interval <= 0 || device.ExpiresIn <= 0 || device.DeviceCode == "" {
-				t.Fatalf("%+v", device)
-			}
-		} else if !errors.Is(err, fault.Provider) {
-			t.Fatal(err)
 		}
 	})
 }

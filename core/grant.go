@@ -12,8 +12,8 @@ import (
 
 	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
+	"github.com/oidcgate/oidcgate/core/internal/provider"
 	"github.com/oidcgate/oidcgate/core/internal/verify"
-	"github.com/zitadel/oidc/v3/pkg/client/rp"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
 
@@ -180,7 +180,7 @@ func (a *Auth) redeemVerifier(ctx context.Context, sent sentCode) (tokenBody, st
 	} else if kind == loginCallback {
 		return tokenBody{}, "", ErrInvalidGrant.because("This redirect_uri is the service's own callback, which alone redeems its codes.")
 	}
-	m, err := a.provider.metadata.Get(ctx)
+	m, err := a.provider.Metadata(ctx)
 	if err != nil {
 		return tokenBody{}, "", err
 	}
@@ -244,23 +244,13 @@ type redemption struct {
 	wanted                      narrowing
 }
 
-// codeRequest is the access token request of RFC 6749 4.1.3 and RFC 7636 4.5.
-// Unlike zitadel's type for it, it leaves the client's name to the client
-// authentication: some providers refuse one beside an Authorization header.
-type codeRequest struct {
-	GrantType    oidc.GrantType `schema:"grant_type"`
-	Code         string         `schema:"code"`
-	RedirectURI  string         `schema:"redirect_uri"`
-	CodeVerifier string         `schema:"code_verifier"`
-}
-
 // redeem exchanges a code at the provider and checks the ID token that comes
 // with it.
 func (a *Auth) redeem(ctx context.Context, redemption redemption) (tokenBody, string, error) {
-	answer, err := a.callToken(ctx, codeRequest{
-		GrantType: oidc.GrantTypeCode, Code: redemption.code,
-		RedirectURI: redemption.redirectURI, CodeVerifier: redemption.verifier,
-	}, redemption.code, redemption.verifier, redemption.redirectURI)
+	if err := a.readyForTokens(ctx); err != nil {
+		return tokenBody{}, "", err
+	}
+	answer, err := a.provider.Redeem(ctx, redemption.code, redemption.redirectURI, redemption.verifier)
 	if err != nil {
 		return tokenBody{}, "", err
 	}
@@ -298,9 +288,10 @@ func (a *Auth) refreshGrant(_ http.ResponseWriter, r *http.Request, p params) (t
 			return tokenBody{}, "", ErrInvalidScope.because("The scope is wider than this service allows.")
 		}
 	}
-	answer, err := a.callToken(r.Context(), rp.RefreshTokenRequest{
-		GrantType: oidc.GrantTypeRefreshToken, RefreshToken: token, Scopes: scopes,
-	}, token)
+	if err := a.readyForTokens(r.Context()); err != nil {
+		return tokenBody{}, "", err
+	}
+	answer, err := a.provider.Refresh(r.Context(), token, scopes)
 	if err != nil {
 		return tokenBody{}, "", err
 	}
@@ -326,13 +317,14 @@ func (a *Auth) deviceGrant(_ http.ResponseWriter, r *http.Request, p params) (to
 	if err != nil {
 		return tokenBody{}, "", err
 	}
-	answer, err := a.callToken(r.Context(), devicePoll{
-		GrantType: oidc.GrantTypeDeviceCode, DeviceCode: login.Code, CodeVerifier: login.Verifier,
-	}, login.Code, login.Verifier)
+	if err := a.readyForTokens(r.Context()); err != nil {
+		return tokenBody{}, "", pollingError(err)
+	}
+	answer, err := a.provider.PollDevice(r.Context(), login.Code, login.Verifier)
 	if err != nil {
 		return tokenBody{}, "", pollingError(err)
 	}
-	answer.asked = login.Scope
+	answer.Asked = login.Scope
 	body, subject, err := a.accept(r.Context(), answer, nil, wanted)
 	return body, subject, pollingError(err)
 }
@@ -358,7 +350,7 @@ func pollingError(err error) error {
 
 // accept checks the ID token of an answer, if there is one, and makes the body
 // for our own client: with the broker's tokens, or with those of the answer.
-func (a *Auth) accept(ctx context.Context, answer tokenAnswer, nonce nonceCheck, wanted narrowing) (tokenBody, string, error) {
+func (a *Auth) accept(ctx context.Context, answer provider.Tokens, nonce nonceCheck, wanted narrowing) (tokenBody, string, error) {
 	var id *claim.Set
 	subject := ""
 	if answer.IDToken != "" {
@@ -375,7 +367,7 @@ func (a *Auth) accept(ctx context.Context, answer tokenAnswer, nonce nonceCheck,
 			return tokenBody{}, "", idTokenError(err)
 		}
 		subject = id.Subject
-		answer.asked = cmp.Or(answer.asked, login.scope)
+		answer.Asked = cmp.Or(answer.Asked, login.scope)
 	}
 	if a.broker != nil {
 		return a.broker.begin(ctx, answer, id, wanted)

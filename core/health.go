@@ -63,10 +63,10 @@ const (
 // fetched again every few minutes, and the store is called at each login and
 // refresh, and once a minute besides.
 func (a *Auth) Health() Health {
+	metadata, keys := a.provider.Documents()
 	h := Health{
-		Provider: fetched(a.provider.metadata.Outcome()),
-		Keys:     fetched(a.provider.keys.Outcome()),
-		Store:    Dependency{State: StateUnused}, SigningKeys: Dependency{State: StateUnused},
+		Provider: fetched(metadata), Keys: fetched(keys),
+		Store: Dependency{State: StateUnused}, SigningKeys: Dependency{State: StateUnused},
 	}
 	if a.broker != nil {
 		h.Store = called(a.broker.records.Outcome())

@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
+	"github.com/oidcgate/oidcgate/core/internal/provider"
 	"github.com/oidcgate/oidcgate/core/internal/text"
 )
 
@@ -165,7 +166,7 @@ func (b *broker) askUserinfo(ctx context.Context, e *evidence, save func() error
 	if err := save(); err != nil {
 		return err
 	}
-	told, err := b.auth.provider.userinfo(ctx, e.raw, e.subject)
+	told, err := b.auth.provider.Userinfo(ctx, e.raw, e.subject)
 	if err == nil {
 		b.auth.complaints.note(ctx, userinfoFails, nil)
 		e.told = told
@@ -184,7 +185,7 @@ func (b *broker) askUserinfo(ctx context.Context, e *evidence, save func() error
 	}
 	refused := errors.Is(err, fault.InvalidToken) || errors.Is(err, fault.InsufficientScope)
 	switch {
-	case errors.Is(err, errOtherSubject):
+	case errors.Is(err, provider.ErrOtherSubject):
 		return err
 	case refused && toldBefore && judged:
 		return fault.Provider.New("The provider does not tell any more who the user is.").

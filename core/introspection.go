@@ -34,12 +34,6 @@ func newIntrospection(a *Auth) *introspection {
 	return &introspection{auth: a, line: newLine(a.config.MaxIntrospections)}
 }
 
-// introspectRequest is the request of RFC 7662 2.1.
-type introspectRequest struct {
-	Token string `schema:"token"`
-	Hint  string `schema:"token_type_hint"`
-}
-
 // ask gives what the provider says of a token, if that makes it good. However
 // many callers bring one token, one question is asked.
 func (i *introspection) ask(ctx context.Context, raw string, name tokenName) (*claim.Set, error) {
@@ -86,14 +80,10 @@ func (i *introspection) askInTurn(ctx context.Context, raw string, name tokenNam
 }
 
 func (i *introspection) askOnce(ctx context.Context, raw string) (*claim.Set, error) {
-	m, err := i.auth.provider.metadata.Get(ctx)
-	if err != nil {
+	if _, err := i.auth.provider.Metadata(ctx); err != nil {
 		return nil, err
 	}
-	if m.IntrospectionEndpoint == "" {
-		return nil, errIntrospection.From(errors.New("the provider's discovery document names no introspection_endpoint: set Provider.Endpoints.Introspection, or switch Provider.Introspection off"))
-	}
-	body, err := i.auth.provider.post(ctx, m.IntrospectionEndpoint, introspectRequest{raw, "access_token"}, raw)
+	body, err := i.auth.provider.Introspect(ctx, raw)
 	if err != nil {
 		return nil, errIntrospection.From(err)
 	}

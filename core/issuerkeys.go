@@ -15,6 +15,7 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/fetch"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
+	"github.com/oidcgate/oidcgate/core/internal/provider"
 	"github.com/oidcgate/oidcgate/core/internal/text"
 	"github.com/oidcgate/oidcgate/core/internal/verify"
 )
@@ -90,18 +91,18 @@ var errIssuerDown = fault.Unavailable.New("The issuer of the token can't be reac
 // says (OpenID Connect Discovery 4), or a peer's from where peers have them.
 func (a *Auth) loadIssuer(ctx context.Context, issuer Issuer) (jose.KeySet, time.Duration, error) {
 	if issuer.JWKSURL != "" {
-		return fetchKeys(ctx, a.provider.http, issuer.JWKSURL, maxIssuerRSABits)
+		return provider.FetchKeys(ctx, a.provider.HTTP, issuer.JWKSURL, maxIssuerRSABits)
 	}
 	location, notFound := a.findKeys(ctx, issuer.URL)
 	switch {
 	case notFound == nil:
-		return fetchKeys(ctx, a.provider.http, location, maxIssuerRSABits)
+		return provider.FetchKeys(ctx, a.provider.HTTP, location, maxIssuerRSABits)
 	case errors.Is(notFound, fault.Unavailable), a.broker == nil:
 		return nil, 0, notFound
 	}
 	// A broker of py-oidc-auth has no such document, and what is there may be of
 	// another program on the same host.
-	keys, fresh, err := fetchKeys(ctx, a.provider.http, strings.TrimSuffix(issuer.URL, "/")+peerKeys, maxIssuerRSABits)
+	keys, fresh, err := provider.FetchKeys(ctx, a.provider.HTTP, strings.TrimSuffix(issuer.URL, "/")+peerKeys, maxIssuerRSABits)
 	switch {
 	case err == nil && errors.Is(notFound, errOtherIssuer):
 		a.config.Logger.Warn("a peer's keys are where its metadata is of another issuer: its tokens may have that one in iss", "issuer", issuer.URL, "reason", fault.CauseOf(notFound))
@@ -117,7 +118,7 @@ var errOtherIssuer = errors.New("if that is the one you trust, write exactly thi
 // findKeys reads in an issuer's discovery document where its keys are.
 func (a *Auth) findKeys(ctx context.Context, issuer string) (string, error) {
 	document := strings.TrimSuffix(issuer, "/") + openIDPath
-	res, err := fetchDocument(ctx, a.provider.http, document)
+	res, err := provider.Fetch(ctx, a.provider.HTTP, document)
 	if err != nil {
 		return "", err
 	}

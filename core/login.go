@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/oidcgate/oidcgate/core/internal/address"
+	"github.com/oidcgate/oidcgate/core/internal/provider"
 	"github.com/oidcgate/oidcgate/core/internal/text"
 	"golang.org/x/oauth2"
 )
@@ -31,7 +32,7 @@ func (a *Auth) serveLogin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	m, err := a.provider.metadata.Get(r.Context())
+	m, err := a.provider.Metadata(r.Context())
 	if err != nil {
 		return err
 	}
@@ -62,7 +63,7 @@ func (a *Auth) serveLogin(w http.ResponseWriter, r *http.Request) error {
 // as well: in passthrough mode it is given the ID token, and a strict client refuses a
 // nonce that it has not sent. Ours finds out a code of another login; at a provider
 // that announces S256 the challenge already does.
-func (a *Auth) leavesNonce(m metadata) bool {
+func (a *Auth) leavesNonce(m provider.Metadata) bool {
 	return a.broker == nil && m.AnnouncesS256
 }
 
@@ -236,7 +237,7 @@ func (a *Auth) newState(login loginRequest) (loginState, error) {
 // authorizationURL is where the browser goes: the authorization request of
 // RFC 6749 4.1.1 with PKCE and a nonce. What is configured takes the place of what
 // the request asks for: anybody can write a link to the login route.
-func (a *Auth) authorizationURL(m metadata, login loginRequest, state, nonce, challenge string) string {
+func (a *Auth) authorizationURL(m provider.Metadata, login loginRequest, state, nonce, challenge string) string {
 	extra := cloneValues(login.handedOn)
 	maps.Copy(extra, a.config.provider().AuthParams)
 	client := oauth2.Config{

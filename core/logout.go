@@ -36,7 +36,7 @@ func (a *Auth) serveLogout(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	m, err := a.provider.metadata.Get(r.Context())
+	m, err := a.provider.Metadata(r.Context())
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (a *Auth) serveLogout(w http.ResponseWriter, r *http.Request) error {
 // anybody can have anything revoked, so that a refusal is nothing for the log.
 func (a *Auth) giveBack(ctx context.Context, refreshToken string) {
 	ctx = context.WithoutCancel(ctx)
-	a.complaints.note(ctx, failingRevocation, a.provider.revoke(ctx, refreshToken))
+	a.complaints.note(ctx, failingRevocation, a.provider.Revoke(ctx, refreshToken))
 }
 
 // failingRevocation is what the log calls refresh tokens that can't be given back.

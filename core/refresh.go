@@ -15,10 +15,9 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/httpx"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
+	"github.com/oidcgate/oidcgate/core/internal/provider"
 	"github.com/oidcgate/oidcgate/core/internal/session"
 	"github.com/oidcgate/oidcgate/core/internal/verify"
-	"github.com/zitadel/oidc/v3/pkg/client/rp"
-	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
 
 // pollInterval is how often one waiter in a process looks whether somebody
@@ -198,13 +197,10 @@ func (w *refreshWorld) Ask(ctx context.Context, state session.State) (session.An
 	// The lease counts on it that all of this takes no longer than one call.
 	ctx, cancel := context.WithTimeout(ctx, w.b.config.Timeout)
 	defer cancel()
-	endpoint, err := a.readyForTokens(ctx)
-	if err != nil {
+	if err := a.readyForTokens(ctx); err != nil {
 		return nil, err
 	}
-	answer, err := a.askToken(ctx, endpoint, rp.RefreshTokenRequest{
-		GrantType: oidc.GrantTypeRefreshToken, RefreshToken: state.RefreshToken,
-	}, state.RefreshToken)
+	answer, err := a.provider.Refresh(ctx, state.RefreshToken, nil)
 	if err != nil {
 		w.unsure = state.Unsure
 		return nil, whatRefusalMeans(err)
@@ -216,20 +212,20 @@ func (w *refreshWorld) Ask(ctx context.Context, state session.State) (session.An
 // overCodes are the codes by which a provider says that a session is over, and busyCodes
 // those by which it says nothing about any.
 var (
-	overCodes = append([]string{string(fault.InvalidGrant), string(fault.InvalidToken)}, deniedCodes...)
-	busyCodes = []string{string(fault.Unavailable), "server_error", errSlowDown.Code}
+	overCodes = append([]string{string(fault.InvalidGrant), string(fault.InvalidToken)}, provider.DeniedCodes...)
+	busyCodes = []string{string(fault.Unavailable), "server_error", provider.SlowDown}
 )
 
 // whatRefusalMeans tells what a refresh that the provider did not do means for the
 // session. A provider that rejects this application must not sign everybody out.
 func whatRefusalMeans(err error) error {
-	switch code := refusedWith(err); {
+	switch code := provider.RefusedWith(err); {
 	case code == "" && errors.Is(err, httpx.ErrNotSent):
 		return err
 	case code == "":
 		return &session.Unsure{Cause: err}
 	case slices.Contains(busyCodes, code):
-		return errBusy.Soon().From(err)
+		return provider.ErrBusy.Soon().From(err)
 	case code == string(fault.InvalidScope):
 		return fault.Provider.New("The provider does not grant this session's scopes any more.").
 			From(fmt.Errorf("%w; allow this client the scopes of Provider.Scopes at the provider, offline_access included", err))
@@ -250,11 +246,11 @@ var errUnclear = fault.Unavailable.New("The provider refuses to refresh the sess
 type refreshAnswer struct {
 	b      *broker
 	state  session.State
-	answer tokenAnswer
+	answer provider.Tokens
 }
 
 func (r *refreshAnswer) Tokens() session.Tokens {
-	return session.Tokens{RefreshToken: r.answer.RefreshToken, RefreshExpires: r.answer.refreshExpires}
+	return session.Tokens{RefreshToken: r.answer.RefreshToken, RefreshExpires: r.answer.RefreshExpires}
 }
 
 // Judge implements session.Answer.
@@ -282,7 +278,7 @@ func (r *refreshAnswer) Judge(ctx context.Context, save func() error) (jsontext.
 	}
 	who, err := b.identify(ctx, e, once)
 	switch {
-	case errors.Is(err, errOtherSubject), err == nil && b.SubjectIsUsername && who.Username != before.Username:
+	case errors.Is(err, provider.ErrOtherSubject), err == nil && b.SubjectIsUsername && who.Username != before.Username:
 		return nil, &session.Ended{Reason: session.ReasonSubject, Cause: err}
 	case errors.Is(err, fault.AccessDenied):
 		return nil, &session.Ended{Reason: session.ReasonDenied, Cause: err}

@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
+	"github.com/oidcgate/oidcgate/core/internal/provider"
 	"github.com/oidcgate/oidcgate/core/internal/session"
 	"github.com/oidcgate/oidcgate/core/internal/vault"
 	"github.com/oidcgate/oidcgate/store"
@@ -79,7 +80,7 @@ func (b *broker) accessEnd(state session.State) time.Time {
 }
 
 // begin makes a session of a login, and its first tokens.
-func (b *broker) begin(ctx context.Context, answer tokenAnswer, id *claim.Set, wanted narrowing) (body tokenBody, subject string, err error) {
+func (b *broker) begin(ctx context.Context, answer provider.Tokens, id *claim.Set, wanted narrowing) (body tokenBody, subject string, err error) {
 	e := evidence{id: id, idToken: answer.IDToken, raw: answer.AccessToken}
 	if e.access, err = b.auth.verifier.Readable(ctx, answer.AccessToken, id != nil); err != nil {
 		return tokenBody{}, "", err
@@ -99,7 +100,7 @@ func (b *broker) begin(ctx context.Context, answer tokenAnswer, id *claim.Set, w
 		return tokenBody{}, "", fault.Provider.New("The provider gave a subject that can't be used.").From(err)
 	}
 	e.dropForeignAccess()
-	e.granted = answer.granted(e.access)
+	e.granted = answer.Granted(e.access)
 	who, err := b.identify(ctx, e, func() error { return nil })
 	if err != nil {
 		return tokenBody{}, e.subject, err
@@ -120,7 +121,7 @@ func (b *broker) begin(ctx context.Context, answer tokenAnswer, id *claim.Set, w
 	return body, e.subject, nil
 }
 
-func (b *broker) newSession(answer tokenAnswer, subject string, who remembered) (handle, session.State, error) {
+func (b *broker) newSession(answer provider.Tokens, subject string, who remembered) (handle, session.State, error) {
 	var h handle
 	if _, err := io.ReadFull(b.config.Rand, h[:]); err != nil {
 		return h, session.State{}, err
@@ -136,7 +137,7 @@ func (b *broker) newSession(answer tokenAnswer, subject string, who remembered) 
 	now := b.auth.now().UTC().Round(0)
 	return h, session.State{
 		Created: now, Used: now, Current: first, Subject: subject, Content: content,
-		Tokens: session.Tokens{RefreshToken: answer.RefreshToken, RefreshExpires: answer.refreshExpires},
+		Tokens: session.Tokens{RefreshToken: answer.RefreshToken, RefreshExpires: answer.RefreshExpires},
 	}, nil
 }
 
@@ -205,14 +206,14 @@ func (b *broker) body(ctx context.Context, h handle, state session.State, wanted
 	if err != nil {
 		return tokenBody{}, err
 	}
-	answer := tokenAnswer{AccessToken: raw, Scope: m.scope(), expires: expires}
+	answer := provider.Tokens{AccessToken: raw, Scope: m.scope(), Expires: expires}
 	if state.RefreshToken != "" {
 		if answer.RefreshToken, err = b.refreshToken(h, state.Current); err != nil {
 			return tokenBody{}, err
 		}
-		answer.refreshExpires = state.End(b.policy)
-		if known := state.RefreshExpires; !known.IsZero() && known.Before(answer.refreshExpires) {
-			answer.refreshExpires = known
+		answer.RefreshExpires = state.End(b.policy)
+		if known := state.RefreshExpires; !known.IsZero() && known.Before(answer.RefreshExpires) {
+			answer.RefreshExpires = known
 		}
 	}
 	return b.auth.tokenBody(answer), nil

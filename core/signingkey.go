@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/oidcgate/oidcgate/core/internal/fetch"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
+	"github.com/oidcgate/oidcgate/core/internal/provider"
 	"github.com/oidcgate/oidcgate/core/internal/seal"
 	"github.com/oidcgate/oidcgate/core/internal/vault"
 	"github.com/oidcgate/oidcgate/store"
@@ -55,7 +56,7 @@ func (b *broker) loadKeys(ctx context.Context) (keyring, time.Duration, error) {
 		}
 		keys = append(keys, ring.signing)
 	}
-	return ring, refreshKeys, b.publish(&ring, keys)
+	return ring, provider.RefreshKeys, b.publish(&ring, keys)
 }
 
 func (b *broker) openKey(record *store.Record) (*jose.PrivateKey, error) {

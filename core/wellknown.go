@@ -22,7 +22,7 @@ const publicFor = "300"
 // has none at the moment.
 func (b *broker) metadata(ctx context.Context) map[string]any {
 	routes := b.config.Routes
-	if m, err := b.auth.provider.metadata.Get(ctx); err != nil || m.DeviceEndpoint == "" {
+	if m, err := b.auth.provider.Metadata(ctx); err != nil || m.DeviceEndpoint == "" {
 		routes.Device = Off
 	}
 	scopes := b.config.provider().AllowedScopes

@@ -1,4 +1,4 @@
-package core
+package provider
 
 import (
 	"errors"
@@ -19,9 +19,9 @@ func (r *refusal) Error() string {
 	return "the provider says " + r.code + ": " + r.description
 }
 
-// refusedWith is the code of the OAuth error that the provider has answered with, ""
+// RefusedWith is the code of the OAuth error that the provider has answered with, ""
 // when a call failed in any other way.
-func refusedWith(err error) string {
+func RefusedWith(err error) string {
 	var r *refusal
 	if errors.As(err, &r) {
 		return r.code
@@ -81,9 +81,9 @@ const (
 	adviceJAR  = "switch request objects off for this client at the provider: they are not supported"
 )
 
-// deniedCodes are the codes by which a provider, or the user there, refuses a login
+// DeniedCodes are the codes by which a provider, or the user there, refuses a login
 // (RFC 6749 4.1.2.1, OpenID Connect Core 3.1.2.6).
-var deniedCodes = []string{
+var DeniedCodes = []string{
 	string(fault.AccessDenied), "login_required", "interaction_required", "consent_required", "account_selection_required",
 }
 
@@ -100,14 +100,14 @@ func (r *refusal) answer() *fault.Error {
 	case r.code == "server_error":
 		return fault.Provider.New("The provider failed.").From(r)
 	case r.code == string(fault.Unavailable):
-		return errBusy.From(r).After(defaultPatience)
+		return ErrBusy.From(r).After(defaultPatience)
 	}
 	return &fault.Error{Kind: fault.Refused, Code: r.code, Description: r.description, Cause: r}
 }
 
-// errBusy is the error for a provider that asks for patience, and defaultPatience how
+// ErrBusy is the error for a provider that asks for patience, and defaultPatience how
 // long it is left alone when it does not say.
-var errBusy = fault.Unavailable.New("The provider is overloaded or down at the moment.")
+var ErrBusy = fault.Unavailable.New("The provider is overloaded or down at the moment.")
 
 const defaultPatience = 5 * time.Second
 
@@ -126,12 +126,18 @@ var registered = []string{
 // maxCode is the longest error code that is passed on, in characters.
 const maxCode = 64
 
-// oauthError translates an OAuth error of the provider. Its text is passed on only as
+// RefusalOf translates an OAuth error of the provider. Its text is passed on only as
 // far as it is harmless; sent is what it may not repeat.
-func oauthError(code, description string, sent []string) error {
+func RefusalOf(code, description string, sent []string) error {
 	echo := slices.ContainsFunc(sent, func(value string) bool { return text.Echoes(code, value) })
 	if !slices.Contains(registered, code) && (code != text.Quotable(code) || len(code) > maxCode || echo) {
 		return fault.Provider.New("The provider gave an error that can't be used.")
 	}
 	return (&refusal{code, text.Harmless(description, sent, "The provider refused with "+code+".")}).answer()
 }
+
+// Codes by which a provider says that a device login goes on (RFC 8628 3.5).
+const (
+	Pending  = "authorization_pending"
+	SlowDown = "slow_down"
+)

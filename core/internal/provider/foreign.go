@@ -1,4 +1,4 @@
-package core
+package provider
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package core
+package provider
 
 import (
 	"errors"
@@ -29,14 +29,14 @@ var loginNeeds = []struct {
 	{"grant_types_supported", []string{"authorization_code"}, "switch the authorization code flow on", false},
 }
 
-// check reports what the provider's discovery document shows to stand in the way of
+// CheckSetup reports what the provider's discovery document shows to stand in the way of
 // every login, and logs what stands in the way of less. Those who switched the login
 // route off have nothing to mend about logins.
-func (p *provider) check(m metadata) error {
-	if p.config.provider().Introspection && m.IntrospectionEndpoint == "" {
-		p.config.Logger.Warn("guards can't take opaque tokens, since the provider's discovery document names no introspection_endpoint: set Provider.Endpoints.Introspection, or switch Provider.Introspection off")
+func (p *Provider) CheckSetup(m Metadata) error {
+	if p.Introspection && m.IntrospectionEndpoint == "" {
+		p.Logger.Warn("guards can't take opaque tokens, since the provider's discovery document names no introspection_endpoint: set Provider.Endpoints.Introspection, or switch Provider.Introspection off")
 	}
-	if p.config.Routes.Login == Off {
+	if !p.Logins {
 		return nil
 	}
 	var problems []error
@@ -56,34 +56,34 @@ func (p *provider) check(m metadata) error {
 		if need.sure {
 			problems = append(problems, problem)
 		} else {
-			p.config.Logger.Warn("logins may not work as the provider is set up", "reason", problem)
+			p.Logger.Warn("logins may not work as the provider is set up", "reason", problem)
 		}
 	}
 	offered := m.document.list(authMethods)
-	if p.config.provider().ClientSecret != "" && len(offered) > 0 && !slices.Contains(offered, string(m.ClientAuth)) {
-		if p.config.provider().ClientAuth == "" {
-			wrong("its %s %q has neither %s nor %s: let this client use one of them at the provider", authMethods, offered, ClientSecretBasic, ClientSecretPost)
+	if p.ClientSecret != "" && len(offered) > 0 && !slices.Contains(offered, m.ClientAuth) {
+		if p.ClientAuth == "" {
+			wrong("its %s %q has neither %s nor %s: let this client use one of them at the provider", authMethods, offered, SecretBasic, SecretPost)
 		} else {
-			p.config.Logger.Warn("the provider does not list the method of Provider.ClientAuth: leave that empty, or set it to one that is listed",
-				"ClientAuth", p.config.provider().ClientAuth, "listed", offered)
+			p.Logger.Warn("the provider does not list the method of Provider.ClientAuth: leave that empty, or set it to one that is listed",
+				"ClientAuth", p.ClientAuth, "listed", offered)
 		}
 	}
 	if len(problems) == 0 {
 		return nil
 	}
 	return fault.Provider.New("No login can work as the provider is set up.").
-		From(fmt.Errorf("%s: %w", p.config.provider().DiscoveryURL, errors.Join(problems...)))
+		From(fmt.Errorf("%s: %w", p.DiscoveryURL, errors.Join(problems...)))
 }
 
 // clientAuth is how this application proves itself: as configured, or else as the
 // discovery document lists, Basic first. One that lists nothing has Basic (RFC 8414 2).
-func clientAuth(config Config, document foreign) ClientAuth {
+func clientAuth(configured string, document foreign) string {
 	offered := document.list(authMethods)
 	switch {
-	case config.provider().ClientAuth != "":
-		return config.provider().ClientAuth
-	case !slices.Contains(offered, string(ClientSecretBasic)) && slices.Contains(offered, string(ClientSecretPost)):
-		return ClientSecretPost
+	case configured != "":
+		return configured
+	case !slices.Contains(offered, SecretBasic) && slices.Contains(offered, SecretPost):
+		return SecretPost
 	}
-	return ClientSecretBasic
+	return SecretBasic
 }
