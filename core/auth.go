@@ -11,6 +11,7 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/core/internal/provider"
 	"github.com/oidcgate/oidcgate/core/internal/seal"
+	"github.com/oidcgate/oidcgate/core/internal/trust"
 	"github.com/oidcgate/oidcgate/core/internal/verify"
 )
 
@@ -21,7 +22,7 @@ type Auth struct {
 	life     *background.Tasks
 	provider *provider.Provider
 	verifier *verify.Verifier // of the provider's tokens
-	trust    *trust           // in the tokens that guards take
+	trust    *trust.Trust     // in the tokens that guards take
 	broker   *broker          // nil: passthrough mode
 
 	complaints *complaints // about what requests fail for
@@ -68,18 +69,20 @@ func New(config Config) (*Auth, error) {
 	a.devices = seal.New("device code"+login, secrets)
 	a.provider = newProvider(config, a.life)
 	a.verifier = a.provider.Verifier()
-	a.trust = &trust{own: a.verifier, cache: newTokenCache(config.CacheSize), now: config.Now, logger: config.Logger}
+	trusting := trust.Options{
+		Own: a.verifier, Provider: a.provider, Brokers: config.Broker != nil,
+		Introspection: config.provider().Introspection, MaxIntrospections: config.MaxIntrospections, CacheSize: config.CacheSize,
+		InsecureHTTP: config.InsecureProviderHTTP, Timeout: config.Timeout, Now: config.Now, Tasks: a.life, Logger: config.Logger,
+	}
 	if config.Broker != nil {
 		if a.broker, err = newBroker(a, secrets); err != nil {
 			return nil, err
 		}
-		a.trust.own = a.broker.verifier()
+		trusting.Own, trusting.Keep = a.broker.verifier(), a.broker.keepKeys
 		a.broker.keepKeys(config.provider().Issuer, config.provider().JWKSURL, jose.MaxRSABits, a.provider.Keys())
 	}
-	a.trust.further.Store(a.newIssuers(config.TrustedIssuers))
-	if config.provider().Introspection {
-		a.trust.opaque = newIntrospection(a)
-	}
+	a.trust = trust.New(trusting)
+	a.trust.SetIssuers(a.trusted(config.TrustedIssuers))
 	a.userinfoGuard = a.Required()
 	return a, nil
 }
@@ -113,10 +116,7 @@ func (a *Auth) start(ctx context.Context) error {
 	}
 	// Nobody waits for the others: one that is down is no reason not to start, and a
 	// hundred that are must not come before the provider.
-	defer func() {
-		a.trust.started.Store(true)
-		a.fetchKeysOf(a.trust.further.Load())
-	}()
+	defer a.trust.Start()
 	m, err := a.provider.Metadata(ctx)
 	if err == nil {
 		err = a.provider.CheckSetup(m)

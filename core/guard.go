@@ -111,7 +111,7 @@ func (g *Guard) check(ctx context.Context, request Request) (Token, error) {
 	}
 	if err := g.judge(token); err != nil {
 		event := Event{Kind: EventToken, Subject: token.Subject()}
-		if token.verified.By != g.auth.trust.own {
+		if token.verified.By != g.auth.trust.Own {
 			event.Issuer = token.Issuer() // a subject is somebody else at each
 		}
 		g.auth.observe(ctx, event, err)
@@ -195,11 +195,11 @@ func (g *Guard) Handler(next http.Handler) http.Handler {
 // nothing of raw, and seldom waits for the provider. Its errors are
 // [ErrInvalidToken] and [ErrUnavailable].
 func (a *Auth) Verify(ctx context.Context, raw string) (Token, error) {
-	token, err := a.trust.verify(ctx, raw)
+	token, err := a.trust.Verify(ctx, raw)
 	if err != nil {
 		return Token{}, tokenError(err)
 	}
-	return token, nil
+	return Token{token}, nil
 }
 
 // tokenError is what a caller is told when a token was not accepted. That keys

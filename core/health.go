@@ -72,11 +72,11 @@ func (a *Auth) Health() Health {
 		h.Store = called(a.broker.records.Outcome())
 		h.SigningKeys = fetched(a.broker.keys.Outcome())
 	}
-	for _, further := range a.trust.further.Load().all {
+	for url, outcome := range a.trust.Outcomes() {
 		if h.Issuers == nil {
 			h.Issuers = map[string]Dependency{}
 		}
-		h.Issuers[further.URL] = fetched(further.document.Outcome())
+		h.Issuers[url] = fetched(outcome)
 	}
 	return h
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/oidcgate/oidcgate/core/internal/address"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
+	"github.com/oidcgate/oidcgate/core/internal/trust"
 	"github.com/oidcgate/oidcgate/core/internal/verify"
 )
 
@@ -57,15 +58,6 @@ type Issuer struct {
 	// that it has here (see [Token.Scopes]), as Roles does: tokens of py-oidc-auth have no
 	// scope, for example. nil: those that it asserts. A panic: none.
 	Scopes func(asserted []string) []string
-}
-
-// clone gives a copy that shares no list with i, and names algorithms as jose does.
-func (i Issuer) clone() Issuer {
-	i.Audiences, i.Algorithms, i.Require = slices.Clone(i.Audiences), slices.Clone(i.Algorithms), slices.Clone(i.Require)
-	for n, algorithm := range i.Algorithms {
-		i.Algorithms[n] = jose.Canonical(algorithm)
-	}
-	return i
 }
 
 // checkIssuers reports what is wrong with the further issuers.
@@ -138,4 +130,37 @@ func (c Config) checkIssuerURL(issuer Issuer) error {
 		return errors.New("has a character that an issuer's name can't have")
 	}
 	return nil
+}
+
+// SetTrustedIssuers puts another list, nil for none, in the place of
+// Config.TrustedIssuers, while requests are served: a token of an issuer that is not
+// in it any more is refused from the next request on, also if it was verified before.
+// It waits for no call: after Start, the keys of new issuers are fetched in the
+// background; those of issuers that stay are kept, but each of their tokens is verified
+// anew once. It reports all mistakes at once, and then changes nothing. Each replica
+// has to be told. It may be called concurrently, and again and again with the same
+// list.
+func (a *Auth) SetTrustedIssuers(list []Issuer) error {
+	if err := errors.Join(a.config.checkIssuers(list)...); err != nil {
+		return err
+	}
+	a.trust.SetIssuers(a.trusted(list))
+	return nil
+}
+
+// trusted are the issuers as internal/trust knows them: copies that share no list, with
+// Config.Require among their rules and algorithms named as jose does.
+func (a *Auth) trusted(list []Issuer) []trust.Issuer {
+	issuers := make([]trust.Issuer, len(list))
+	for i, issuer := range list {
+		algorithms := slices.Clone(issuer.Algorithms)
+		for n, algorithm := range algorithms {
+			algorithms[n] = jose.Canonical(algorithm)
+		}
+		issuers[i] = trust.Issuer{
+			URL: issuer.URL, JWKSURL: issuer.JWKSURL, Audiences: slices.Clone(issuer.Audiences), Algorithms: algorithms,
+			Require: rulesOf(slices.Concat(a.config.Require, issuer.Require)), Roles: issuer.Roles, Scopes: issuer.Scopes,
+		}
+	}
+	return issuers
 }

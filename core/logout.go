@@ -171,7 +171,7 @@ func (b *broker) sessionOf(r *http.Request) (string, error) {
 	}
 	c, err := verify.Read(raw, maxToken, b.auth.now())
 	if err == nil {
-		err = b.auth.trust.own.AccessToken(r.Context(), c)
+		err = b.auth.trust.Own.AccessToken(r.Context(), c)
 	}
 	switch {
 	case errors.Is(err, fault.Unavailable):

@@ -20,7 +20,7 @@ func (b *broker) permit(m minting, provider map[string]any) error {
 		return identityError(err)
 	}
 	said := claim.Of(m.who.Scopes, merge(provider, minted))
-	token := verify.NewToken(said, &verify.Verifier{Roles: b.auth.trust.own.Roles})
+	token := verify.NewToken(said, &verify.Verifier{Roles: b.auth.trust.Own.Roles})
 	if failure := verify.Judge(token, rulesOf(b.config.Require)); failure != nil {
 		return fault.AccessDenied.New(failure.Reason)
 	}

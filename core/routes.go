@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+
+	"github.com/oidcgate/oidcgate/core/internal/trust"
 )
 
 // Routes are the paths of the routes, relative to the mount. "" means the
@@ -46,7 +48,7 @@ type route struct {
 
 // Where clients look for a broker's documents, unless they are told otherwise.
 const (
-	peerKeys                = "/auth/v2/.well-known/jwks.json"
+	peerKeys                = trust.PeerKeys
 	openIDPath              = "/.well-known/openid-configuration"       // OpenID Connect Discovery 4
 	authorizationServerPath = "/.well-known/oauth-authorization-server" // RFC 8414 3
 )

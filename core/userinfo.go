@@ -77,7 +77,7 @@ func (a *Auth) passthroughProfile(r *http.Request, token Token) (claim.Profile, 
 // ours. A token that has no session says itself what there is to say.
 func (b *broker) profile(ctx context.Context, token Token) (claim.Profile, error) {
 	id := token.SessionID()
-	if id == "" || token.verified.By != b.auth.trust.own {
+	if id == "" || token.verified.By != b.auth.trust.Own {
 		return claim.ReadProfile(token.verified.Claims.All(), nil), nil
 	}
 	s := storedSession{b: b, id: id}

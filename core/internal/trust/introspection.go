@@ -1,4 +1,4 @@
-package core
+package trust
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// keepIntrospected is how long an opaque token is good without asking again: as
+	// keepIntrospected is how long an opaque token counts without asking again: as
 	// long may one be used that the provider has revoked.
 	keepIntrospected = time.Minute
 	// keepRefused is how long a refusal counts without asking again.
@@ -24,17 +24,17 @@ const (
 
 // introspection asks the provider about opaque tokens (RFC 7662).
 type introspection struct {
-	auth    *Auth
+	trust   *Trust
 	flights singleflight.Group
-	line    *line
-	good    goodBefore
+	turns   *turns
+	valid   validBefore
 }
 
-func newIntrospection(a *Auth) *introspection {
-	return &introspection{auth: a, line: newLine(a.config.MaxIntrospections)}
+func newIntrospection(t *Trust) *introspection {
+	return &introspection{trust: t, turns: newTurns(t.MaxIntrospections)}
 }
 
-// ask gives what the provider says of a token, if that makes it good. However
+// ask gives what the provider says of a token, if that makes it valid. However
 // many callers bring one token, one question is asked.
 func (i *introspection) ask(ctx context.Context, raw string, name tokenName) (*claim.Set, error) {
 	raw = strings.Clone(raw) // the question may outlast the caller, whose buffer it is in
@@ -42,7 +42,7 @@ func (i *introspection) ask(ctx context.Context, raw string, name tokenName) (*c
 		var c *claim.Set
 		var verdict error
 		// What becomes of the task itself says nothing about the token.
-		if err := i.auth.life.Do(func(ctx context.Context) error {
+		if err := i.trust.Tasks.Do(func(ctx context.Context) error {
 			c, verdict = i.askInTurn(ctx, raw, name)
 			return nil
 		}); err != nil {
@@ -60,11 +60,11 @@ func (i *introspection) ask(ctx context.Context, raw string, name tokenName) (*c
 
 var errIntrospection = fault.Unavailable.New("The token can't be checked with the provider at the moment.").Soon()
 
-// askInTurn asks about a token when it is its turn, and remembers whether it is good.
+// askInTurn asks about a token when it is its turn, and remembers whether it is valid.
 func (i *introspection) askInTurn(ctx context.Context, raw string, name tokenName) (*claim.Set, error) {
-	ctx, cancel := context.WithTimeout(ctx, i.auth.config.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, i.trust.Timeout)
 	defer cancel()
-	done, ok := i.line.turn(ctx, i.good.has(name))
+	done, ok := i.turns.take(ctx, i.valid.has(name))
 	if !ok {
 		return nil, errIntrospection.From(errors.New("too many tokens are being checked: see Config.MaxIntrospections"))
 	}
@@ -72,28 +72,28 @@ func (i *introspection) askInTurn(ctx context.Context, raw string, name tokenNam
 	c, err := i.askOnce(ctx, raw)
 	switch {
 	case err == nil:
-		i.good.add(name)
+		i.valid.add(name)
 	case !errors.Is(err, fault.Unavailable) && !errors.Is(err, fault.Provider): // it was refused
-		i.good.remove(name)
+		i.valid.remove(name)
 	}
 	return c, err
 }
 
 func (i *introspection) askOnce(ctx context.Context, raw string) (*claim.Set, error) {
-	if _, err := i.auth.provider.Metadata(ctx); err != nil {
+	if _, err := i.trust.Provider.Metadata(ctx); err != nil {
 		return nil, err
 	}
-	body, err := i.auth.provider.Introspect(ctx, raw)
+	body, err := i.trust.Provider.Introspect(ctx, raw)
 	if err != nil {
 		return nil, errIntrospection.From(err)
 	}
-	return i.judge(body)
+	return i.read(body)
 }
 
-// judge holds an introspection answer against what makes an access token good. The
+// read holds an introspection answer against what makes an access token valid. The
 // provider knows other tokens as well, refresh tokens above all, which may live for
 // months, and calls them active, too (RFC 7662 2.1).
-func (i *introspection) judge(body []byte) (*claim.Set, error) {
+func (i *introspection) read(body []byte) (*claim.Set, error) {
 	var state struct {
 		Active bool   `json:"active"`
 		Type   string `json:"token_type"`
@@ -113,7 +113,7 @@ func (i *introspection) judge(body []byte) (*claim.Set, error) {
 	if err != nil {
 		return nil, errIntrospection.From(err)
 	}
-	if err := i.auth.trust.own.Introspected(claims, state.Type != ""); err != nil {
+	if err := i.trust.Own.Introspected(claims, state.Type != ""); err != nil {
 		return nil, err
 	}
 	return claims, nil

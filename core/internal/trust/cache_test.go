@@ -1,4 +1,4 @@
-package core
+package trust
 
 import (
 	"encoding/json"
@@ -31,7 +31,7 @@ func cacheable(t testing.TB, n, size int) *cachedToken {
 	require.NoError(t, err)
 	c, err := claim.Parse(payload)
 	require.NoError(t, err)
-	token := Token{verify.NewToken(c, &verify.Verifier{Roles: claim.RolePaths{"realm_access.roles", "groups", "roles"}.In})}
+	token := verify.NewToken(c, &verify.Verifier{Roles: claim.RolePaths{"realm_access.roles", "groups", "roles"}.In})
 	token.Roles()
 	return &cachedToken{name: nameOf(fmt.Sprint(n)), token: token, until: time.Unix(2e9, 0), size: sizeOf(c)}
 }
@@ -103,12 +103,12 @@ func TestTheSizeOfATokenIsNotLessThanItTakes(t *testing.T) {
 				claims = strings.Replace(claims, "%d", fmt.Sprint(i), 1)
 			}
 			before, size := heap(), int64(0)
-			tokens := make([]Token, 200)
+			tokens := make([]*verify.Token, 200)
 			for i := range tokens {
 				payload := []byte("{" + claims + "}")
 				c, err := claim.Parse(payload)
 				require.NoError(t, err)
-				tokens[i] = Token{verify.NewToken(c, &verify.Verifier{Roles: claim.RolePaths{"realm_access.roles", "groups", "roles"}.In})}
+				tokens[i] = verify.NewToken(c, &verify.Verifier{Roles: claim.RolePaths{"realm_access.roles", "groups", "roles"}.In})
 				tokens[i].Roles()
 				size += sizeOf(c)
 			}

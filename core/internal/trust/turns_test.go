@@ -1,4 +1,4 @@
-package core
+package trust
 
 import (
 	"encoding/binary"
@@ -13,15 +13,15 @@ func TestTheLatestTokensThatWereGoodAreKnown(t *testing.T) {
 		binary.LittleEndian.PutUint64(name[:], uint64(n))
 		return name
 	}
-	var good goodBefore
-	for n := range 3 * maxGood {
+	var good validBefore
+	for n := range 3 * maxValid {
 		good.add(name(n))
 		require.True(t, good.has(name(n)))
-		require.True(t, good.has(name(max(0, n-maxGood+1))), n)
-		require.LessOrEqual(t, len(good.latest)+len(good.last), 2*maxGood)
+		require.True(t, good.has(name(max(0, n-maxValid+1))), n)
+		require.LessOrEqual(t, len(good.latest)+len(good.last), 2*maxValid)
 	}
 	require.False(t, good.has(name(0)))
-	for _, n := range []int{3*maxGood - 1, 2*maxGood - 1} { // one of each generation
+	for _, n := range []int{3*maxValid - 1, 2*maxValid - 1} { // one of each generation
 		require.True(t, good.has(name(n)))
 		good.remove(name(n))
 		require.False(t, good.has(name(n)))

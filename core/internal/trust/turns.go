@@ -1,4 +1,4 @@
-package core
+package trust
 
 import (
 	"context"
@@ -6,10 +6,10 @@ import (
 	"sync/atomic"
 )
 
-// line gives out the turns to ask the provider about a token. Strangers can make up as
-// many tokens as they like. So half of the turns are for tokens that were good before:
+// turns gives out the turns to ask the provider about a token. Strangers can make up as
+// many tokens as they like. So half of the turns are for tokens that were valid before:
 // whoever has one is served while strangers fill the other half.
-type line struct {
+type turns struct {
 	known, anyone        chan struct{} // one place for each turn that is taken
 	knownWaits, anyWaits atomic.Int64
 	waiting              int64 // how many may wait, of either kind
@@ -19,19 +19,19 @@ type line struct {
 // to come again: waiting longer would end in the time-out of whoever waits.
 const waitingPerTurn = 8
 
-func newLine(turns int) *line {
-	half := turns / 2
-	return &line{
-		known: make(chan struct{}, half), anyone: make(chan struct{}, turns-half),
+func newTurns(count int) *turns {
+	half := count / 2
+	return &turns{
+		known: make(chan struct{}, half), anyone: make(chan struct{}, count-half),
 		waiting: int64(half * waitingPerTurn),
 	}
 }
 
-// turn waits for a turn, and gives what ends it; it fails at once when too many wait.
-// Tokens that were good before may take any turn, the others those that are for anyone.
-func (l *line) turn(ctx context.Context, goodBefore bool) (done func(), ok bool) {
+// take waits for a turn, and gives what ends it; it fails at once when too many wait.
+// Tokens that were valid before may take any turn, the others those that are for anyone.
+func (l *turns) take(ctx context.Context, validBefore bool) (done func(), ok bool) {
 	known, waits := l.known, &l.knownWaits
-	if !goodBefore {
+	if !validBefore {
 		known, waits = nil, &l.anyWaits
 	}
 	defer waits.Add(-1)
@@ -48,17 +48,17 @@ func (l *line) turn(ctx context.Context, goodBefore bool) (done func(), ok bool)
 	}
 }
 
-// maxGood is how many tokens a generation of goodBefore holds, of 32 bytes each.
-const maxGood = 1 << 14
+// maxValid is how many tokens a generation of validBefore holds, of 32 bytes each.
+const maxValid = 1 << 14
 
-// goodBefore knows tokens that the provider has called good, by their names: the latest
+// validBefore knows tokens that the provider has called valid, by their names: the latest
 // ones, one generation of them in full and the one before it. Its zero value knows none.
-type goodBefore struct {
+type validBefore struct {
 	mu           sync.Mutex
 	latest, last map[tokenName]struct{}
 }
 
-func (g *goodBefore) has(name tokenName) bool {
+func (g *validBefore) has(name tokenName) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	_, latest := g.latest[name]
@@ -66,16 +66,16 @@ func (g *goodBefore) has(name tokenName) bool {
 	return latest || last
 }
 
-func (g *goodBefore) add(name tokenName) {
+func (g *validBefore) add(name tokenName) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.latest == nil || len(g.latest) >= maxGood {
+	if g.latest == nil || len(g.latest) >= maxValid {
 		g.latest, g.last = map[tokenName]struct{}{}, g.latest
 	}
 	g.latest[name] = struct{}{}
 }
 
-func (g *goodBefore) remove(name tokenName) {
+func (g *validBefore) remove(name tokenName) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.latest, name)

@@ -1,4 +1,4 @@
-package core
+package trust
 
 import (
 	"context"
@@ -24,6 +24,16 @@ import (
 // to make each request with a token of its own costly.
 const maxIssuerRSABits = 4096
 
+// Issuer is a further issuer, and what its tokens are valid for here.
+type Issuer struct {
+	URL, JWKSURL string
+	Audiences    []string // nil: those of the own verifier
+	Algorithms   []string // nil: every asymmetric one
+	Require      []verify.Rule
+	Roles        func(asserted []string) []string // nil: none
+	Scopes       func(asserted []string) []string // nil: as they are
+}
+
 // furtherIssuer is a further issuer with its verifier and its keys.
 type furtherIssuer struct {
 	Issuer
@@ -33,34 +43,34 @@ type furtherIssuer struct {
 
 // newFurtherIssuer makes the verifier of an issuer, whose tokens are meant for the
 // same audiences as those of the guards' own, unless it names others.
-func (a *Auth) newFurtherIssuer(issuer Issuer, own *verify.Verifier) *furtherIssuer {
-	issuer = issuer.clone()
+func (t *Trust) newFurtherIssuer(issuer Issuer) *furtherIssuer {
+	own := t.Own
 	f := &furtherIssuer{Issuer: issuer}
 	f.document = &fetch.Document[jose.KeySet]{
 		Name: "key set of " + issuer.URL, Down: errIssuerDown, Replace: jose.KeySet.Replace,
 		Load: func(ctx context.Context) (jose.KeySet, time.Duration, error) {
-			keys, fresh, err := a.loadIssuer(ctx, issuer)
+			keys, fresh, err := t.loadIssuer(ctx, issuer)
 			if errors.Is(err, fault.Unavailable) {
 				err = errIssuerDown.From(fault.CauseOf(err))
 			}
 			return keys, fresh, err
 		},
-		Now: a.config.Now, Tasks: a.life, Logger: a.config.Logger,
+		Now: t.Now, Tasks: t.Tasks, Logger: t.Logger,
 	}
-	if a.broker != nil {
-		a.broker.keepKeys(issuer.URL, issuer.JWKSURL, maxIssuerRSABits, f.document)
+	if t.Keep != nil {
+		t.Keep(issuer.URL, issuer.JWKSURL, maxIssuerRSABits, f.document)
 	}
 	f.Verifier = &verify.Verifier{
 		Issuer: verify.NewIssuerName(issuer.URL), Keys: f.document, Algorithms: issuer.Algorithms,
 		Audience: own.Audience, ClientID: own.ClientID, Leeway: own.Leeway, Now: own.Now,
-		Require: rulesOf(slices.Concat(a.config.Require, issuer.Require)),
+		Require: issuer.Require,
 		Roles: func(claims map[string]any) []string {
-			return a.mapped("Issuer.Roles of "+issuer.URL, issuer.Roles, own.Roles(claims))
+			return t.mapped("Issuer.Roles of "+issuer.URL, issuer.Roles, own.Roles(claims))
 		},
 	}
 	if issuer.Scopes != nil {
 		f.Verifier.Scopes = func(asserted []string) []string {
-			return a.mapped("Issuer.Scopes of "+issuer.URL, issuer.Scopes, slices.Clone(asserted))
+			return t.mapped("Issuer.Scopes of "+issuer.URL, issuer.Scopes, slices.Clone(asserted))
 		}
 	}
 	if issuer.Audiences != nil {
@@ -71,12 +81,12 @@ func (a *Auth) newFurtherIssuer(issuer Issuer, own *verify.Verifier) *furtherIss
 
 // mapped is what the application makes of roles or scopes that an issuer asserts, each
 // once and sorted: nothing without a mapping, and after a panic.
-func (a *Auth) mapped(what string, mapping func([]string) []string, asserted []string) []string {
+func (t *Trust) mapped(what string, mapping func([]string) []string, asserted []string) []string {
 	if mapping == nil {
 		return nil
 	}
 	var list []string
-	_ = fault.Catch(a.config.Logger, what, func() error {
+	_ = fault.Catch(t.Logger, what, func() error {
 		list = slices.Clone(mapping(asserted))
 		return nil
 	})
@@ -89,23 +99,23 @@ var errIssuerDown = fault.Unavailable.New("The issuer of the token can't be reac
 
 // loadIssuer fetches a further issuer's keys, from where its discovery document
 // says (OpenID Connect Discovery 4), or a peer's from where peers have them.
-func (a *Auth) loadIssuer(ctx context.Context, issuer Issuer) (jose.KeySet, time.Duration, error) {
+func (t *Trust) loadIssuer(ctx context.Context, issuer Issuer) (jose.KeySet, time.Duration, error) {
 	if issuer.JWKSURL != "" {
-		return provider.FetchKeys(ctx, a.provider.HTTP, issuer.JWKSURL, maxIssuerRSABits)
+		return provider.FetchKeys(ctx, t.Provider.HTTP, issuer.JWKSURL, maxIssuerRSABits)
 	}
-	location, notFound := a.findKeys(ctx, issuer.URL)
+	location, notFound := t.findKeys(ctx, issuer.URL)
 	switch {
 	case notFound == nil:
-		return provider.FetchKeys(ctx, a.provider.HTTP, location, maxIssuerRSABits)
-	case errors.Is(notFound, fault.Unavailable), a.broker == nil:
+		return provider.FetchKeys(ctx, t.Provider.HTTP, location, maxIssuerRSABits)
+	case errors.Is(notFound, fault.Unavailable), !t.Brokers:
 		return nil, 0, notFound
 	}
 	// A broker of py-oidc-auth has no such document, and what is there may be of
 	// another program on the same host.
-	keys, fresh, err := provider.FetchKeys(ctx, a.provider.HTTP, strings.TrimSuffix(issuer.URL, "/")+peerKeys, maxIssuerRSABits)
+	keys, fresh, err := provider.FetchKeys(ctx, t.Provider.HTTP, strings.TrimSuffix(issuer.URL, "/")+PeerKeys, maxIssuerRSABits)
 	switch {
 	case err == nil && errors.Is(notFound, errOtherIssuer):
-		a.config.Logger.Warn("a peer's keys are where its metadata is of another issuer: its tokens may have that one in iss", "issuer", issuer.URL, "reason", fault.CauseOf(notFound))
+		t.Logger.Warn("a peer's keys are where its metadata is of another issuer: its tokens may have that one in iss", "issuer", issuer.URL, "reason", fault.CauseOf(notFound))
 	case err != nil && !errors.Is(err, fault.Unavailable):
 		err = fault.Provider.New("The issuer's keys can't be found.").From(fmt.Errorf("%w; %w", fault.CauseOf(notFound), fault.CauseOf(err)))
 	}
@@ -115,10 +125,13 @@ func (a *Auth) loadIssuer(ctx context.Context, issuer Issuer) (jose.KeySet, time
 // errOtherIssuer is the error for a discovery document that is about somebody else.
 var errOtherIssuer = errors.New("if that is the one you trust, write exactly this")
 
+// PeerKeys is where a broker publishes its keys, unless it says otherwise.
+const PeerKeys = "/auth/v2/.well-known/jwks.json"
+
 // findKeys reads in an issuer's discovery document where its keys are.
-func (a *Auth) findKeys(ctx context.Context, issuer string) (string, error) {
-	document := strings.TrimSuffix(issuer, "/") + openIDPath
-	res, err := provider.Fetch(ctx, a.provider.HTTP, document)
+func (t *Trust) findKeys(ctx context.Context, issuer string) (string, error) {
+	document := strings.TrimSuffix(issuer, "/") + "/.well-known/openid-configuration"
+	res, err := provider.Fetch(ctx, t.Provider.HTTP, document)
 	if err != nil {
 		return "", err
 	}
@@ -135,7 +148,7 @@ func (a *Auth) findKeys(ctx context.Context, issuer string) (string, error) {
 	if m.Issuer != issuer {
 		return "", nonsense("it is of issuer %s: %w", text.Excerpt(m.Issuer), errOtherIssuer)
 	}
-	if err := address.Check(m.KeysURL, a.config.InsecureProviderHTTP); err != nil {
+	if err := address.Check(m.KeysURL, t.InsecureHTTP); err != nil {
 		return "", nonsense("its jwks_uri %s %w", text.Excerpt(m.KeysURL), err)
 	}
 	// A provider's keys may be at another host, as Google's are. A peer's have no reason
@@ -144,7 +157,7 @@ func (a *Auth) findKeys(ctx context.Context, issuer string) (string, error) {
 	home, errHome := url.Parse(issuer)
 	elsewhere := errors.Join(errKeys, errHome) != nil || address.Origin(keys) != address.Origin(home)
 	switch {
-	case elsewhere && a.broker != nil:
+	case elsewhere && t.Brokers:
 		return "", nonsense("its jwks_uri %s is at another host", text.Excerpt(m.KeysURL))
 	case address.LeadsInside(m.KeysURL, issuer):
 		return "", nonsense("its jwks_uri %s is inside a private network, where the issuer is not: if it is right, set Issuer.JWKSURL to it", text.Excerpt(m.KeysURL))
@@ -159,10 +172,10 @@ type issuers struct {
 	patterns []*verify.Verifier
 }
 
-func (a *Auth) newIssuers(list []Issuer) *issuers {
+func (t *Trust) newIssuers(list []Issuer) *issuers {
 	s := &issuers{exact: map[string]*verify.Verifier{}}
 	for _, issuer := range list {
-		f := a.newFurtherIssuer(issuer, a.trust.own)
+		f := t.newFurtherIssuer(issuer)
 		s.all = append(s.all, f)
 		if f.Verifier.Issuer.Pattern {
 			s.patterns = append(s.patterns, f.Verifier)
@@ -186,21 +199,12 @@ func (s *issuers) of(c *claim.Set) *verify.Verifier {
 	return nil
 }
 
-// SetTrustedIssuers puts another list, nil for none, in the place of
-// Config.TrustedIssuers, while requests are served: a token of an issuer that is not
-// in it any more is refused from the next request on, also if it was verified before.
-// It waits for no call: after Start, the keys of new issuers are fetched in the
-// background; those of issuers that stay are kept, but each of their tokens is verified
-// anew once. It reports all mistakes at once, and then changes nothing. Each replica
-// has to be told. It may be called concurrently, and again and again with the same
-// list.
-func (a *Auth) SetTrustedIssuers(list []Issuer) error {
-	if err := errors.Join(a.config.checkIssuers(list)...); err != nil {
-		return err
-	}
-	a.trust.changing.Lock()
-	defer a.trust.changing.Unlock()
-	next, before := a.newIssuers(list), a.trust.further.Load()
+// SetIssuers puts another list of further issuers in the place of the one before. It waits
+// for no call.
+func (t *Trust) SetIssuers(list []Issuer) {
+	t.changing.Lock()
+	defer t.changing.Unlock()
+	next, before := t.newIssuers(list), t.further.Load()
 	// Tokens that were verified by an issuer's old rules end with the keys that they
 	// were verified by, so that keys which stay go over as copies.
 	for _, old := range before.all {
@@ -211,16 +215,15 @@ func (a *Auth) SetTrustedIssuers(list []Issuer) error {
 		}
 		next.all[i].document.Adopt(past, jose.KeySet.Clone)
 	}
-	a.trust.further.Store(next)
-	if a.trust.started.Load() {
-		a.fetchKeysOf(next)
+	t.further.Store(next)
+	if t.started.Load() {
+		t.fetchKeysOf(next)
 	}
-	return nil
 }
 
 // fetchKeysOf has the keys of issuers fetched in the background that are not there yet.
-func (a *Auth) fetchKeysOf(s *issuers) {
-	go a.life.Do(func(context.Context) error {
+func (t *Trust) fetchKeysOf(s *issuers) {
+	go t.Tasks.Do(func(context.Context) error {
 		for _, f := range s.all {
 			if f.document.Empty() {
 				f.document.Refresh()
@@ -228,4 +231,20 @@ func (a *Auth) fetchKeysOf(s *issuers) {
 		}
 		return nil
 	})
+}
+
+// Start has the keys of further issuers fetched in the background, from now on before the
+// first token needs them.
+func (t *Trust) Start() {
+	t.started.Store(true)
+	t.fetchKeysOf(t.further.Load())
+}
+
+// Outcomes tell how fetching the keys of each further issuer is going.
+func (t *Trust) Outcomes() map[string]fetch.Outcome {
+	outcomes := map[string]fetch.Outcome{}
+	for _, f := range t.further.Load().all {
+		outcomes[f.URL] = f.document.Outcome()
+	}
+	return outcomes
 }

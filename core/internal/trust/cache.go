@@ -1,4 +1,4 @@
-package core
+package trust
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
+	"github.com/oidcgate/oidcgate/core/internal/verify"
 )
 
 // tokenName is what a token is remembered by: its text. Nobody finds another text with
@@ -25,11 +26,11 @@ func nameOf(raw string) tokenName {
 	return sha256.Sum256(unsafe.Slice(unsafe.StringData(raw), len(raw)))
 }
 
-// cachedToken is a token that was found good, or an opaque one that was refused.
+// cachedToken is a token that was found valid, or an opaque one that was refused.
 type cachedToken struct {
 	name    tokenName
-	token   Token
-	refused error     // why it was refused; nil: it is good
+	token   *verify.Token
+	refused error     // why it was refused; nil: it is valid
 	key     *jose.Key // that signed it; nil: none
 	until   time.Time // when that does not count any more
 	size    int64     // bytes
@@ -38,7 +39,7 @@ type cachedToken struct {
 	recent atomic.Bool
 }
 
-func (r *cachedToken) good(now time.Time) bool {
+func (r *cachedToken) valid(now time.Time) bool {
 	return now.Before(r.until) && (r.key == nil || !r.key.Withdrawn())
 }
 
@@ -93,7 +94,7 @@ func (c *tokenCache) get(name *tokenName, now time.Time) *cachedToken {
 		if r == nil || r.name != *name {
 			continue
 		}
-		if !r.good(now) {
+		if !r.valid(now) {
 			return nil
 		}
 		if !r.recent.Load() { // writing would take the line from other processors
@@ -133,7 +134,7 @@ func (c *tokenCache) place(r *cachedToken, now time.Time) *atomic.Pointer[cached
 			rank = 3
 		case old.name == r.name:
 			return &b[i]
-		case !old.good(now):
+		case !old.valid(now):
 			rank = 2
 		case !old.recent.Load():
 			rank = 1
@@ -152,7 +153,7 @@ func (c *tokenCache) forgetOne(now time.Time) bool {
 	for range 2 * places { // in the second turn nothing is recent
 		place := &c.buckets[c.hand/bucketSize][c.hand%bucketSize]
 		c.hand = (c.hand + 1) % places
-		if r := place.Load(); r != nil && (!r.good(now) || !r.recent.Swap(false)) {
+		if r := place.Load(); r != nil && (!r.valid(now) || !r.recent.Swap(false)) {
 			c.forget(place)
 			return true
 		}
