@@ -22,9 +22,9 @@ type Issuer struct {
 	// Where JWKSURL is set it is a name and not an address, so that it may be http
 	// or no URL at all, as AD FS has it in access tokens
 	// (http://fs.example.org/adfs/services/trust). A provider with many tenants, which all have its keys in common, can be
-	// named by a pattern: {tenantid} in the path stands for the verify.Tenant, which a
+	// named by a pattern: {tenantid} in the path stands for the tenant, which a
 	// token must also have in its claim tid, as Entra's do. It needs JWKSURL, and
-	// takes every verify.Tenant there is, unless Require says which:
+	// accepts every tenant, unless Require says which:
 	//
 	//	core.Issuer{
 	//		URL:     "https://login.microsoftonline.com/{tenantid}/v2.0",
