@@ -25,6 +25,7 @@ var networkFaults = []struct {
 	fault      remote
 }{
 	{"cancellation is ignored", "a call ends with its context while the server is silent", remote{ignoresContext: true}},
+	{"cancellation is ignored, and a deadline obeyed", "a call ends with its context while the server is silent", remote{onlyDeadlines: true}},
 	{"an ended context is the driver's error", "a call ends with its context while the server is silent", remote{rawErrors: true}},
 	{"a dead connection is kept", "dead connections are replaced", remote{keepsDead: true}},
 	{"an outage is a mistake", "a cut connection is an outage", remote{outage: store.ErrUnusable}},
@@ -135,8 +136,8 @@ func serve(t *testing.T) string {
 
 // remote is a store on a server, with one connection at a time.
 type remote struct {
-	ignoresContext, rawErrors, keepsDead, repeats, overwrites bool
-	outage                                                    error // in the place of one that says what happened
+	ignoresContext, onlyDeadlines, rawErrors, keepsDead, repeats, overwrites bool
+	outage                                                                   error // in the place of one that says what happened
 
 	address, prefix string
 	conn            *connection
@@ -225,6 +226,14 @@ func (s *remote) once(ctx context.Context, r Request) (Answer, error) {
 	done := ctx.Done()
 	if s.ignoresContext {
 		done = nil
+	}
+	if s.onlyDeadlines { // as a client that has the context's deadline for its reads, and no more
+		late, cancel := context.WithTimeout(context.Background(), time.Minute)
+		if at, ok := ctx.Deadline(); ok {
+			late, cancel = context.WithDeadline(context.Background(), at)
+		}
+		defer cancel()
+		ctx, done = late, late.Done()
 	}
 	select {
 	case <-call.Done:
