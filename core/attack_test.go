@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -13,7 +12,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -127,14 +125,6 @@ func publicKeyAsSecret(t *testing.T, good string, key jose.JSONWebKey) map[strin
 		}
 	}
 	return tokens
-}
-
-// authenticated is a token with a MAC in the place of a signature.
-func authenticated(hash crypto.Hash, header, payload string, secret []byte) string {
-	signed := encode(header) + "." + encode(payload)
-	mac := hmac.New(hash.New, secret)
-	io.WriteString(mac, signed)
-	return signed + "." + encode(string(mac.Sum(nil)))
 }
 
 // signedByAnother are tokens with a good signature of the attacker's, whose

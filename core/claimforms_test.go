@@ -2,28 +2,16 @@ package core_test
 
 import (
 	"encoding/json"
-	"maps"
+	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
 	"github.com/stretchr/testify/require"
 )
-
-// claiming is a token of the provider with these claims, and no roles but those in them.
-func (a *app) claiming(claims map[string]any) string {
-	all := map[string]any{"realm_access": nil, "groups": nil}
-	maps.Copy(all, claims)
-	return a.provider.SignedToken(a.t, nil, a.provider.Claims("alice", all))
-}
-
-// claimed is such a token, verified.
-func (a *app) claimed(t *testing.T, claims map[string]any) core.Token {
-	t.Helper()
-	token, err := a.auth.Verify(t.Context(), a.claiming(claims))
-	require.NoError(t, err)
-	return token
-}
 
 // A role of another client is another application's business: an administrator there is
 // none here.
@@ -221,4 +209,57 @@ func TestPathsFindClaimsWithDotsInTheirNames(t *testing.T) {
 			require.Equal(t, row.status, serve(a.auth.Required(core.Claim(row.path, "x")), bearer(raw)).StatusCode)
 		})
 	}
+}
+
+func TestTokenTellsWhatItHolds(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider)
+	exp := a.clock.Now().Add(time.Hour).Truncate(time.Second)
+	raw := provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"exp": exp.Unix(), "sid": "s1", "scp": []string{"c"}, "scope": "a b", "groups": []string{"z", "y"}, "realm_access": map[string]any{"roles": []string{"y"}}, "department": "x", "azp": "p"}))
+	token, err := a.auth.Verify(t.Context(), raw)
+	require.NoError(t, err)
+	require.True(t, token.Valid())
+	require.Equal(t, provider.Issuer, token.Issuer())
+	require.Equal(t, "user-alice", token.Subject())
+	require.Equal(t, "alice", token.Username())
+	require.Equal(t, "alice@example.com", token.Email())
+	require.Equal(t, "app", token.ClientID())
+	require.Equal(t, "s1", token.SessionID())
+	require.True(t, exp.Equal(token.Expiry()))
+	require.Equal(t, []string{"a", "b"}, token.Scopes())
+	require.Equal(t, []string{"y", "z"}, token.Roles())
+	require.True(t, token.HasScope("a") && token.HasRole("z") && !token.HasScope("c") && !token.HasRole("a"))
+
+	type person struct {
+		Department string `json:"department"`
+	}
+	claims, err := core.ClaimsFrom[person](core.WithToken(t.Context(), token))
+	require.NoError(t, err)
+	require.Equal(t, person{"x"}, claims)
+	_, err = core.ClaimsFrom[map[string]int](core.WithToken(t.Context(), token))
+	require.Error(t, err)
+
+	t.Run("it can't be changed through what it gives", func(t *testing.T) {
+		token.Scopes()[0], token.Roles()[0] = "admin", "admin"
+		require.False(t, token.HasScope("admin") || token.HasRole("admin"))
+	})
+	t.Run("printing it shows no claim but who it is", func(t *testing.T) {
+		var out strings.Builder
+		slog.New(slog.NewTextHandler(&out, nil)).Info("x", "token", token)
+		fmt.Fprintf(&out, "%v %+v %#v %s", token, token, token, token)
+		require.Contains(t, out.String(), "user-alice")
+		require.NotContains(t, out.String(), "department")
+		require.NotContains(t, out.String(), "alice@example.com")
+	})
+	t.Run("the zero token is nobody's", func(t *testing.T) {
+		zero := core.TokenFrom(t.Context())
+		require.False(t, zero.Valid())
+		require.Empty(t, zero.Issuer()+zero.Subject()+zero.Username()+zero.Email()+zero.ClientID()+zero.SessionID())
+		require.True(t, zero.Expiry().IsZero())
+		require.Empty(t, zero.Scopes())
+		require.Empty(t, zero.Roles())
+		require.False(t, zero.HasScope("") || zero.HasRole(""))
+		require.ErrorIs(t, zero.Decode(&struct{}{}), core.ErrMissingToken)
+		require.Equal(t, "anonymous", zero.String())
+	})
 }

@@ -14,17 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// lines are the lines of the log, above the level Debug, that hold a text.
-func (j *journal) lines(text string) []string {
-	var found []string
-	for line := range strings.Lines(j.logged()) {
-		if strings.Contains(line, text) && strings.Contains(line, `"level":"`) && !strings.Contains(line, `"level":"DEBUG"`) {
-			found = append(found, line)
-		}
-	}
-	return found
-}
-
 func TestAnOutageIsLoggedWhenItBeginsAndWhenItIsOver(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
 	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].Introspection, c.CacheSize = true, -1 })

@@ -16,15 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const secret = "c2VjcmV0IG9uZSBmb3IgdGVzdHMgb25seSwgMzIgYnl0ZXMh"
-
-func goodConfig() core.Config {
-	return core.Config{
-		Providers: []core.Provider{{Issuer: "https://id.example.org/realms/demo", ClientID: "shop"}}, PublicURL: "https://shop.example.org/api",
-		Secrets: []string{secret}, Logger: slog.New(slog.DiscardHandler),
-	}
-}
-
 // Who is asked for an issuer often pastes what he has: the address of its document.
 func TestNewSaysWhichIssuerADiscoveryDocumentIsOf(t *testing.T) {
 	for pasted, issuer := range map[string]string{
@@ -256,15 +247,6 @@ func TestConfigFromEnvReportsAllMistakesAndNoSecret(t *testing.T) {
 		require.ErrorContains(t, err, name)
 	}
 	require.NotContains(t, err.Error(), "hunter22")
-}
-
-// unsetOIDC takes away what the machine's own environment may have.
-func unsetOIDC(t *testing.T) {
-	for _, entry := range os.Environ() {
-		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "OIDC_") {
-			t.Setenv(name, "")
-		}
-	}
 }
 
 func TestMistakesInURLsRepeatNoPassword(t *testing.T) {

@@ -13,8 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const deviceRoute = "/auth/v2/device"
-
 func TestDeviceLoginIsPendingThenApprovedOrRefused(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}))
 	for _, approve := range []bool{true, false} {

@@ -213,3 +213,36 @@ func TestAnOddMemberOfDiscoveryCostsThatMemberAlone(t *testing.T) {
 	a.signIn("alice")
 	requireError(t, a.post(browser(), deviceRoute), http.StatusBadRequest, "unsupported_grant_type")
 }
+
+func TestDocumentsComeFromWhereTheConfigurationSays(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	inside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		target := provider.Issuer + map[string]string{"/discovery": oidctest.DiscoveryPath, "/jwks": oidctest.KeysPath}[r.URL.Path]
+		http.Redirect(w, r, target, http.StatusFound)
+	}))
+	defer inside.Close()
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.URL.Path = map[string]string{"/discovery": oidctest.DiscoveryPath, "/jwks": oidctest.KeysPath}[r.URL.Path]
+		provider.ServeHTTP(w, r)
+	}))
+	defer proxy.Close()
+	good := provider.AccessToken(t, "alice")
+	a := newApp(t, provider, func(c *core.Config) {
+		c.Providers[0].DiscoveryURL, c.Providers[0].JWKSURL = proxy.URL+"/discovery", proxy.URL+"/jwks"
+	})
+	_, err := a.auth.Verify(t.Context(), good)
+	require.NoError(t, err)
+	a.signIn("alice")
+
+	elsewhere := newApp(t, provider, func(c *core.Config) { c.Providers[0].DiscoveryURL = inside.URL + "/discovery" })
+	err = elsewhere.auth.Start(t.Context())
+	require.ErrorIs(t, err, core.ErrProvider)
+	require.ErrorContains(t, err, "redirects are not followed")
+}
+
+func TestDiscoveryOfAnIssuerThatEndsInASlash(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	tamper(provider, oidctest.DiscoveryPath, func(body map[string]any) { body["issuer"] = provider.Issuer + "/" })
+	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].Issuer += "/" })
+	require.NoError(t, a.auth.Start(t.Context()))
+}

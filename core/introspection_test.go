@@ -3,7 +3,6 @@ package core_test
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,8 +13,6 @@ import (
 	"github.com/oidcgate/oidcgate/core/oidctest"
 	"github.com/stretchr/testify/require"
 )
-
-func introspecting(c *core.Config) { c.Providers[0].Introspection = true }
 
 func TestAnOpaqueTokenIsGoodWhenTheProviderSaysSo(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
@@ -62,13 +59,6 @@ func TestARevokedOpaqueTokenIsRefusedAMinuteLater(t *testing.T) {
 	a.clock.Add(1)
 	_, err = a.auth.Verify(t.Context(), raw)
 	require.ErrorIs(t, err, core.ErrInvalidToken)
-}
-
-func decimal(n int64) string { return strconv.FormatInt(n, 10) }
-
-// introspects has the provider answer every introspection with this.
-func introspects(provider *oidctest.Provider, body string) {
-	fail(provider, oidctest.IntrospectPath, http.StatusOK, body)
 }
 
 func TestAnIntrospectionAnswerIsHeldAgainstTheSameRulesAsAToken(t *testing.T) {

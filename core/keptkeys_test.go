@@ -2,8 +2,6 @@ package core_test
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"strings"
 	"testing"
@@ -11,35 +9,8 @@ import (
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
-	"github.com/oidcgate/oidcgate/store"
 	"github.com/stretchr/testify/require"
 )
-
-// kept waits until the store holds an issuer's keys that were fetched at this time.
-func (s *spyStore) kept(t *testing.T, count int) []store.Record {
-	t.Helper()
-	var found []store.Record
-	require.Eventually(t, func() bool {
-		var err error
-		found, err = s.Store.Find(t.Context(), "key-set", "", "", 10)
-		return err == nil && len(found) == count
-	}, 10*time.Second, time.Millisecond)
-	return found
-}
-
-// keptID is the id of the record of an issuer's keys.
-func keptID(issuer string) string {
-	hash := sha256.Sum256([]byte(issuer))
-	return base64.RawURLEncoding.EncodeToString(hash[:])
-}
-
-// keptOf gives the record of an issuer's keys.
-func (s *spyStore) keptOf(t *testing.T, issuer string) store.Record {
-	t.Helper()
-	record, err := s.Store.Get(t.Context(), "key-set", keptID(issuer))
-	require.NoError(t, err)
-	return record
-}
 
 // A token of the provider is exchanged after a restart while the provider is down,
 // by the keys that the last process had fetched.

@@ -1,7 +1,10 @@
 package core_test
 
 import (
+	"encoding/base64"
+	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -76,8 +79,6 @@ func TestALoginFindsAKeyThatWasReplacedUnderItsName(t *testing.T) {
 	}
 }
 
-func flipped(signature []byte) []byte { signature[len(signature)/2] ^= 1; return signature }
-
 func TestAFurtherIssuersKeyMayBeReplacedUnderItsName(t *testing.T) {
 	for name, options := range renamings {
 		t.Run(name, func(t *testing.T) {
@@ -128,4 +129,126 @@ func TestStrangersSignaturesCauseOneFetchPerCoolDown(t *testing.T) {
 		require.Equal(t, before+1, provider.Requests(oidctest.KeysPath), "round %d", round)
 		a.clock.Add(10 * time.Second)
 	}
+}
+
+func TestUnknownKidsDoNotBreakTheBackOff(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].JWKSURL = c.Providers[0].Issuer + oidctest.KeysPath })
+	require.NoError(t, a.auth.Start(t.Context()))
+	provider.Down(true)
+	unknown := provider.SignedToken(t, map[string]any{"kid": "x"}, provider.Claims("alice", map[string]any{"exp": a.clock.Now().Add(time.Hour).Unix()}))
+	tries := func() int { return provider.Requests(oidctest.KeysPath) }
+	_, err := a.auth.Verify(t.Context(), unknown)
+	require.ErrorIs(t, err, core.ErrUnavailable, "it may be good: nobody knows")
+	for range 4 { // until the back-off is longer than the cool-down
+		before := tries()
+		a.clock.Add(10 * time.Second)
+		_, _ = a.auth.Verify(t.Context(), unknown)
+		require.Equal(t, before+1, tries())
+	}
+	before := tries()
+	a.clock.Add(10 * time.Second)
+	_, _ = a.auth.Verify(t.Context(), unknown)
+	require.Equal(t, before, tries(), "the provider is left alone for 16 s now")
+}
+
+func TestRotatedKeysAreFoundByOneFetchPerCoolDown(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider)
+	old := provider.AccessToken(t, "alice")
+	_, err := a.auth.Verify(t.Context(), old)
+	require.NoError(t, err)
+	require.Equal(t, 1, provider.Requests(oidctest.KeysPath))
+
+	provider.RotateKeys()
+	rotated := provider.AccessToken(t, "alice")
+	_, err = a.auth.Verify(t.Context(), rotated)
+	require.NoError(t, err, "a key that is new is fetched at once")
+	require.Equal(t, 2, provider.Requests(oidctest.KeysPath))
+	_, err = a.auth.Verify(t.Context(), old)
+	require.ErrorIs(t, err, core.ErrInvalidToken, "a key that left the set is out")
+
+	_, signed, _ := strings.Cut(rotated, ".")
+	for i := range 1000 {
+		header := fmt.Sprintf(`{"alg":"RS256","kid":"unknown-%d"}`, i)
+		_, err := a.auth.Verify(t.Context(), base64.RawURLEncoding.EncodeToString([]byte(header))+"."+signed)
+		require.ErrorIs(t, err, core.ErrInvalidToken)
+	}
+	require.Equal(t, 2, provider.Requests(oidctest.KeysPath), "within the cool-down")
+	a.clock.Add(10*time.Second - time.Millisecond)
+	_, err = a.auth.Verify(t.Context(), old)
+	require.ErrorIs(t, err, core.ErrInvalidToken)
+	require.Equal(t, 2, provider.Requests(oidctest.KeysPath), "within the cool-down")
+	a.clock.Add(time.Millisecond)
+	for range 10 {
+		_, err := a.auth.Verify(t.Context(), old)
+		require.ErrorIs(t, err, core.ErrInvalidToken)
+	}
+	require.Equal(t, 3, provider.Requests(oidctest.KeysPath))
+
+	tampered := rotated[:len(rotated)-8] + "AAAAAAAA"
+	a.clock.Add(time.Minute)
+	for range 10 {
+		_, err := a.auth.Verify(t.Context(), tampered)
+		require.ErrorIs(t, err, core.ErrInvalidToken)
+	}
+	require.Equal(t, 4, provider.Requests(oidctest.KeysPath), "the key may have been replaced under its name")
+}
+
+// Who has a key waits for nobody who misses one.
+func TestAFetchForAnUnknownKidStopsNobodyElse(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider, func(c *core.Config) { c.CacheSize, c.Timeout = -1, time.Hour })
+	raw := provider.AccessToken(t, "alice")
+	_, err := a.auth.Verify(t.Context(), raw)
+	require.NoError(t, err)
+	arrived, release := make(chan struct{}), make(chan struct{})
+	provider.Answer(oidctest.KeysPath, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+		close(arrived)
+		<-release
+		real.ServeHTTP(w, r)
+	})
+	waiting := make(chan error)
+	go func() {
+		_, err := a.auth.Verify(t.Context(), provider.SignedToken(t, map[string]any{"kid": "unknown"}, provider.Claims("alice", nil)))
+		waiting <- err
+	}()
+	<-arrived
+	for range 100 {
+		_, err := a.auth.Verify(t.Context(), raw)
+		require.NoError(t, err)
+	}
+	close(release)
+	require.ErrorIs(t, <-waiting, core.ErrInvalidToken)
+}
+
+// Strangers can use up the fetches for unknown kids; honest logins go on.
+func TestForgedTokensDoNotStopLoginsAfterARotation(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider)
+	_, signed, _ := strings.Cut(provider.AccessToken(t, "alice"), ".")
+	forged := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","kid":"x"}`)) + "." + signed
+	_, err := a.auth.Verify(t.Context(), forged)
+	require.ErrorIs(t, err, core.ErrInvalidToken)
+	provider.RotateKeys()
+	_, err = a.auth.Verify(t.Context(), forged)
+	require.ErrorIs(t, err, core.ErrInvalidToken)
+	a.signIn("alice")
+}
+
+func TestAGoodTokenIsNotCalledBadWhenKeysRotateDuringAnOutage(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider)
+	require.NoError(t, a.auth.Start(t.Context()))
+	provider.RotateKeys()
+	rotated := provider.AccessToken(t, "alice")
+	fail(provider, oidctest.KeysPath, http.StatusServiceUnavailable, "")
+	for range 3 {
+		_, err := a.auth.Verify(t.Context(), rotated)
+		require.ErrorIs(t, err, core.ErrUnavailable)
+	}
+	provider.Answer(oidctest.KeysPath, nil)
+	a.clock.Add(10 * time.Second)
+	_, err := a.auth.Verify(t.Context(), rotated)
+	require.NoError(t, err)
 }

@@ -104,10 +104,6 @@ func TestNothingThatWasSentIsRepeated(t *testing.T) {
 	}
 }
 
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
 func TestEndpointsOfTheProviderMayHaveAQuery(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	tamper(provider, oidctest.DiscoveryPath, func(body map[string]any) {

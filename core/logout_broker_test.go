@@ -4,40 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
 	"github.com/stretchr/testify/require"
 )
-
-// hint is the id_token_hint of a logout's redirect to the provider.
-func (a *app) hint(got answer) string {
-	a.t.Helper()
-	require.Equal(a.t, http.StatusFound, got.StatusCode, got.body)
-	requireProtected(a.t, got)
-	u, err := url.Parse(got.Header.Get("Location"))
-	require.NoError(a.t, err)
-	require.Equal(a.t, a.provider.Issuer+oidctest.EndSessionPath, "http://"+u.Host+u.Path)
-	require.Equal(a.t, a.provider.ClientID, u.Query().Get("client_id"))
-	return u.Query().Get("id_token_hint")
-}
-
-// logoutWith posts to the logout route with an access token.
-func (a *app) logoutWith(accessToken string, fields ...string) answer {
-	a.t.Helper()
-	req, err := http.NewRequest(http.MethodPost, a.api+logoutRoute, strings.NewReader(form(fields...).Encode()))
-	require.NoError(a.t, err)
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if accessToken != "" {
-		req.Header.Set("Authorization", "Bearer "+accessToken)
-	}
-	return a.do(browser(), req)
-}
 
 func TestLogoutEndsTheSessionOfTheTokenItBrings(t *testing.T) {
 	for name, row := range map[string]struct {
@@ -116,64 +89,6 @@ func TestLogoutOfTwoSessionsEndsBoth(t *testing.T) {
 	require.Equal(t, 2, a.revoked())
 }
 
-// The provider takes the hint for what it is, and signs the user out.
-func TestLogoutsHintIsTakenByTheProvider(t *testing.T) {
-	a := newApp(t, newProvider(t, oidctest.Options{}), brokered())
-	client := browser()
-	code, state := a.authorize(client, "alice", "redirect_uri", native)
-	got := a.tokens(a.post(client, tokenRoute, "code", code, "redirect_uri", native, "code_verifier", state))
-	back := a.api + "/bye"
-	redirect := a.get(client, logoutRoute+"?"+form("post_logout_redirect_uri", back, "state", "s").Encode(), bearer(got.AccessToken))
-	require.NotEmpty(t, a.hint(redirect))
-	res, err := client.Get(redirect.Header.Get("Location"))
-	require.NoError(t, err)
-	require.NoError(t, res.Body.Close())
-	require.Equal(t, http.StatusSeeOther, res.StatusCode)
-	require.Equal(t, back+"?state=s", res.Header.Get("Location"))
-	u := a.provider.Authorize(t, client, a.api+"/auth/v2/login?"+form("redirect_uri", native, "prompt", "none").Encode(), "alice")
-	require.Equal(t, "login_required", u.Query().Get("error"))
-}
-
-func TestALongHintIsLeftOut(t *testing.T) {
-	for name, row := range map[string]struct {
-		size int
-		sent bool
-	}{"4 KiB": {4 << 10, true}, "a byte more": {4<<10 + 1, false}} {
-		t.Run(name, func(t *testing.T) {
-			a := newApp(t, newProvider(t, oidctest.Options{}), brokered())
-			last := a.overhear(func(body map[string]any) { body["id_token"] = a.ofSize(body["id_token"].(string), row.size) })
-			got := a.signIn("alice")
-			hint := a.hint(a.logoutWith(got.AccessToken))
-			if row.sent {
-				require.Equal(t, last["id_token"], hint)
-			} else {
-				require.Empty(t, hint)
-			}
-			requireError(t, a.refresh(got.RefreshToken), http.StatusBadRequest, "invalid_grant")
-		})
-	}
-}
-
-// ofSize pads a token of the provider. Not every size can be had by its claims
-// alone.
-func (a *app) ofSize(raw string, size int) string {
-	a.t.Helper()
-	for header := range 4 {
-		for claims := size / 2; claims < size; claims++ {
-			padded := resign(a.t, a.provider, raw, map[string]any{"x": strings.Repeat("x", header)},
-				map[string]any{"at_hash": nil, "x": strings.Repeat("x", claims)})
-			if len(padded) == size {
-				return padded
-			} else if len(padded) > size {
-				break
-			}
-			claims += max(0, (size-len(padded))/2-4)
-		}
-	}
-	a.t.Fatalf("there is no token of %d bytes", size)
-	return ""
-}
-
 func TestLogoutWithATokenOfNobodyAsksNoStore(t *testing.T) {
 	store := newSpyStore()
 	provider := newProvider(t, oidctest.Options{})
@@ -240,39 +155,6 @@ func TestLogoutWithAnExchangedTokenHasNoSessionToEnd(t *testing.T) {
 	a.tokens(a.refresh(session.RefreshToken))
 }
 
-func TestLogoutDoesNotHangOnTheProvidersRevocation(t *testing.T) {
-	for name, trouble := range map[string]func(p *oidctest.Provider){
-		"it fails": func(p *oidctest.Provider) { fail(p, oidctest.RevokePath, 500, "") },
-		"it is cut": func(p *oidctest.Provider) {
-			p.Answer(oidctest.RevokePath, func(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) })
-		},
-		"it refuses": func(p *oidctest.Provider) {
-			fail(p, oidctest.RevokePath, 400, `{"error":"unsupported_token_type"}`)
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			a := newApp(t, newProvider(t, oidctest.Options{}), brokered())
-			a.overhear(nil) // so that none of its tokens may be logged
-			got := a.signIn("alice")
-			trouble(a.provider)
-			require.NotEmpty(t, a.hint(a.logoutWith(got.AccessToken)))
-			requireError(t, a.refresh(got.RefreshToken), http.StatusBadRequest, "invalid_grant")
-			if name != "it refuses" {
-				require.Len(t, a.log.lines("the provider's revocation endpoint"), 1)
-			}
-		})
-	}
-	t.Run("it has none", func(t *testing.T) {
-		provider := newProvider(t, oidctest.Options{})
-		tamper(provider, oidctest.DiscoveryPath, func(body map[string]any) { delete(body, "revocation_endpoint") })
-		a := newApp(t, provider, brokered())
-		got := a.signIn("alice")
-		require.NotEmpty(t, a.hint(a.logoutWith(got.AccessToken)))
-		require.Zero(t, a.revoked())
-		requireError(t, a.refresh(got.RefreshToken), http.StatusBadRequest, "invalid_grant")
-	})
-}
-
 func TestALogoutThatTheStoreFailsEndsNothingAndSaysSo(t *testing.T) {
 	store := newSpyStore()
 	a := newApp(t, newProvider(t, oidctest.Options{}), stored(store))
@@ -329,113 +211,6 @@ func TestALogoutDuringARefreshWins(t *testing.T) {
 	provider.Answer(oidctest.TokenPath, nil)
 	requireError(t, a.refresh(got.RefreshToken), http.StatusBadRequest, "invalid_grant")
 	requireError(t, a.get(browser(), userinfoRoute, bearer(got.AccessToken)), http.StatusUnauthorized, "invalid_token")
-}
-
-// At Keycloak a revocation ends all sessions of the user with the client. Only
-// who asks to be signed out may cause that.
-func TestOnlyALogoutRevokesAtTheProvider(t *testing.T) {
-	identify := func(err error) func(*core.Config) {
-		return inBroker(func(b *core.Broker) {
-			var calls atomic.Int32
-			b.Identify = func(context.Context, *core.Identity) error {
-				if calls.Add(1) == 2 { // the first is the other session's
-					return err
-				}
-				return nil
-			}
-		})
-	}
-	refused := func(a *app, _ *spyStore) {
-		requireError(a.t, a.codeLogin("alice"), http.StatusForbidden, "access_denied")
-	}
-	ends := func(reason string, change func(a *app, token string) string) func(*app, *spyStore) {
-		return func(a *app, _ *spyStore) {
-			token := change(a, a.signIn("alice").RefreshToken)
-			requireError(a.t, a.refresh(token), http.StatusBadRequest, "invalid_grant")
-			require.Equal(a.t, []string{reason}, a.log.ends())
-		}
-	}
-	for name, row := range map[string]struct {
-		configure func(*core.Config)
-		happens   func(a *app, store *spyStore)
-	}{
-		"not when Identify refuses a login": {identify(core.ErrAccessDenied), refused},
-		"not when Identify fails at one":    {identify(errors.New("out of order")), refused},
-		"not when Identify can't tell": {identify(core.ErrUnavailable), func(a *app, _ *spyStore) {
-			requireError(a.t, a.callbackLogin("alice"), http.StatusServiceUnavailable, "temporarily_unavailable")
-		}},
-		"not when a device is refused": {identify(core.ErrAccessDenied), func(a *app, _ *spyStore) {
-			requireError(a.t, a.deviceLogin("alice"), http.StatusBadRequest, "access_denied")
-		}},
-		"not when an ID token is bad": {nil, func(a *app, _ *spyStore) {
-			a.overhear(func(body map[string]any) { body["id_token"] = "x" })
-			requireError(a.t, a.codeLogin("alice"), http.StatusBadGateway, "server_error")
-		}},
-		"not when the store fails": {quick, func(a *app, store *spyStore) {
-			store.fail(func(context.Context, string, bool) error { return errors.New("unplugged") })
-			requireError(a.t, a.codeLogin("alice"), http.StatusServiceUnavailable, "temporarily_unavailable")
-			store.fail(nil)
-		}},
-		"not at a replay": {nil, ends(core.ReasonReplayed, func(a *app, token string) string {
-			a.tokens(a.refresh(token))
-			a.clock.Add(time.Hour)
-			return token
-		})},
-		"not when the subject changes": {nil, ends(core.ReasonSubject, func(a *app, token string) string {
-			a.overhear(func(body map[string]any) { a.resigned(body, nil, map[string]any{"sub": "user-bob"}) })
-			return token
-		})},
-		"not when Identify ends a session": {inBroker(func(b *core.Broker) {
-			var calls atomic.Int32
-			b.Identify = func(context.Context, *core.Identity) error {
-				if calls.Add(1) == 3 {
-					return core.ErrAccessDenied
-				}
-				return nil
-			}
-		}), ends(core.ReasonDenied, func(_ *app, token string) string { return token })},
-	} {
-		t.Run(name, func(t *testing.T) {
-			store := newSpyStore()
-			a := newApp(t, newProvider(t, oidctest.Options{}), stored(store), func(c *core.Config) {
-				if row.configure != nil {
-					row.configure(c)
-				}
-			})
-			a.provider.Answer(oidctest.RevokePath, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
-				a.provider.EndSessions()
-				real.ServeHTTP(w, r)
-			})
-			phone := a.signIn("alice").RefreshToken
-			row.happens(a, store)
-			a.provider.Answer(oidctest.TokenPath, nil)
-			phone = a.tokens(a.refresh(phone)).RefreshToken
-			require.Zero(t, a.revoked())
-
-			a.logoutWith("", "refresh_token", a.signIn("alice").RefreshToken)
-			require.Equal(t, 1, a.revoked())
-			requireError(t, a.refresh(phone), http.StatusBadRequest, "invalid_grant")
-		})
-	}
-}
-
-func TestALogoutThatOvertakesARefreshGivesBackWhatTheRefreshGot(t *testing.T) {
-	a := newApp(t, newProvider(t, oidctest.Options{}), brokered())
-	last := a.overhear(nil)
-	got := a.signIn("alice")
-	old := last["refresh_token"]
-	var revoked []any
-	a.provider.Answer(oidctest.RevokePath, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
-		revoked = append(revoked, r.PostFormValue("token"))
-		real.ServeHTTP(w, r)
-	})
-	last = a.overhear(func(body map[string]any) {
-		body["refresh_token"] = "the provider's next refresh token"
-		a.logoutWith(got.AccessToken)
-	})
-	requireError(t, a.refresh(got.RefreshToken), http.StatusBadRequest, "invalid_grant")
-	require.Equal(t, []any{old, last["refresh_token"]}, revoked)
-	require.Empty(t, a.log.ends(), "it had ended before")
 }
 
 // Where to send the browser is one thing, and the session another.

@@ -2,8 +2,6 @@ package core_test
 
 import (
 	"net/http"
-	"net/url"
-	"strings"
 	"testing"
 	"time"
 
@@ -58,101 +56,4 @@ func TestAUsedUpRefreshTokenAtLogoutIsAReplay(t *testing.T) {
 			tolerant.tokens(tolerant.refresh(current.RefreshToken))
 		})
 	}
-}
-
-// The provider answers a hint that it can't verify with an error page, and the user stays
-// signed in there.
-func TestAHintWhoseKeyTheProviderHasWithdrawnIsNotSent(t *testing.T) {
-	for name, mode := range map[string]func(*core.Config){"broker": brokered(), "passthrough": func(*core.Config) {}} {
-		t.Run(name, func(t *testing.T) {
-			a := newApp(t, newProvider(t, oidctest.Options{}), mode)
-			last := a.overhear(nil)
-			got := a.signIn("alice")
-			own := last["id_token"].(string)
-			a.provider.RotateKeys()
-			a.signIn("bob") // whose ID token has the new key
-			require.Empty(t, a.hint(a.logoutWith(got.AccessToken)))
-			require.Empty(t, a.hint(a.logoutWith("", "id_token_hint", own)))
-		})
-	}
-}
-
-// OpenID Connect RP-Initiated Logout 1.0, 2: the provider accepts expired ones.
-func TestACallersOwnHintGoesToTheProviderWhenItIsOneOfOurs(t *testing.T) {
-	for name, mode := range map[string]func(*core.Config){"broker": brokered(), "passthrough": func(*core.Config) {}} {
-		t.Run(name, func(t *testing.T) {
-			provider := newProvider(t, oidctest.Options{IDTokenLifetime: time.Hour})
-			a := newApp(t, provider, mode)
-			last := a.overhear(nil)
-			a.signIn("alice")
-			own := last["id_token"].(string)
-			changed := func(claims map[string]any) string { return resign(t, provider, own, nil, claims) }
-			for name, row := range map[string]struct {
-				hint string
-				sent bool
-			}{
-				"our own":                {own, true},
-				"expired":                {changed(map[string]any{"exp": 1000000000, "iat": 999990000}), true},
-				"of another client":      {changed(map[string]any{"aud": "another"}), false},
-				"for another party":      {changed(map[string]any{"aud": []string{"app", "another"}, "azp": "another"}), false},
-				"of another issuer":      {changed(map[string]any{"iss": "https://id.example.org"}), false},
-				"of another provider":    {newProvider(t, oidctest.Options{}).SignedToken(t, nil, claimsOf(t, own)), false},
-				"with another subject":   {own[:strings.LastIndexByte(own, '.')-4] + "AAAA" + own[strings.LastIndexByte(own, '.'):], false},
-				"a byte more than 4 KiB": {a.ofSize(own, 4<<10+1), false},
-				"4 KiB":                  {a.ofSize(own, 4<<10), true},
-				"no token":               {"nonsense", false},
-				"none":                   {"", false},
-			} {
-				t.Run(name, func(t *testing.T) {
-					want := ""
-					if row.sent {
-						want = row.hint
-					}
-					require.Equal(t, want, a.hint(a.get(browser(), logoutRoute+"?"+form("id_token_hint", row.hint).Encode())))
-					require.Equal(t, want, a.hint(a.logoutWith("", "id_token_hint", row.hint)))
-				})
-			}
-		})
-	}
-}
-
-func TestABrokersLogoutFallsBackOnItsOwnHint(t *testing.T) {
-	a := newApp(t, newProvider(t, oidctest.Options{}), brokered())
-	last := a.overhear(nil)
-	one := a.signIn("alice")
-	held := last["id_token"].(string)
-	require.Equal(t, held, a.hint(a.logoutWith(one.AccessToken, "id_token_hint", "nonsense")))
-	another := a.signIn("alice")
-	require.NotEqual(t, held, last["id_token"])
-	require.Equal(t, held, a.hint(a.logoutWith(another.AccessToken, "id_token_hint", held)), "the caller's goes first")
-}
-
-// RFC 7009: the client has the provider's refresh token, and wants it to end.
-func TestAPassthroughLogoutRevokesTheRefreshToken(t *testing.T) {
-	for _, spelling := range []string{"refresh_token", "refresh-token"} {
-		t.Run(spelling, func(t *testing.T) {
-			provider := newProvider(t, oidctest.Options{})
-			a := newApp(t, provider)
-			got := a.signIn("alice")
-			var revoked url.Values
-			provider.Answer(oidctest.RevokePath, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
-				_ = r.ParseForm()
-				revoked = r.PostForm
-				real.ServeHTTP(w, r)
-			})
-			require.Equal(t, got.IDToken, a.hint(a.logoutWith("", spelling, got.RefreshToken, "id_token_hint", got.IDToken)))
-			require.Equal(t, got.RefreshToken, revoked.Get("token"))
-			require.Equal(t, "refresh_token", revoked.Get("token_type_hint"))
-			requireError(t, a.refresh(got.RefreshToken), http.StatusBadRequest, "invalid_grant")
-		})
-	}
-	t.Run("where the provider can", func(t *testing.T) {
-		provider := newProvider(t, oidctest.Options{})
-		tamper(provider, oidctest.DiscoveryPath, func(body map[string]any) { delete(body, "revocation_endpoint") })
-		a := newApp(t, provider)
-		got := a.signIn("alice")
-		require.Empty(t, a.hint(a.logoutWith("", "refresh_token", got.RefreshToken)))
-		require.Zero(t, a.revoked())
-		a.tokens(a.refresh(got.RefreshToken))
-	})
 }

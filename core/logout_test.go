@@ -11,8 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const logoutRoute = "/auth/v2/logout"
-
 func TestLogoutLeadsToTheProvidersEndSession(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}))
 	back := strings.TrimSuffix(a.api, "/api") + "/bye?x=1"

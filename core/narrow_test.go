@@ -191,3 +191,73 @@ func TestALoginNarrowsTheAudienceOfItsFirstToken(t *testing.T) {
 		})
 	}
 }
+
+func TestTokenExchangeNarrowsTheAudience(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), brokered(exchanging, func(b *core.Broker) { b.Audience, b.PeerAudiences = "orders", []string{"stock"} }))
+	for name, row := range map[string]struct {
+		fields []string
+		want   any // nil: invalid_target
+	}{
+		"none":                          {nil, []any{"orders", "stock"}},
+		"one":                           {[]string{"audience", "stock"}, "stock"},
+		"both":                          {[]string{"audience", "stock", "audience", "orders"}, []any{"stock", "orders"}},
+		"one twice":                     {[]string{"audience", "stock", "audience", "stock"}, "stock"},
+		"a resource":                    {[]string{"resource", "orders"}, "orders"},
+		"a resource and an audience":    {[]string{"resource", "orders", "audience", "stock"}, []any{"stock", "orders"}},
+		"the same as resource":          {[]string{"resource", "orders", "audience", "orders"}, "orders"},
+		"without a value":               {[]string{"audience", "", "resource", ""}, []any{"orders", "stock"}},
+		"without a value, and one":      {[]string{"audience", "", "audience", "stock"}, "stock"},
+		"another":                       {[]string{"audience", "billing"}, nil},
+		"one of ours and another":       {[]string{"audience", "orders", "audience", "billing"}, nil},
+		"another resource":              {[]string{"resource", "https://billing.example.org"}, nil},
+		"ours, and another resource":    {[]string{"audience", "orders", "resource", "https://billing.example.org"}, nil},
+		"the issuer, which is not one":  {[]string{"audience", a.api}, nil},
+		"ours with a space":             {[]string{"audience", "orders "}, nil},
+		"ours in one, as a list":        {[]string{"audience", "orders stock"}, nil},
+		"the provider's own, of course": {[]string{"audience", "app"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := a.exchange(a.subjectToken(nil), row.fields...)
+			if row.want == nil {
+				requireError(t, got, http.StatusBadRequest, "invalid_target")
+				return
+			}
+			require.Equal(t, row.want, claimsOf(t, a.tokens(got).AccessToken)["aud"])
+		})
+	}
+}
+
+func TestTokenExchangeNarrowsTheScope(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), brokered(exchanging))
+	for name, row := range map[string]struct {
+		has    any
+		fields []string
+		want   string // or an error's code
+	}{
+		"nothing asked for":               {"openid orders", nil, "openid orders"},
+		"less":                            {"openid orders", []string{"scope", "orders"}, "orders"},
+		"all, in another order":           {"openid orders", []string{"scope", " orders  openid "}, "orders openid"},
+		"without a value":                 {"openid orders", []string{"scope", ""}, "openid orders"},
+		"spaces":                          {"openid orders", []string{"scope", "  "}, "openid orders"},
+		"more":                            {"openid orders", []string{"scope", "openid admin"}, "invalid_scope"},
+		"another":                         {"openid orders", []string{"scope", "admin"}, "invalid_scope"},
+		"in another case":                 {"openid orders", []string{"scope", "Orders"}, "invalid_scope"},
+		"of a token that has none":        {nil, []string{"scope", "openid"}, "invalid_scope"},
+		"nothing, of a token without one": {nil, nil, ""},
+		"of a token that has a list":      {[]string{"openid", "orders"}, []string{"scope", "orders"}, "orders"},
+		"twice":                           {"openid orders", []string{"scope", "openid", "scope", "orders"}, "invalid_request"},
+		"no text":                         {"openid orders", []string{"scope", "orders\x00"}, "invalid_request"},
+		"too long":                        {"openid orders", []string{"scope", strings.Repeat("orders ", 300)}, "invalid_request"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := a.exchange(a.subjectToken(map[string]any{"scope": row.has}), row.fields...)
+			if strings.HasPrefix(row.want, "invalid") {
+				requireError(t, got, http.StatusBadRequest, row.want)
+				return
+			}
+			body := a.tokens(got)
+			require.Equal(t, row.want, body.Scope)
+			require.Equal(t, row.want, claimsOf(t, body.AccessToken)["scope"])
+		})
+	}
+}

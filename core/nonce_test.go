@@ -11,16 +11,6 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// announcesNoPKCE has the provider's discovery document say nothing of PKCE.
-func announcesNoPKCE(provider *oidctest.Provider) {
-	tamper(provider, oidctest.DiscoveryPath, func(body map[string]any) { delete(body, "code_challenge_methods_supported") })
-}
-
-// pkce are the fields of a login whose client does PKCE itself.
-func pkce(verifier string, fields ...string) []string {
-	return append(fields, "redirect_uri", native, "code_challenge", challengeOf(verifier), "code_challenge_method", "S256")
-}
-
 // ownNonces are the applications in which the nonce of such a login is ours.
 func ownNonces(t *testing.T) map[string]*app {
 	silent := newProvider(t, oidctest.Options{})

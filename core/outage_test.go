@@ -2,10 +2,7 @@ package core_test
 
 import (
 	"context"
-	"encoding/base64"
-	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -96,27 +93,6 @@ func TestTheBackOffBeginsAnewAfterASuccess(t *testing.T) {
 	}
 }
 
-func TestUnknownKidsDoNotBreakTheBackOff(t *testing.T) {
-	provider := newProvider(t, oidctest.Options{})
-	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].JWKSURL = c.Providers[0].Issuer + oidctest.KeysPath })
-	require.NoError(t, a.auth.Start(t.Context()))
-	provider.Down(true)
-	unknown := provider.SignedToken(t, map[string]any{"kid": "x"}, provider.Claims("alice", map[string]any{"exp": a.clock.Now().Add(time.Hour).Unix()}))
-	tries := func() int { return provider.Requests(oidctest.KeysPath) }
-	_, err := a.auth.Verify(t.Context(), unknown)
-	require.ErrorIs(t, err, core.ErrUnavailable, "it may be good: nobody knows")
-	for range 4 { // until the back-off is longer than the cool-down
-		before := tries()
-		a.clock.Add(10 * time.Second)
-		_, _ = a.auth.Verify(t.Context(), unknown)
-		require.Equal(t, before+1, tries())
-	}
-	before := tries()
-	a.clock.Add(10 * time.Second)
-	_, _ = a.auth.Verify(t.Context(), unknown)
-	require.Equal(t, before, tries(), "the provider is left alone for 16 s now")
-}
-
 func TestTokensOfKnownKeysAreVerifiedWhileTheProviderIsDown(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{AccessTokenLifetime: 1000 * time.Hour})
 	a := newApp(t, provider)
@@ -141,107 +117,6 @@ func TestTokensOfKnownKeysAreVerifiedWhileTheProviderIsDown(t *testing.T) {
 		_, err = a.auth.Verify(t.Context(), good)
 		return err == nil
 	}, 5*time.Second, time.Millisecond)
-}
-
-func TestRotatedKeysAreFoundByOneFetchPerCoolDown(t *testing.T) {
-	provider := newProvider(t, oidctest.Options{})
-	a := newApp(t, provider)
-	old := provider.AccessToken(t, "alice")
-	_, err := a.auth.Verify(t.Context(), old)
-	require.NoError(t, err)
-	require.Equal(t, 1, provider.Requests(oidctest.KeysPath))
-
-	provider.RotateKeys()
-	rotated := provider.AccessToken(t, "alice")
-	_, err = a.auth.Verify(t.Context(), rotated)
-	require.NoError(t, err, "a key that is new is fetched at once")
-	require.Equal(t, 2, provider.Requests(oidctest.KeysPath))
-	_, err = a.auth.Verify(t.Context(), old)
-	require.ErrorIs(t, err, core.ErrInvalidToken, "a key that left the set is out")
-
-	_, signed, _ := strings.Cut(rotated, ".")
-	for i := range 1000 {
-		header := fmt.Sprintf(`{"alg":"RS256","kid":"unknown-%d"}`, i)
-		_, err := a.auth.Verify(t.Context(), base64.RawURLEncoding.EncodeToString([]byte(header))+"."+signed)
-		require.ErrorIs(t, err, core.ErrInvalidToken)
-	}
-	require.Equal(t, 2, provider.Requests(oidctest.KeysPath), "within the cool-down")
-	a.clock.Add(10*time.Second - time.Millisecond)
-	_, err = a.auth.Verify(t.Context(), old)
-	require.ErrorIs(t, err, core.ErrInvalidToken)
-	require.Equal(t, 2, provider.Requests(oidctest.KeysPath), "within the cool-down")
-	a.clock.Add(time.Millisecond)
-	for range 10 {
-		_, err := a.auth.Verify(t.Context(), old)
-		require.ErrorIs(t, err, core.ErrInvalidToken)
-	}
-	require.Equal(t, 3, provider.Requests(oidctest.KeysPath))
-
-	tampered := rotated[:len(rotated)-8] + "AAAAAAAA"
-	a.clock.Add(time.Minute)
-	for range 10 {
-		_, err := a.auth.Verify(t.Context(), tampered)
-		require.ErrorIs(t, err, core.ErrInvalidToken)
-	}
-	require.Equal(t, 4, provider.Requests(oidctest.KeysPath), "the key may have been replaced under its name")
-}
-
-// Who has a key waits for nobody who misses one.
-func TestAFetchForAnUnknownKidStopsNobodyElse(t *testing.T) {
-	provider := newProvider(t, oidctest.Options{})
-	a := newApp(t, provider, func(c *core.Config) { c.CacheSize, c.Timeout = -1, time.Hour })
-	raw := provider.AccessToken(t, "alice")
-	_, err := a.auth.Verify(t.Context(), raw)
-	require.NoError(t, err)
-	arrived, release := make(chan struct{}), make(chan struct{})
-	provider.Answer(oidctest.KeysPath, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
-		close(arrived)
-		<-release
-		real.ServeHTTP(w, r)
-	})
-	waiting := make(chan error)
-	go func() {
-		_, err := a.auth.Verify(t.Context(), provider.SignedToken(t, map[string]any{"kid": "unknown"}, provider.Claims("alice", nil)))
-		waiting <- err
-	}()
-	<-arrived
-	for range 100 {
-		_, err := a.auth.Verify(t.Context(), raw)
-		require.NoError(t, err)
-	}
-	close(release)
-	require.ErrorIs(t, <-waiting, core.ErrInvalidToken)
-}
-
-// Strangers can use up the fetches for unknown kids; honest logins go on.
-func TestForgedTokensDoNotStopLoginsAfterARotation(t *testing.T) {
-	provider := newProvider(t, oidctest.Options{})
-	a := newApp(t, provider)
-	_, signed, _ := strings.Cut(provider.AccessToken(t, "alice"), ".")
-	forged := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","kid":"x"}`)) + "." + signed
-	_, err := a.auth.Verify(t.Context(), forged)
-	require.ErrorIs(t, err, core.ErrInvalidToken)
-	provider.RotateKeys()
-	_, err = a.auth.Verify(t.Context(), forged)
-	require.ErrorIs(t, err, core.ErrInvalidToken)
-	a.signIn("alice")
-}
-
-func TestAGoodTokenIsNotCalledBadWhenKeysRotateDuringAnOutage(t *testing.T) {
-	provider := newProvider(t, oidctest.Options{})
-	a := newApp(t, provider)
-	require.NoError(t, a.auth.Start(t.Context()))
-	provider.RotateKeys()
-	rotated := provider.AccessToken(t, "alice")
-	fail(provider, oidctest.KeysPath, http.StatusServiceUnavailable, "")
-	for range 3 {
-		_, err := a.auth.Verify(t.Context(), rotated)
-		require.ErrorIs(t, err, core.ErrUnavailable)
-	}
-	provider.Answer(oidctest.KeysPath, nil)
-	a.clock.Add(10 * time.Second)
-	_, err := a.auth.Verify(t.Context(), rotated)
-	require.NoError(t, err)
 }
 
 func TestAnEndpointThatIsNotNeededCannotStopTheRest(t *testing.T) {
@@ -387,39 +262,6 @@ func TestKeySetKeepsWhatItCanUse(t *testing.T) {
 	a := newApp(t, provider)
 	_, err := a.auth.Verify(t.Context(), provider.AccessToken(t, "alice"))
 	require.NoError(t, err)
-}
-
-func TestDocumentsComeFromWhereTheConfigurationSays(t *testing.T) {
-	provider := newProvider(t, oidctest.Options{})
-	inside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		target := provider.Issuer + map[string]string{"/discovery": oidctest.DiscoveryPath, "/jwks": oidctest.KeysPath}[r.URL.Path]
-		http.Redirect(w, r, target, http.StatusFound)
-	}))
-	defer inside.Close()
-	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.URL.Path = map[string]string{"/discovery": oidctest.DiscoveryPath, "/jwks": oidctest.KeysPath}[r.URL.Path]
-		provider.ServeHTTP(w, r)
-	}))
-	defer proxy.Close()
-	good := provider.AccessToken(t, "alice")
-	a := newApp(t, provider, func(c *core.Config) {
-		c.Providers[0].DiscoveryURL, c.Providers[0].JWKSURL = proxy.URL+"/discovery", proxy.URL+"/jwks"
-	})
-	_, err := a.auth.Verify(t.Context(), good)
-	require.NoError(t, err)
-	a.signIn("alice")
-
-	elsewhere := newApp(t, provider, func(c *core.Config) { c.Providers[0].DiscoveryURL = inside.URL + "/discovery" })
-	err = elsewhere.auth.Start(t.Context())
-	require.ErrorIs(t, err, core.ErrProvider)
-	require.ErrorContains(t, err, "redirects are not followed")
-}
-
-func TestDiscoveryOfAnIssuerThatEndsInASlash(t *testing.T) {
-	provider := newProvider(t, oidctest.Options{})
-	tamper(provider, oidctest.DiscoveryPath, func(body map[string]any) { body["issuer"] = provider.Issuer + "/" })
-	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].Issuer += "/" })
-	require.NoError(t, a.auth.Start(t.Context()))
 }
 
 func TestErrorsOfStartSayWhatToMend(t *testing.T) {

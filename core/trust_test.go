@@ -106,13 +106,6 @@ func TestWhatOneAuthRemembersAnotherDoesNotKnow(t *testing.T) {
 	}
 }
 
-// further adds an issuer.
-func further(issuer core.Issuer) func(*core.Config) {
-	return func(c *core.Config) { c.TrustedIssuers = append(c.TrustedIssuers, issuer) }
-}
-
-func asTheyAre(roles []string) []string { return roles }
-
 func TestTokensOfAFurtherIssuerAreTaken(t *testing.T) {
 	home := newProvider(t, oidctest.Options{})
 	other := newProvider(t, oidctest.Options{SigningAlgorithm: "ES256"})

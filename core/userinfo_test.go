@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 
@@ -8,8 +9,6 @@ import (
 	"github.com/oidcgate/oidcgate/core/oidctest"
 	"github.com/stretchr/testify/require"
 )
-
-const userinfoRoute = "/auth/v2/userinfo"
 
 func TestUserinfoComesFromTheTokenWhenItNamesTheUser(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}))
@@ -25,18 +24,6 @@ func TestUserinfoComesFromTheTokenWhenItNamesTheUser(t *testing.T) {
 	req.Header.Set("Authorization", "Bearer "+raw)
 	require.Equal(t, http.StatusOK, a.do(browser(), req).StatusCode)
 	requireError(t, a.get(browser(), userinfoRoute), http.StatusUnauthorized, "missing_token")
-}
-
-// bare is an access token, accepted by the provider too, in which the claims
-// that name a user are missing.
-func (a *app) bare(user string) string {
-	claims := map[string]any{}
-	for _, name := range []string{"preferred_username", "name", "given_name", "family_name", "email"} {
-		claims[name] = nil
-	}
-	raw := resign(a.t, a.provider, a.provider.AccessToken(a.t, user), nil, claims)
-	a.log.keep(raw)
-	return raw
 }
 
 func TestUserinfoAsksTheProviderWhenTheTokenNamesNobody(t *testing.T) {
@@ -122,4 +109,46 @@ func TestUserinfoKnowsTheNamesInUse(t *testing.T) {
 		raw := provider.SignedToken(t, nil, provider.Claims("x", map[string]any{"preferred_username": nil, "manager": map[string]any{"username": "boss"}}))
 		requireError(t, a.get(browser(), userinfoRoute, "Authorization: Bearer "+raw), http.StatusNotFound, "not_found")
 	})
+}
+
+// The names that clients of py-oidc-auth read, and those of OpenID Connect Core 5.1, in
+// both modes; what is unknown is left out.
+func TestUserinfoIsGolden(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{Users: []oidctest.User{
+		{Username: "known", Claims: map[string]any{"given_name": "Ada", "family_name": "Lovelace", "name": "Ada Lovelace", "email": "ada@example.org", "email_verified": true}},
+		{Username: "unknown"},
+	}})
+	bodies := ""
+	for _, mode := range []struct {
+		name string
+		app  *app
+	}{{"passthrough", newApp(t, provider)}, {"broker", newApp(t, provider, brokered())}} {
+		for _, user := range []string{"known", "unknown"} {
+			got := mode.app.get(browser(), userinfoRoute, bearer(mode.app.signIn(user).AccessToken))
+			require.Equal(t, http.StatusOK, got.StatusCode, got.body)
+			bodies += fmt.Sprintf(",%q:%s", mode.name+", "+user, got.body)
+		}
+	}
+	requireGolden(t, "userinfo.json", "{"+bodies[1:]+"}")
+}
+
+func TestUserinfoSaysOfAnAddressOnlyWhatWasSaidOfIt(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}))
+	for name, row := range map[string]struct {
+		claims map[string]any
+		want   any // nil: nothing
+	}{
+		"verified":               {map[string]any{"email_verified": true}, true},
+		"not verified":           {map[string]any{"email_verified": false}, false},
+		"as a text":              {map[string]any{"email_verified": "true"}, true},
+		"nothing":                {map[string]any{"email_verified": nil}, nil},
+		"a word of no meaning":   {map[string]any{"email_verified": "yes"}, nil},
+		"of another claim":       {map[string]any{"email": nil, "mail": "m@example.org", "email_verified": true}, nil},
+		"of an address not told": {map[string]any{"email": nil, "email_verified": true}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			raw := a.provider.SignedToken(t, nil, a.provider.Claims("alice", row.claims))
+			require.Equal(t, row.want, a.get(browser(), userinfoRoute, bearer(raw)).json["email_verified"])
+		})
+	}
 }

@@ -184,3 +184,46 @@ func TestKeysOfAStoreThatIsDownAreNotPublishedAsNone(t *testing.T) {
 	requireError(t, got, http.StatusServiceUnavailable, "temporarily_unavailable")
 	require.Equal(t, http.StatusOK, ask(auth, "metadata").StatusCode, "it needs no store")
 }
+
+func TestMetadataNamesDeviceLoginsOnlyWhereTheProviderHasThem(t *testing.T) {
+	const device = "urn:ietf:params:oauth:grant-type:device_code"
+	for name, row := range map[string]struct {
+		trouble func(p *oidctest.Provider)
+		has     bool
+	}{
+		"it has": {func(*oidctest.Provider) {}, true},
+		"it has not": {func(p *oidctest.Provider) {
+			tamper(p, oidctest.DiscoveryPath, func(body map[string]any) { delete(body, "device_authorization_endpoint") })
+		}, false},
+		"it can't be reached": {func(p *oidctest.Provider) { p.Down(true) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			provider := newProvider(t, oidctest.Options{})
+			row.trouble(provider)
+			a := newApp(t, provider, brokered())
+			got := a.get(browser(), "/.well-known/openid-configuration")
+			require.Equal(t, http.StatusOK, got.StatusCode)
+			require.Equal(t, row.has, got.json["device_authorization_endpoint"] != nil)
+			if row.has {
+				require.Contains(t, got.json["grant_types_supported"], device)
+			} else {
+				require.NotContains(t, got.json["grant_types_supported"], device)
+			}
+		})
+	}
+}
+
+func TestMetadataNamesTheScopesThatMayBeAskedFor(t *testing.T) {
+	for name, row := range map[string]struct {
+		change func(*core.Config)
+		want   []any
+	}{
+		"any":          {func(*core.Config) {}, []any{"openid", "profile", "email"}},
+		"some":         {func(c *core.Config) { c.Providers[0].AllowedScopes = []string{"orders", "openid"} }, []any{"openid", "orders"}},
+		"openid alone": {func(c *core.Config) { c.Providers[0].AllowedScopes = []string{} }, []any{"openid"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, row.want, ask(wellKnown(t, row.change), "metadata").json["scopes_supported"])
+		})
+	}
+}

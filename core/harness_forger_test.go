@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
 	_ "crypto/sha512" // of the algorithms that end in 384 and 512
@@ -198,4 +199,20 @@ func requireRefused(t *testing.T, a *app, guard *core.Guard, raw string) {
 			a.log.keep(part) // looked for in the log at the end
 		}
 	}
+}
+
+func flipped(signature []byte) []byte { signature[len(signature)/2] ^= 1; return signature }
+
+// otherSignature gives the token with another signature, made of its own.
+func otherSignature(t *testing.T, raw string, change func(signature []byte) []byte) string {
+	end := strings.LastIndexByte(raw, '.') + 1
+	return raw[:end] + encode(string(change([]byte(decode(t, raw[end:])))))
+}
+
+// authenticated is a token with a MAC in the place of a signature.
+func authenticated(hash crypto.Hash, header, payload string, secret []byte) string {
+	signed := encode(header) + "." + encode(payload)
+	mac := hmac.New(hash.New, secret)
+	io.WriteString(mac, signed)
+	return signed + "." + encode(string(mac.Sum(nil)))
 }

@@ -6,9 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/store"
 	"github.com/oidcgate/oidcgate/store/memory"
 	"github.com/stretchr/testify/require"
@@ -114,43 +112,44 @@ func (s *spyStore) all(t *testing.T) []store.Record {
 	return all
 }
 
-// replica starts another instance of an application, on the same store and with
-// the same name to the world.
-func (a *app) replica(records store.Store, configure ...func(*core.Config)) *app {
-	a.t.Helper()
-	b := newApp(a.t, a.provider, append([]func(*core.Config){
-		brokered(func(b *core.Broker) { b.Store = records }),
-		func(c *core.Config) { c.PublicURL = a.api; c.Now = a.clock.Now },
-	}, configure...)...)
-	b.clock = a.clock
-	return b
+// failAt makes a store's nth call, from now on, go wrong.
+func (s *spyStore) failAt(n int, trouble func(ctx context.Context, done bool) error) {
+	var mu sync.Mutex
+	count := 0
+	s.fail(func(ctx context.Context, call string, done bool) error {
+		if inBackground(call) {
+			return nil
+		}
+		mu.Lock()
+		if !done {
+			count++
+		}
+		hit := count == n
+		mu.Unlock()
+		if hit {
+			return trouble(ctx, done)
+		}
+		return nil
+	})
 }
 
-// stored puts an application into broker mode with a store.
-func stored(records store.Store) func(*core.Config) {
-	return brokered(func(b *core.Broker) { b.Store = records })
-}
-
-// refresh posts a refresh token.
-func (a *app) refresh(token string, fields ...string) answer {
-	a.t.Helper()
-	a.log.keep(token)
-	return a.post(a.server.Client(), "/auth/v2/token", append(fields, "grant_type", "refresh_token", "refresh_token", token)...)
-}
-
-// ends are the reasons of the sessions that were ended so far.
-func (j *journal) ends() []string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	var reasons []string
-	for _, event := range j.events {
-		if event.Kind == core.EventEnd {
-			reasons = append(reasons, event.Reason)
+// remove takes all records of a kind away.
+func (s *spyStore) remove(t *testing.T, kind string) {
+	t.Helper()
+	for _, record := range s.all(t) {
+		if record.Kind == kind {
+			require.NoError(t, s.Delete(t.Context(), record.Kind, record.ID, record.Version))
 		}
 	}
-	return reasons
 }
 
-// quick keeps time limits short, for tests in which they pass, and long enough for
-// a machine that is busy.
-func quick(c *core.Config) { c.Timeout = 2 * time.Second }
+// spoil changes the data of the record of a subject, or of the first of a kind.
+func (s *spyStore) spoil(t *testing.T, kind, subject string) {
+	t.Helper()
+	found, err := s.Store.Find(t.Context(), kind, subject, "", 1)
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	found[0].Data[len(found[0].Data)/2] ^= 1
+	_, err = s.Put(t.Context(), found[0])
+	require.NoError(t, err)
+}

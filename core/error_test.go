@@ -2,6 +2,8 @@ package core_test
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -88,4 +90,26 @@ func TestErrorTellsTheCauseToLogsOnly(t *testing.T) {
 	require.ErrorContains(t, err, errors.Unwrap(e).Error())
 	require.NotContains(t, e.Description, errors.Unwrap(e).Error())
 	require.NotContains(t, e.Description, provider.Issuer)
+}
+
+func TestWriteErrorAnswersWithTheSentinels(t *testing.T) {
+	w := httptest.NewRecorder()
+	core.WriteError(w, core.ErrInvalidToken)
+	require.Equal(t, http.StatusUnauthorized, w.Code)
+	require.Equal(t, `Bearer realm="oidcgate", error="invalid_token", error_description="The token is not good."`, w.Header().Get("WWW-Authenticate"))
+	for _, err := range []error{nil, (*core.Error)(nil), &core.Error{Code: "x"}} {
+		w := httptest.NewRecorder()
+		core.WriteError(w, err)
+		require.Equal(t, http.StatusInternalServerError, w.Code)
+	}
+}
+
+func TestWriteErrorTellsNothingAboutForeignErrors(t *testing.T) {
+	w := httptest.NewRecorder()
+	core.WriteError(w, fmt.Errorf("wrapped: %w", core.ErrNotFound))
+	require.Equal(t, http.StatusNotFound, w.Code)
+	w = httptest.NewRecorder()
+	core.WriteError(w, io.ErrUnexpectedEOF)
+	require.Equal(t, http.StatusInternalServerError, w.Code)
+	require.Equal(t, `{"error":"server_error","error_description":"Something went wrong on the server.","detail":"Something went wrong on the server."}`+"\n", w.Body.String())
 }
