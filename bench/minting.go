@@ -16,7 +16,7 @@ import (
 // the signature of the same bytes takes by itself; by algorithm.
 type minting struct{ mint, signature map[string]times }
 
-// mint runs core's benchmarks, which are in core since nothing of minting is public.
+// mint runs the benchmarks of core/internal/broker, since nothing of minting is public.
 // They are built once and run as often as there are rounds, so that both are
 // measured in turns.
 func mint(ctx context.Context, rounds int, benchTime string) (minting, error) {
@@ -26,8 +26,8 @@ func mint(ctx context.Context, rounds int, benchTime string) (minting, error) {
 		return m, err
 	}
 	defer os.RemoveAll(dir)
-	binary := filepath.Join(dir, "core.test")
-	if _, err := output(ctx, "go", "test", "-c", "-o", binary, "github.com/oidcgate/oidcgate/core"); err != nil {
+	binary := filepath.Join(dir, "broker.test")
+	if _, err := output(ctx, "go", "test", "-c", "-o", binary, "github.com/oidcgate/oidcgate/core/internal/broker"); err != nil {
 		return m, err
 	}
 	for range rounds {

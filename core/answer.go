@@ -11,11 +11,10 @@ import (
 // checked and kept with is at hand. What a provider has handed out once can't be asked
 // for again.
 func (a *Auth) readyForTokens(ctx context.Context) error {
-	if err := a.provider.Ready(ctx); err != nil || a.broker == nil {
-		return err
+	if a.broker != nil {
+		return a.broker.Ready(ctx)
 	}
-	_, err := a.broker.keys.Get(ctx)
-	return err
+	return a.provider.Ready(ctx)
 }
 
 // unknownRefreshExpiry is how long a refresh token counts as good when the

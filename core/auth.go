@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/oidcgate/oidcgate/core/internal/background"
+	"github.com/oidcgate/oidcgate/core/internal/broker"
 	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/httpx"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
@@ -23,7 +24,7 @@ type Auth struct {
 	provider *provider.Provider
 	verifier *verify.Verifier // of the provider's tokens
 	trust    *trust.Trust     // in the tokens that guards take
-	broker   *broker          // nil: passthrough mode
+	broker   *broker.Broker   // nil: passthrough mode
 
 	complaints *complaints // about what requests fail for
 
@@ -78,8 +79,8 @@ func New(config Config) (*Auth, error) {
 		if a.broker, err = newBroker(a, secrets); err != nil {
 			return nil, err
 		}
-		trusting.Own, trusting.Keep = a.broker.verifier(), a.broker.keepKeys
-		a.broker.keepKeys(config.provider().Issuer, config.provider().JWKSURL, jose.MaxRSABits, a.provider.Keys())
+		trusting.Own, trusting.Keep = a.broker.Verifier(), a.broker.KeepKeys
+		a.broker.KeepKeys(config.provider().Issuer, config.provider().JWKSURL, jose.MaxRSABits, a.provider.Keys())
 	}
 	a.trust = trust.New(trusting)
 	a.trust.SetIssuers(a.trusted(config.TrustedIssuers))
@@ -110,7 +111,7 @@ func (a *Auth) start(ctx context.Context) error {
 	// The store comes first: it is the application's own, and what is wrong with
 	// it should show even while the provider is down.
 	if a.broker != nil {
-		if err := a.broker.start(ctx); err != nil {
+		if err := a.broker.Start(ctx); err != nil {
 			return err
 		}
 	}

@@ -2,24 +2,15 @@ package core
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/oidcgate/oidcgate/core/internal/claim"
-	"github.com/oidcgate/oidcgate/core/internal/fault"
-	"github.com/oidcgate/oidcgate/core/internal/fetch"
+	"github.com/oidcgate/oidcgate/core/internal/broker"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
-	"github.com/oidcgate/oidcgate/core/internal/seal"
-	"github.com/oidcgate/oidcgate/core/internal/session"
-	"github.com/oidcgate/oidcgate/core/internal/vault"
-	"github.com/oidcgate/oidcgate/core/internal/verify"
 	"github.com/oidcgate/oidcgate/store"
 	"github.com/oidcgate/oidcgate/store/memory"
-	"golang.org/x/sync/singleflight"
 )
 
 // Defaults of a [Broker].
@@ -35,7 +26,7 @@ const (
 const (
 	minRefreshGrace  = 2 * time.Second // longer than it takes a client to try again
 	maxRefreshGrace  = time.Hour
-	maxTokenLifetime = 24 * time.Hour
+	maxTokenLifetime = broker.MaxTokenLifetime
 )
 
 // Broker, in a [Config], makes the application an issuer of its own: after the
@@ -98,11 +89,6 @@ type Broker struct {
 	// [Identity]. Its context ends after Config.Timeout, and it must return then.
 	// It must be safe for concurrent use. nil: tokens say what the provider said.
 	Identify func(context.Context, *Identity) error
-}
-
-// audiences are the names that an access token has in aud, unless it is narrowed.
-func (b *Broker) audiences() []string {
-	return append([]string{b.Audience}, b.PeerAudiences...)
 }
 
 // withDefaults gives a copy with every default filled in.
@@ -179,110 +165,6 @@ func (b *Broker) check(c Config) []error {
 	return problems
 }
 
-// The kinds of records.
-const (
-	kindSession    = "session"
-	kindSigningKey = "signing-key"
-	kindKeySet     = "key-set" // of another issuer
-)
-
-// broker is the part of an Auth that has tokens and sessions of its own.
-type broker struct {
-	*Broker
-	auth     *Auth
-	config   Config
-	records  *vault.Vault
-	macs     *seal.Keys // of refresh tokens
-	keys     *fetch.Document[keyring]
-	policy   session.Policy
-	holder   string             // the name of this instance in leases
-	patience time.Duration      // how long a request waits for its session
-	flights  singleflight.Group // refreshes, by their token
-
-	rolesFrom sync.Map // the sources of roles that the log knows
-}
-
-// clockMargin is how far the clocks of replicas may be apart.
-const clockMargin = 5 * time.Second
-
-func newBroker(a *Auth, secrets [][]byte) (*broker, error) {
-	c := a.config
-	b := &broker{Broker: c.Broker, auth: a, config: c, patience: 2 * c.Timeout}
-	var err error
-	if b.holder, err = a.random(); err != nil {
-		return nil, err
-	}
-	// Applications with the same secrets have nothing in common for that: not
-	// records, if they are different clients, and not refresh tokens, if they are
-	// one client at different places.
-	client := fmt.Sprintf(" of %q at %q", c.provider().ClientID, c.provider().Issuer)
-	b.macs = seal.New(fmt.Sprintf("refresh token%s for %q", client, c.PublicURL), secrets)
-	b.records = &vault.Vault{
-		Store: c.Broker.Store, Seals: seal.New("record"+client, secrets),
-		Random: c.Rand, Timeout: c.Timeout, Now: c.Now, Tasks: a.life, Logger: c.Logger,
-	}
-	b.keys = &fetch.Document[keyring]{
-		Name: "signing keys", Down: vault.ErrDown, Load: b.loadKeys, Replace: keyring.replace,
-		Now: c.Now, Tasks: a.life, Logger: c.Logger,
-	}
-	b.policy = session.Policy{
-		Lifetime: b.SessionLifetime, Idle: b.SessionIdle, Grace: b.RefreshGrace,
-		// The provider's answer, as long again for saving it, and the clocks.
-		Lease:          2*c.Timeout + clockMargin,
-		TolerateReplay: b.InsecureTolerateReplay,
-	}
-	return b, nil
-}
-
-// verifier checks the broker's own tokens.
-func (b *broker) verifier() *verify.Verifier {
-	return &verify.Verifier{
-		Issuer: verify.NewIssuerName(b.config.PublicURL), Keys: publicKeys{b.keys}, Thumbprints: true,
-		Audience: verify.Audience{Names: []string{b.Audience}}, ClientID: b.config.provider().ClientID,
-		Leeway: b.config.Leeway, Now: b.config.Now,
-		Require: verify.AsMinted(rulesOf(b.config.Require)),
-		// Where else a provider may have its roles, Identify may have put anything.
-		Roles: claim.RolePaths{"roles"}.In,
-	}
-}
-
-// start opens the store and reads the keys, or makes the first.
-func (b *broker) start(ctx context.Context) error {
-	_, err := b.keys.Get(ctx)
-	var e *fault.Error
-	// To a request that is an outage, which another replica may not have. To a
-	// program that starts it is a mistake, and waiting won't mend it.
-	switch {
-	case !errors.As(err, &e):
-	case errors.Is(err, seal.ErrUnknownSecret), errors.Is(err, seal.ErrOpen):
-		return fmt.Errorf("%w: %w", store.ErrUnusable, e.Cause)
-	case errors.Is(err, store.ErrUnusable):
-		return e.Cause
-	}
-	if err != nil {
-		return err
-	}
-	b.records.KeepHouse()
-	unknown, err := b.unknownSessions(ctx)
-	if unknown > 0 {
-		b.config.Logger.WarnContext(ctx, "the store holds sessions that no secret of Config.Secrets opens: their users must sign in again, unless the secret comes back", "of the first", vault.PageSize, "sessions", unknown)
-	}
-	return err
-}
-
-// unknownSessions counts, among the first page of sessions that have not
-// expired, those that no secret opens.
-func (b *broker) unknownSessions(ctx context.Context) (int, error) {
-	sessions, err := b.records.Page(ctx, kindSession, "")
-	count := 0
-	for _, record := range sessions {
-		if b.auth.now().Before(record.Expires) && b.records.Unseal(&record) != nil {
-			count++
-		}
-	}
-	return count, err
-}
-
 // Reseal seals every record of the store anew that an older one of
 // Config.Secrets has sealed, so that the older secret can be taken away, and
 // tells how many those were. It may run while the application does, at several
@@ -294,6 +176,36 @@ func (a *Auth) Reseal(ctx context.Context) (int, error) {
 	if a.broker == nil {
 		return 0, nil
 	}
-	count, err := a.broker.records.Reseal(ctx, kindSigningKey, kindSession) // key sets are written anew all the time
+	count, err := a.broker.Reseal(ctx)
 	return count, asError(err)
+}
+
+// newBroker makes the broker's room.
+func newBroker(a *Auth, secrets [][]byte) (*broker.Broker, error) {
+	c, p, b := a.config, a.config.provider(), a.config.Broker
+	var identify func(context.Context, *broker.Identity) error
+	if b.Identify != nil {
+		identify = func(ctx context.Context, who *broker.Identity) error {
+			public := Identity(*who)
+			err := b.Identify(ctx, &public)
+			*who = broker.Identity(public)
+			return asFault(err)
+		}
+	}
+	return broker.New(broker.Options{
+		PublicURL: c.PublicURL, ClientID: p.ClientID, Provider: a.provider,
+		Audience: b.Audience, PeerAudiences: b.PeerAudiences, Algorithm: b.Algorithm,
+		TokenLifetime: b.TokenLifetime, SessionLifetime: b.SessionLifetime, SessionIdle: b.SessionIdle, RefreshGrace: b.RefreshGrace,
+		TolerateReplay: b.InsecureTolerateReplay, SubjectIsUsername: b.SubjectIsUsername, PythonPeers: b.PythonPeers,
+		Identify: identify, Require: rulesOf(c.Require), RoleClaims: p.RoleClaims, ProfilePaths: p.ProfilePaths,
+		Store: b.Store, Secrets: secrets,
+		Leeway: c.Leeway, Timeout: c.Timeout, Now: c.Now, Rand: c.Rand, Tasks: a.life, Logger: c.Logger,
+		Note: a.complaints.note, GiveBack: a.giveBack,
+		Ended: func(ctx context.Context, subject, session, reason string) {
+			a.emit(ctx, Event{Kind: EventEnd, Subject: subject, Session: session, Reason: reason})
+		},
+		LoggedOut: func(ctx context.Context, subject, session string) {
+			a.emit(ctx, Event{Kind: EventLogout, Subject: subject, Session: session})
+		},
+	})
 }

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/oidcgate/oidcgate/core/internal/broker"
 	"github.com/oidcgate/oidcgate/core/internal/claim"
-	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/provider"
 	"github.com/oidcgate/oidcgate/core/internal/verify"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
@@ -36,7 +36,7 @@ var grants = map[oidc.GrantType]grant{
 }
 
 func (a *Auth) hasGrant(name oidc.GrantType) bool {
-	return name != oidc.GrantTypeTokenExchange || a.broker != nil && a.broker.Exchange
+	return name != oidc.GrantTypeTokenExchange || a.broker != nil && a.config.Broker.Exchange
 }
 
 // serveToken is the token route (RFC 6749 3.2).
@@ -127,7 +127,7 @@ func (a *Auth) chooseGrant(p params) (grant, error) {
 type sentCode struct {
 	code, redirectURI, verifier, state string
 
-	wanted narrowing
+	wanted broker.Narrowing
 }
 
 func readCode(p params) (sent sentCode, err error) {
@@ -241,7 +241,7 @@ type nonceCheck func(nonce string) (asked, bool)
 type redemption struct {
 	code, redirectURI, verifier string
 	nonce                       nonceCheck // nil: the client checks it
-	wanted                      narrowing
+	wanted                      broker.Narrowing
 }
 
 // redeem exchanges a code at the provider and checks the ID token that comes
@@ -272,11 +272,12 @@ func (a *Auth) refreshGrant(_ http.ResponseWriter, r *http.Request, p params) (t
 		return tokenBody{}, "", ErrInvalidRequest.because("The parameter refresh_token is missing.")
 	}
 	if a.broker != nil {
-		wanted, err := a.broker.readRefresh(p)
+		wanted, err := a.readRefresh(p)
 		if err != nil {
 			return tokenBody{}, "", err
 		}
-		return a.broker.refresh(r.Context(), token, wanted)
+		tokens, subject, err := a.broker.Refresh(r.Context(), token, wanted)
+		return a.bodyOf(tokens, subject, err)
 	}
 	scopes, err := readScopes(p)
 	if err != nil {
@@ -297,7 +298,7 @@ func (a *Auth) refreshGrant(_ http.ResponseWriter, r *http.Request, p params) (t
 	}
 	answer.RefreshToken = cmp.Or(answer.RefreshToken, token) // RFC 6749 6: it goes on being good
 	answer.Scope = cmp.Or(answer.Scope, strings.Join(scopes, " "))
-	return a.accept(r.Context(), answer, nil, narrowing{})
+	return a.accept(r.Context(), answer, nil, broker.Narrowing{})
 }
 
 // deviceGrant polls once for a device login (RFC 8628 3.4).
@@ -350,7 +351,7 @@ func pollingError(err error) error {
 
 // accept checks the ID token of an answer, if there is one, and makes the body
 // for our own client: with the broker's tokens, or with those of the answer.
-func (a *Auth) accept(ctx context.Context, answer provider.Tokens, nonce nonceCheck, wanted narrowing) (tokenBody, string, error) {
+func (a *Auth) accept(ctx context.Context, answer provider.Tokens, nonce nonceCheck, wanted broker.Narrowing) (tokenBody, string, error) {
 	var id *claim.Set
 	subject := ""
 	if answer.IDToken != "" {
@@ -364,30 +365,22 @@ func (a *Auth) accept(ctx context.Context, answer provider.Tokens, nonce nonceCh
 		}
 		var err error
 		if id, err = a.verifier.IDToken(ctx, answer.IDToken, expected); err != nil {
-			return tokenBody{}, "", idTokenError(err)
+			return tokenBody{}, "", provider.IDTokenFault(err)
 		}
 		subject = id.Subject
 		answer.Asked = cmp.Or(answer.Asked, login.scope)
 	}
 	if a.broker != nil {
-		return a.broker.begin(ctx, answer, id, wanted)
+		tokens, subject, err := a.broker.Begin(ctx, answer, id, wanted)
+		return a.bodyOf(tokens, subject, err)
 	}
 	return a.tokenBody(answer), subject, nil
 }
 
-// idTokenError is what a caller is told when an ID token was not accepted: his
-// own fault if the code was another login's, else the provider's.
-func idTokenError(err error) error {
-	var e *fault.Error
-	switch {
-	case errors.As(err, &e):
-		return e
-	case errors.Is(err, verify.ErrNonce):
-		return fault.InvalidGrant.New("The code belongs to another login.").From(err)
-	case errors.Is(err, verify.ErrNoAuthTime):
-		return fault.Provider.New("The provider does not tell when the user signed in, which max_age asks for.").From(err)
-	case errors.Is(err, verify.ErrMaxAge):
-		return fault.AccessDenied.New("The user signed in longer ago than max_age allows.").From(err)
+// bodyOf makes the body of tokens that the broker gave, if it did.
+func (a *Auth) bodyOf(tokens broker.Tokens, subject string, err error) (tokenBody, string, error) {
+	if err != nil {
+		return tokenBody{}, subject, err
 	}
-	return fault.Provider.New("The provider gave an ID token that can't be accepted.").From(err)
+	return a.tokenBody(tokens), subject, nil
 }

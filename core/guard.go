@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/verify"
 )
 
@@ -205,23 +204,16 @@ func (a *Auth) Verify(ctx context.Context, raw string) (Token, error) {
 // tokenError is what a caller is told when a token was not accepted. That keys
 // can't be had, for whatever reason, says nothing about the token.
 func tokenError(err error) error {
-	var e *fault.Error
-	if !errors.As(err, &e) {
-		refused := ErrInvalidToken.because(sentence(err))
-		var elsewhere verify.Misdirected
-		if errors.As(err, &elsewhere) {
-			refused = refused.from(errors.New(elsewhere.Detail))
-		}
-		return refused
+	reason, unavailable := verify.Reason(err)
+	if unavailable != nil {
+		return asError(unavailable)
 	}
-	if errors.Is(e, fault.Unavailable) {
-		return asError(err)
+	e := ErrInvalidToken.because(sentence(reason))
+	if detail := verify.Detail(err); detail != nil {
+		e = e.from(detail)
 	}
-	return ErrUnavailable.because("The keys to verify the token with can't be had at the moment.").from(err).soon()
+	return e
 }
 
-// sentence makes an error's text a sentence.
-func sentence(err error) string {
-	text := err.Error()
-	return strings.ToUpper(text[:1]) + text[1:] + "."
-}
+// sentence makes a reason a sentence.
+func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] + "." }

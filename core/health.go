@@ -69,8 +69,9 @@ func (a *Auth) Health() Health {
 		Store: Dependency{State: StateUnused}, SigningKeys: Dependency{State: StateUnused},
 	}
 	if a.broker != nil {
-		h.Store = called(a.broker.records.Outcome())
-		h.SigningKeys = fetched(a.broker.keys.Outcome())
+		records, keys := a.broker.Outcomes()
+		h.Store = called(records)
+		h.SigningKeys = fetched(keys)
 	}
 	for url, outcome := range a.trust.Outcomes() {
 		if h.Issuers == nil {

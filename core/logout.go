@@ -2,16 +2,12 @@ package core
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 
 	"github.com/oidcgate/oidcgate/core/internal/address"
-	"github.com/oidcgate/oidcgate/core/internal/fault"
-	"github.com/oidcgate/oidcgate/core/internal/session"
-	"github.com/oidcgate/oidcgate/core/internal/verify"
 )
 
 // serveLogout ends the session of whoever asks, if the request says which, and sends
@@ -28,7 +24,7 @@ func (a *Auth) serveLogout(w http.ResponseWriter, r *http.Request) error {
 	}
 	var ours string // the ID token of a session that has ended
 	if a.broker != nil {
-		ours, err = a.broker.logout(r, asked.refreshToken)
+		ours, err = a.logoutBroker(r, asked.refreshToken)
 	} else {
 		a.giveBack(r.Context(), asked.refreshToken)
 		a.emit(r.Context(), Event{Kind: EventLogout})
@@ -130,77 +126,11 @@ func logoutParams(w http.ResponseWriter, r *http.Request) (params, error) {
 	return newParams(both)
 }
 
-// logout ends the sessions of the tokens that a request brings: an access token of ours
-// that is still valid, and a refresh token. A token that is none of ours keeps nobody
-// from being signed out, and one that is not valid any more proves nothing. It gives the
-// ID token of a session that has ended, for the provider to know whom to sign out.
-func (b *broker) logout(r *http.Request, refreshToken string) (idToken string, err error) {
-	ctx := r.Context()
-	id, err := b.sessionOf(r)
+// logoutBroker ends the sessions of the tokens that a request brings.
+func (a *Auth) logoutBroker(r *http.Request, refreshToken string) (idToken string, err error) {
+	accessToken, err := bearer(r.Header["Authorization"])
 	if err != nil {
-		return "", err
+		accessToken = "" // who brings none proves nothing by it
 	}
-	ended, err := b.signOut(ctx, id, session.End)
-	if err != nil {
-		return "", err
-	}
-	if h, generation, ok := b.parseRefreshToken(refreshToken); ok {
-		other, err := b.signOut(ctx, h.sessionID(), func(ctx context.Context, s session.Records) (session.State, error) {
-			return session.Logout(ctx, s, generation, b.auth.now(), b.policy)
-		})
-		if err != nil {
-			return "", err
-		}
-		if other.Subject != "" {
-			ended = other
-		}
-	}
-	if ended.Subject == "" {
-		b.auth.emit(ctx, Event{Kind: EventLogout})
-		return "", nil
-	}
-	who, err := recall(ended)
-	return who.IDToken, err
-}
-
-// sessionOf gives the session of the access token that a request brings, "" for none.
-func (b *broker) sessionOf(r *http.Request) (string, error) {
-	raw, err := bearer(r.Header["Authorization"])
-	if err != nil {
-		return "", nil
-	}
-	c, err := verify.Read(raw, maxToken, b.auth.now())
-	if err == nil {
-		err = b.auth.trust.Own.AccessToken(r.Context(), c)
-	}
-	switch {
-	case errors.Is(err, fault.Unavailable):
-		return "", err
-	case err != nil:
-		return "", nil
-	}
-	return c.Claims.Text("sid"), nil // none after a token exchange
-}
-
-// signOut ends a session in one of the ways of internal/session, and gives it as it was:
-// the zero State when nobody was signed out. Its refresh token goes back to the provider
-// afterwards; the session is over even if that fails.
-func (b *broker) signOut(ctx context.Context, id string, end func(context.Context, session.Records) (session.State, error)) (session.State, error) {
-	if id == "" {
-		return session.State{}, nil
-	}
-	state, err := end(ctx, &storedSession{b: b, id: id})
-	var replay *session.Ended
-	switch {
-	case errors.As(err, &replay):
-		b.observeEnd(ctx, id, replay)
-	case errors.Is(err, session.ErrGone), errors.Is(err, session.ErrReplayed):
-	case err != nil:
-		return session.State{}, err
-	default:
-		b.auth.giveBack(ctx, state.RefreshToken)
-		b.auth.emit(ctx, Event{Kind: EventLogout, Subject: state.Subject, Session: id})
-		return state, nil
-	}
-	return session.State{}, nil
+	return a.broker.Logout(r.Context(), accessToken, refreshToken)
 }

@@ -4,11 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"time"
 
-	"github.com/oidcgate/oidcgate/core/internal/fault"
+	"github.com/oidcgate/oidcgate/core/internal/broker"
 )
 
 // MintOptions say for whom, and for how long, a token of [Auth.Mint] is valid. The zero
@@ -41,35 +39,7 @@ func (a *Auth) Mint(ctx context.Context, who Identity, o MintOptions) (string, e
 	if a.broker == nil {
 		return "", errors.New("core.Auth.Mint needs Config.Broker")
 	}
-	raw, err := a.broker.mintFor(ctx, who, o)
+	raw, err := a.broker.Mint(ctx, broker.Identity(who), o.Audiences, o.Lifetime)
 	a.observe(ctx, Event{Kind: EventMint, Issuer: cmp.Or(who.Issuer, a.config.PublicURL), Subject: who.Subject}, err)
 	return raw, asError(err)
-}
-
-func (b *broker) mintFor(ctx context.Context, who Identity, o MintOptions) (string, error) {
-	lifetime := cmp.Or(o.Lifetime, b.TokenLifetime)
-	if lifetime < time.Second || lifetime > maxTokenLifetime {
-		return "", fmt.Errorf("core.MintOptions: a Lifetime of %s is out of bounds: use a second to a day", o.Lifetime)
-	}
-	for _, audience := range o.Audiences {
-		if !slices.Contains(b.audiences(), audience) {
-			return "", fault.InvalidTarget.New(ErrInvalidTarget.Description).From(fmt.Errorf("%q is neither Broker.Audience nor in Broker.PeerAudiences", audience))
-		}
-	}
-	known, err := b.remember(evidence{}, who)
-	if err != nil {
-		return "", err
-	}
-	m := minting{
-		who: known, issuer: who.Issuer, subject: who.Subject, wanted: narrowing{audiences: o.Audiences},
-		expires: b.auth.now().Add(lifetime),
-	}
-	if err := b.permit(m, who.Claims); err != nil {
-		return "", err
-	}
-	keys, err := b.keys.Get(ctx)
-	if err != nil {
-		return "", err
-	}
-	return b.mint(keys, m)
 }

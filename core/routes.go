@@ -57,9 +57,6 @@ const (
 // some routes tell about the others.
 func routeTable() []route {
 	get, read, post := []string{"GET"}, []string{"GET", "HEAD"}, []string{"POST"}
-	ofBroker := func(serve func(*broker, http.ResponseWriter, *http.Request) error) func(*Auth, http.ResponseWriter, *http.Request) error {
-		return func(a *Auth, w http.ResponseWriter, r *http.Request) error { return serve(a.broker, w, r) }
-	}
 	return []route{
 		{field: "Login", name: "login", path: "/auth/v2/login", methods: get, page: true, meant: true, serve: (*Auth).serveLogin},
 		{field: "Callback", name: "callback", path: "/auth/v2/callback", methods: get, page: true, meant: true, serve: (*Auth).serveCallback},
@@ -67,10 +64,10 @@ func routeTable() []route {
 		{field: "Device", name: "device", path: "/auth/v2/device", methods: post, member: "device_authorization_endpoint", serve: (*Auth).serveDevice},
 		{field: "Logout", name: "logout", path: "/auth/v2/logout", methods: []string{"GET", "POST"}, member: "end_session_endpoint", meant: true, serve: (*Auth).serveLogout},
 		{field: "Userinfo", name: "userinfo", path: "/auth/v2/userinfo", methods: []string{"GET", "HEAD", "POST"}, member: "userinfo_endpoint", serve: (*Auth).serveUserinfo},
-		{field: "JWKS", name: "jwks", path: peerKeys, methods: read, member: "jwks_uri", broker: true, serve: ofBroker((*broker).serveJWKS)},
+		{field: "JWKS", name: "jwks", path: peerKeys, methods: read, member: "jwks_uri", broker: true, serve: (*Auth).serveJWKS},
 		// One document in two places: each kind of client looks in one of them.
-		{field: "OpenIDConfiguration", name: "metadata", path: openIDPath, methods: read, broker: true, root: true, serve: ofBroker((*broker).serveMetadata)},
-		{field: "AuthorizationServer", name: "metadata", path: authorizationServerPath, methods: read, broker: true, root: true, serve: ofBroker((*broker).serveMetadata)},
+		{field: "OpenIDConfiguration", name: "metadata", path: openIDPath, methods: read, broker: true, root: true, serve: (*Auth).serveMetadata},
+		{field: "AuthorizationServer", name: "metadata", path: authorizationServerPath, methods: read, broker: true, root: true, serve: (*Auth).serveMetadata},
 	}
 }
 

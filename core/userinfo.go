@@ -1,13 +1,9 @@
 package core
 
 import (
-	"context"
-	"errors"
 	"net/http"
 
 	"github.com/oidcgate/oidcgate/core/internal/claim"
-	"github.com/oidcgate/oidcgate/core/internal/fault"
-	"github.com/oidcgate/oidcgate/core/internal/session"
 )
 
 // userinfoBody is the answer of the userinfo route: the names that clients of
@@ -42,7 +38,7 @@ func (a *Auth) serveUserinfo(w http.ResponseWriter, r *http.Request) error {
 	}
 	var who claim.Profile
 	if a.broker != nil {
-		who, err = a.broker.profile(r.Context(), token)
+		who, err = a.broker.Profile(r.Context(), token.verified)
 	} else {
 		who, err = a.passthroughProfile(r, token)
 	}
@@ -71,30 +67,4 @@ func (a *Auth) passthroughProfile(r *http.Request, token Token) (claim.Profile, 
 		return claim.Profile{}, err
 	}
 	return claim.ReadProfile(claims, a.config.provider().ProfilePaths), nil
-}
-
-// profile is what the session remembers; the provider would not take a token of
-// ours. A token that has no session says itself what there is to say.
-func (b *broker) profile(ctx context.Context, token Token) (claim.Profile, error) {
-	id := token.SessionID()
-	if id == "" || token.verified.By != b.auth.trust.Own {
-		return claim.ReadProfile(token.verified.Claims.All(), nil), nil
-	}
-	s := storedSession{b: b, id: id}
-	state, _, err := s.Load(ctx)
-	if errors.Is(err, session.ErrGone) {
-		return claim.Profile{}, fault.InvalidToken.New("The session has ended.")
-	}
-	if err != nil {
-		return claim.Profile{}, err
-	}
-	known, err := recall(state)
-	if err != nil {
-		return claim.Profile{}, err
-	}
-	who := claim.Profile{Username: known.Username, FirstName: known.FirstName, LastName: known.LastName, Name: known.Name, Email: known.Email}
-	if known.Email != "" {
-		who.EmailVerified = &known.EmailVerified
-	}
-	return who, nil
 }

@@ -20,42 +20,42 @@ const publicFor = "300"
 // nothing else. Codes come from the provider, so that there is no authorization
 // endpoint. Device logins are there if the provider has them; one that can't be reached
 // has none at the moment.
-func (b *broker) metadata(ctx context.Context) map[string]any {
-	routes := b.config.Routes
-	if m, err := b.auth.provider.Metadata(ctx); err != nil || m.DeviceEndpoint == "" {
+func (a *Auth) metadata(ctx context.Context) map[string]any {
+	routes := a.config.Routes
+	if m, err := a.provider.Metadata(ctx); err != nil || m.DeviceEndpoint == "" {
 		routes.Device = Off
 	}
-	scopes := b.config.provider().AllowedScopes
+	scopes := a.config.provider().AllowedScopes
 	if scopes == nil {
-		scopes = b.config.provider().Scopes
+		scopes = a.config.provider().Scopes
 	}
 	grants := []string{string(oidc.GrantTypeRefreshToken)}
 	if routes.Device != Off {
 		grants = append(grants, string(oidc.GrantTypeDeviceCode))
 	}
-	if b.Exchange {
+	if a.config.Broker.Exchange {
 		grants = append(grants, string(oidc.GrantTypeTokenExchange))
 	}
 	body := map[string]any{
-		"issuer":                                b.config.PublicURL,
+		"issuer":                                a.config.PublicURL,
 		"scopes_supported":                      append([]string{"openid"}, slices.DeleteFunc(slices.Clone(scopes), func(scope string) bool { return scope == "openid" })...),
 		"grant_types_supported":                 grants,
 		"response_types_supported":              []string{},
 		"token_endpoint_auth_methods_supported": []string{string(oidc.AuthMethodNone)},
 		"subject_types_supported":               []string{"public"},
-		"id_token_signing_alg_values_supported": []string{b.Algorithm},
+		"id_token_signing_alg_values_supported": []string{a.config.Broker.Algorithm},
 	}
 	for _, row := range routeTable() {
 		if path := *routes.of(row); row.member != "" && path != Off {
-			body[row.member] = b.config.PublicURL + path
+			body[row.member] = a.config.PublicURL + path
 		}
 	}
 	return body
 }
 
 // serveMetadata tells what there is here (RFC 8414 3).
-func (b *broker) serveMetadata(w http.ResponseWriter, r *http.Request) error {
-	body, err := json.Marshal(b.metadata(r.Context()), json.Deterministic(true))
+func (a *Auth) serveMetadata(w http.ResponseWriter, r *http.Request) error {
+	body, err := json.Marshal(a.metadata(r.Context()), json.Deterministic(true))
 	if err != nil {
 		return err
 	}
@@ -64,12 +64,12 @@ func (b *broker) serveMetadata(w http.ResponseWriter, r *http.Request) error {
 }
 
 // serveJWKS publishes the keys that our tokens are verified with (RFC 7517 5).
-func (b *broker) serveJWKS(w http.ResponseWriter, r *http.Request) error {
-	keys, err := b.keys.Get(r.Context())
+func (a *Auth) serveJWKS(w http.ResponseWriter, r *http.Request) error {
+	document, err := a.broker.KeySet(r.Context())
 	if err != nil {
 		return err
 	}
-	writePublic(w, r, keys.document)
+	writePublic(w, r, document)
 	return nil
 }
 

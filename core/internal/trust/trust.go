@@ -134,7 +134,7 @@ func (t *Trust) tellAudience(ctx context.Context, by *verify.Verifier, err error
 		return
 	}
 	t.Logger.WarnContext(ctx, "a valid token was refused: it is meant for another audience. If it should be good here, name that in Provider.Audiences, or for a further issuer in Issuer.Audiences",
-		"issuer", by.Issuer.String(), "needed", by.Audience.String(), "token", detailOf(err))
+		"issuer", by.Issuer.String(), "needed", by.Audience.String(), "token", verify.Detail(err))
 }
 
 // tellAudienceAgain is after how long the log tells again of a token for somebody else.
@@ -161,13 +161,4 @@ func (t *Trust) introspect(ctx context.Context, raw string, name tokenName) (*ve
 	}
 	t.cache.add(&cachedToken{name: name, token: token, until: until, size: sizeOf(c)}, now)
 	return token, nil
-}
-
-// detailOf is what an operator wants to know of a token for somebody else.
-func detailOf(err error) string {
-	var elsewhere verify.Misdirected
-	if errors.As(err, &elsewhere) {
-		return elsewhere.Detail
-	}
-	return err.Error()
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/oidcgate/oidcgate/core/internal/claim"
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/core/internal/text"
 )
@@ -105,6 +106,29 @@ func (v *Verifier) timely(c *Candidate) error {
 		return errors.New("the token is not valid yet")
 	case !c.Claims.IssuedAt.IsZero() && c.now.Before(c.Claims.IssuedAt.Add(-leeway)):
 		return errors.New("the token was issued in the future")
+	}
+	return nil
+}
+
+// Reason is why a token was not accepted. That keys can't be had, for whatever reason,
+// says nothing about the token: then there is a fault instead.
+func Reason(err error) (reason string, unavailable error) {
+	var f *fault.Error
+	switch {
+	case !errors.As(err, &f):
+		return err.Error(), nil
+	case errors.Is(f, fault.Unavailable):
+		return "", err
+	}
+	return "", fault.Unavailable.New("The keys to verify the token with can't be had at the moment.").From(err).Soon()
+}
+
+// Detail is what an operator wants to know besides of a token that was not accepted, nil
+// for nothing.
+func Detail(err error) error {
+	var elsewhere Misdirected
+	if errors.As(err, &elsewhere) {
+		return errors.New(elsewhere.Detail)
 	}
 	return nil
 }

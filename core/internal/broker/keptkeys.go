@@ -1,4 +1,4 @@
-package core
+package broker
 
 import (
 	"context"
@@ -20,11 +20,11 @@ type keptKeys struct {
 	Keys    jsontext.Value `json:"keys"`    // a JWK Set (RFC 7517 5)
 }
 
-// keepKeys has a document of an issuer's keys outlive the process, so that tokens
+// KeepKeys has a document of an issuer's keys outlive the process, so that tokens
 // are verified after a restart while the issuer is down. What is kept has been
 // checked, is sealed, and is read for an issuer that the configuration names, at the
 // place that it names, and for no other.
-func (b *broker) keepKeys(issuer, from string, maxRSABits int, keys *fetch.Document[jose.KeySet]) {
+func (b *Broker) KeepKeys(issuer, from string, maxRSABits int, keys *fetch.Document[jose.KeySet]) {
 	hash := sha256.Sum256([]byte(issuer))
 	id := base64.RawURLEncoding.EncodeToString(hash[:])
 	keep := func(ctx context.Context, set jose.KeySet, fetched time.Time) error {

@@ -1,15 +1,19 @@
-package core
+package broker
 
 import (
+	"cmp"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/oidcgate/oidcgate/core/internal/claim"
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 )
 
 // tokenType is the typ of minted tokens (RFC 9068 2.1).
@@ -54,7 +58,7 @@ type minting struct {
 	who     remembered
 	issuer  string // whose subject it is, the provider; "": the application's own
 	subject string
-	wanted  narrowing
+	wanted  Narrowing
 	session string
 	actor   jsontext.Value // a JSON object; nil: nobody acts for the subject
 	expires time.Time
@@ -68,7 +72,7 @@ var anySession = strings.Repeat("-", base64.RawURLEncoding.EncodedLen(16))
 func (m minting) scope() string { return strings.Join(m.wanted.scopesOf(m.who.Scopes), " ") }
 
 // mint makes an access token.
-func (b *broker) mint(key keyring, m minting) (string, error) {
+func (b *Broker) mint(key keyring, m minting) (string, error) {
 	payload, err := b.payload(m)
 	if err != nil {
 		return "", err
@@ -78,24 +82,24 @@ func (b *broker) mint(key keyring, m minting) (string, error) {
 
 // payload makes the claims of an access token, and refuses those of a token that
 // would be too large for the guards.
-func (b *broker) payload(m minting) ([]byte, error) {
-	id, err := b.auth.random()
+func (b *Broker) payload(m minting) ([]byte, error) {
+	id, err := b.random()
 	if err != nil {
 		return nil, err
 	}
 	who := m.who
-	issued := b.auth.now()
+	issued := b.Now()
 	if b.PythonPeers {
 		issued = issued.Add(-clockMargin)
 	}
-	audiences := m.wanted.audiences
+	audiences := m.wanted.Audiences
 	if audiences == nil {
-		audiences = b.audiences()
+		audiences = b.Audiences()
 	}
 	c := mintedClaims{
-		Issuer: b.config.PublicURL, Subject: m.subject, Audience: audiences,
+		Issuer: b.PublicURL, Subject: m.subject, Audience: audiences,
 		Expires: m.expires.Unix(), IssuedAt: issued.Unix(), ID: id[:22],
-		Session: m.session, ClientID: b.config.provider().ClientID, ProviderIssuer: m.issuer,
+		Session: m.session, ClientID: b.ClientID, ProviderIssuer: m.issuer,
 		AuthTime: who.AuthTime, ACR: who.ACR, AMR: who.AMR,
 		Username: who.Username, Name: who.Name, Email: who.Email,
 		Roles: who.Roles, Scope: m.scope(),
@@ -117,7 +121,7 @@ func (b *broker) payload(m minting) ([]byte, error) {
 	if err != nil {
 		return nil, identityError(err)
 	}
-	if base64.RawURLEncoding.EncodedLen(len(payload)) > maxToken-maxEnvelope {
+	if base64.RawURLEncoding.EncodedLen(len(payload)) > MaxToken-maxEnvelope {
 		return nil, identityError(errors.New("the access token would be larger than the 16 KiB that guards accept: leave some roles or claims out"))
 	}
 	return payload, nil
@@ -125,3 +129,33 @@ func (b *broker) payload(m minting) ([]byte, error) {
 
 // maxEnvelope is what header and signature add to a token at most, in bytes.
 const maxEnvelope = 512
+
+// Mint makes an access token without a login, for some audiences or, for none, for all.
+// A lifetime of 0 is the usual one.
+func (b *Broker) Mint(ctx context.Context, who Identity, audiences []string, lifetime time.Duration) (string, error) {
+	lifetime = cmp.Or(lifetime, b.TokenLifetime)
+	if lifetime < time.Second || lifetime > MaxTokenLifetime {
+		return "", fmt.Errorf("core.MintOptions: a Lifetime of %s is out of bounds: use a second to a day", lifetime)
+	}
+	for _, audience := range audiences {
+		if !slices.Contains(b.Audiences(), audience) {
+			return "", fault.InvalidTarget.New("The audience is not one that this service issues tokens for.").From(fmt.Errorf("%q is neither Broker.Audience nor in Broker.PeerAudiences", audience))
+		}
+	}
+	known, err := b.remember(evidence{}, who)
+	if err != nil {
+		return "", err
+	}
+	m := minting{
+		who: known, issuer: who.Issuer, subject: who.Subject, wanted: Narrowing{Audiences: audiences},
+		expires: b.Now().Add(lifetime),
+	}
+	if err := b.permit(m, who.Claims); err != nil {
+		return "", err
+	}
+	keys, err := b.keys.Get(ctx)
+	if err != nil {
+		return "", err
+	}
+	return b.mint(keys, m)
+}

@@ -1,4 +1,4 @@
-package core
+package broker
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
-	"github.com/oidcgate/oidcgate/core/internal/provider"
 	"github.com/oidcgate/oidcgate/core/internal/session"
 	"github.com/oidcgate/oidcgate/core/internal/vault"
 	"github.com/oidcgate/oidcgate/store"
@@ -17,7 +16,7 @@ import (
 
 // storedSession is one session's record, as the state machine sees it.
 type storedSession struct {
-	b  *broker
+	b  *Broker
 	id string
 	// keys are what the record is found by.
 	keys [2]string
@@ -32,7 +31,7 @@ func (s *storedSession) Load(ctx context.Context) (session.State, int64, error) 
 		return session.State{}, 0, session.ErrGone
 	case err != nil:
 		return session.State{}, 0, err
-	case !s.b.auth.now().Before(record.Expires):
+	case !s.b.Now().Before(record.Expires):
 		return session.State{}, 0, session.ErrGone
 	}
 	s.keys = record.Keys
@@ -61,29 +60,29 @@ func conflict(err error) error {
 
 // recordEnd is when a session's record is of no more use. One that can't be
 // refreshed is kept for as long as its access token is good.
-func (b *broker) recordEnd(state session.State) time.Time {
+func (b *Broker) recordEnd(state session.State) time.Time {
 	end := state.End(b.policy)
 	if state.RefreshToken == "" {
-		end = b.accessEnd(state).Add(b.config.Leeway)
+		end = b.accessEnd(state).Add(b.Leeway)
 	}
 	return end.Truncate(time.Millisecond)
 }
 
 // accessEnd is when an access token ends that is minted for the session now; no
 // token outlives its session.
-func (b *broker) accessEnd(state session.State) time.Time {
-	end := b.auth.now().Add(b.TokenLifetime)
+func (b *Broker) accessEnd(state session.State) time.Time {
+	end := b.Now().Add(b.TokenLifetime)
 	if last := state.End(b.policy); last.Before(end) {
 		return last
 	}
 	return end
 }
 
-// begin makes a session of a login, and its first tokens.
-func (b *broker) begin(ctx context.Context, answer provider.Tokens, id *claim.Set, wanted narrowing) (body tokenBody, subject string, err error) {
+// Begin makes a session of a login, and its first tokens.
+func (b *Broker) Begin(ctx context.Context, answer Tokens, id *claim.Set, wanted Narrowing) (body Tokens, subject string, err error) {
 	e := evidence{id: id, idToken: answer.IDToken, raw: answer.AccessToken}
-	if e.access, err = b.auth.verifier.Readable(ctx, answer.AccessToken, id != nil); err != nil {
-		return tokenBody{}, "", err
+	if e.access, err = b.Provider.Verifier().Readable(ctx, answer.AccessToken, id != nil); err != nil {
+		return Tokens{}, "", err
 	}
 	switch {
 	case id != nil:
@@ -94,36 +93,36 @@ func (b *broker) begin(ctx context.Context, answer provider.Tokens, id *claim.Se
 	case e.access != nil:
 		e.subject = e.access.Subject
 	default:
-		return tokenBody{}, "", fault.Provider.New("The provider gave no ID token.")
+		return Tokens{}, "", fault.Provider.New("The provider gave no ID token.")
 	}
 	if err := claim.CheckSubject(e.subject); err != nil {
-		return tokenBody{}, "", fault.Provider.New("The provider gave a subject that can't be used.").From(err)
+		return Tokens{}, "", fault.Provider.New("The provider gave a subject that can't be used.").From(err)
 	}
 	e.dropForeignAccess()
 	e.granted = answer.Granted(e.access)
 	who, err := b.identify(ctx, e, func() error { return nil })
 	if err != nil {
-		return tokenBody{}, e.subject, err
+		return Tokens{}, e.subject, err
 	}
 	h, state, err := b.newSession(answer, e.subject, who)
 	if err != nil {
-		return tokenBody{}, e.subject, err
+		return Tokens{}, e.subject, err
 	}
 	// Minted before it is saved: a session that no token can be made for is none.
 	if body, err = b.body(ctx, h, state, wanted); err != nil {
-		return tokenBody{}, e.subject, err
+		return Tokens{}, e.subject, err
 	}
 	s := &storedSession{b: b, id: h.sessionID(), keys: [2]string{e.subject, e.providerSession()}}
 	if err := s.insert(ctx, state); err != nil {
-		return tokenBody{}, e.subject, err
+		return Tokens{}, e.subject, err
 	}
 	b.records.KeepHouse()
 	return body, e.subject, nil
 }
 
-func (b *broker) newSession(answer provider.Tokens, subject string, who remembered) (handle, session.State, error) {
+func (b *Broker) newSession(answer Tokens, subject string, who remembered) (handle, session.State, error) {
 	var h handle
-	if _, err := io.ReadFull(b.config.Rand, h[:]); err != nil {
+	if _, err := io.ReadFull(b.Rand, h[:]); err != nil {
 		return h, session.State{}, err
 	}
 	first, err := b.generation(1)
@@ -134,7 +133,7 @@ func (b *broker) newSession(answer provider.Tokens, subject string, who remember
 	if err != nil {
 		return h, session.State{}, identityError(err)
 	}
-	now := b.auth.now().UTC().Round(0)
+	now := b.Now().UTC().Round(0)
 	return h, session.State{
 		Created: now, Used: now, Current: first, Subject: subject, Content: content,
 		Tokens: session.Tokens{RefreshToken: answer.RefreshToken, RefreshExpires: answer.RefreshExpires},
@@ -191,30 +190,30 @@ func recall(state session.State) (remembered, error) {
 
 // body is the answer for a session: a new access token, and the refresh token
 // of its current generation.
-func (b *broker) body(ctx context.Context, h handle, state session.State, wanted narrowing) (tokenBody, error) {
+func (b *Broker) body(ctx context.Context, h handle, state session.State, wanted Narrowing) (Tokens, error) {
 	keys, err := b.keys.Get(ctx)
 	if err != nil {
-		return tokenBody{}, err
+		return Tokens{}, err
 	}
 	who, err := recall(state)
 	if err != nil {
-		return tokenBody{}, err
+		return Tokens{}, err
 	}
 	expires := b.accessEnd(state)
-	m := minting{who: who, issuer: b.config.provider().Issuer, subject: state.Subject, wanted: wanted, session: h.sessionID(), expires: expires}
+	m := minting{who: who, issuer: b.Provider.Issuer, subject: state.Subject, wanted: wanted, session: h.sessionID(), expires: expires}
 	raw, err := b.mint(keys, m)
 	if err != nil {
-		return tokenBody{}, err
+		return Tokens{}, err
 	}
-	answer := provider.Tokens{AccessToken: raw, Scope: m.scope(), Expires: expires}
+	answer := Tokens{AccessToken: raw, Scope: m.scope(), Expires: expires}
 	if state.RefreshToken != "" {
 		if answer.RefreshToken, err = b.refreshToken(h, state.Current); err != nil {
-			return tokenBody{}, err
+			return Tokens{}, err
 		}
 		answer.RefreshExpires = state.End(b.policy)
 		if known := state.RefreshExpires; !known.IsZero() && known.Before(answer.RefreshExpires) {
 			answer.RefreshExpires = known
 		}
 	}
-	return b.auth.tokenBody(answer), nil
+	return answer, nil
 }

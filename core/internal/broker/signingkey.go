@@ -1,4 +1,4 @@
-package core
+package broker
 
 import (
 	"context"
@@ -32,7 +32,7 @@ type storedKey struct {
 // loadKeys reads the signing keys, and makes the first one where there is none.
 // A key that can't be opened is an error, and never replaced: whoever verifies
 // our tokens may know it already.
-func (b *broker) loadKeys(ctx context.Context) (keyring, time.Duration, error) {
+func (b *Broker) loadKeys(ctx context.Context) (keyring, time.Duration, error) {
 	var ring keyring
 	var keys []*jose.PrivateKey
 	err := b.records.Each(ctx, kindSigningKey, func(record store.Record) error {
@@ -59,7 +59,7 @@ func (b *broker) loadKeys(ctx context.Context) (keyring, time.Duration, error) {
 	return ring, provider.RefreshKeys, b.publish(&ring, keys)
 }
 
-func (b *broker) openKey(record *store.Record) (*jose.PrivateKey, error) {
+func (b *Broker) openKey(record *store.Record) (*jose.PrivateKey, error) {
 	var stored storedKey
 	if err := b.records.Decode(record, &stored); err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func (b *broker) openKey(record *store.Record) (*jose.PrivateKey, error) {
 
 // firstKey makes the first key of the algorithm. Its id is fixed, so that of
 // many instances that start at once one inserts it and all use it.
-func (b *broker) firstKey(ctx context.Context) (*jose.PrivateKey, error) {
+func (b *Broker) firstKey(ctx context.Context) (*jose.PrivateKey, error) {
 	// Sessions without a key mean that something is amiss with the store. If they
 	// can't be opened either, it is the secrets, and a new key would begin a second
 	// kind of records beside them.
@@ -104,7 +104,7 @@ func (b *broker) firstKey(ctx context.Context) (*jose.PrivateKey, error) {
 
 // publish makes the document that others verify our tokens by, and the keys that
 // we verify them by ourselves.
-func (b *broker) publish(ring *keyring, keys []*jose.PrivateKey) error {
+func (b *Broker) publish(ring *keyring, keys []*jose.PrivateKey) error {
 	all, err := keySetOf(keys)
 	if err != nil {
 		return err

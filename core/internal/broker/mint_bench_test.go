@@ -1,6 +1,6 @@
 //go:build unix
 
-package core
+package broker
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
-	"log/slog"
 	"syscall"
 	"testing"
 	"time"
@@ -72,15 +71,8 @@ func processor() time.Duration {
 }
 
 func minter(b *testing.B, algorithm string) func() string {
-	auth, err := New(Config{
-		Providers: []Provider{{Issuer: "https://id.example.org/realms/demo", ClientID: "shop"}}, PublicURL: "https://shop.example.org/api",
-		Broker: &Broker{Algorithm: algorithm}, Logger: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = auth.Close() })
-	keys, err := auth.broker.keys.Get(context.Background())
+	broker := newTestBroker(b, algorithm)
+	keys, err := broker.keys.Get(context.Background())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -91,10 +83,10 @@ func minter(b *testing.B, algorithm string) func() string {
 			AuthTime: time.Now().Unix(), ACR: "1", AMR: []string{"pwd", "otp"},
 		},
 		subject: "8f6c1f0a-6a3e-4a53-9d6f-2f1d0b7c9e11",
-		session: "c2b7e9d43f184d0b9a605e7d8c1b2a90", expires: time.Now().Add(DefaultTokenLifetime),
+		session: "c2b7e9d43f184d0b9a605e7d8c1b2a90", expires: time.Now().Add(15 * time.Minute),
 	}
 	return func() string {
-		raw, err := auth.broker.mint(keys, m)
+		raw, err := broker.mint(keys, m)
 		if err != nil {
 			b.Fatal(err)
 		}

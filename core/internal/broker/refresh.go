@@ -1,4 +1,4 @@
-package core
+package broker
 
 import (
 	"cmp"
@@ -24,30 +24,21 @@ import (
 // else's refresh is done.
 const pollInterval = 50 * time.Millisecond
 
-// readRefresh reads what the next access token is wanted for (RFC 6749 6, RFC 8707 2).
-func (b *broker) readRefresh(p params) (wanted narrowing, err error) {
-	if wanted.audiences, err = b.readAudiences(p, "resource"); err != nil {
-		return narrowing{}, err
-	}
-	wanted.scopes, err = readScopes(p)
-	return wanted, err
-}
-
-// refresh exchanges one of our refresh tokens for the next. However many come
+// Refresh exchanges one of our refresh tokens for the next. However many come
 // with the same token, one of them does it; a caller who goes away, or waits too
 // long, changes nothing for the others. What is wanted narrows the access token that
 // this caller gets, and nothing else (RFC 6749 6).
-func (b *broker) refresh(ctx context.Context, raw string, wanted narrowing) (tokenBody, string, error) {
+func (b *Broker) Refresh(ctx context.Context, raw string, wanted Narrowing) (Tokens, string, error) {
 	h, generation, ok := b.parseRefreshToken(raw)
 	if !ok {
-		return tokenBody{}, "", fault.InvalidGrant.New("The refresh token is not one of this service.")
+		return Tokens{}, "", fault.InvalidGrant.New("The refresh token is not one of this service.")
 	}
 	if err := b.checkGranted(ctx, h, generation, wanted); err != nil {
-		return tokenBody{}, "", err
+		return Tokens{}, "", err
 	}
 	flight := b.flights.DoChan(raw, func() (any, error) {
 		var state session.State
-		err := b.auth.life.Do(func(ctx context.Context) (err error) {
+		err := b.Tasks.Do(func(ctx context.Context) (err error) {
 			state, err = b.refreshOnce(ctx, h, generation)
 			return err
 		})
@@ -59,19 +50,19 @@ func (b *broker) refresh(ctx context.Context, raw string, wanted narrowing) (tok
 	case result := <-flight:
 		state := result.Val.(session.State)
 		if result.Err != nil {
-			return tokenBody{}, state.Subject, refreshError(result.Err)
+			return Tokens{}, state.Subject, refreshError(result.Err)
 		}
 		body, err := b.body(ctx, h, state, wanted)
 		return body, state.Subject, err
 	case <-ctx.Done():
-		return tokenBody{}, "", refreshError(ctx.Err())
+		return Tokens{}, "", refreshError(ctx.Err())
 	}
 }
 
 // checkGranted refuses scopes that the session has not got, before its refresh token
 // is used up. A token that is worth nothing gets the answer that it always gets.
-func (b *broker) checkGranted(ctx context.Context, h handle, generation session.Generation, wanted narrowing) error {
-	if wanted.scopes == nil {
+func (b *Broker) checkGranted(ctx context.Context, h handle, generation session.Generation, wanted Narrowing) error {
+	if wanted.Scopes == nil {
 		return nil
 	}
 	s := storedSession{b: b, id: h.sessionID()}
@@ -82,7 +73,7 @@ func (b *broker) checkGranted(ctx context.Context, h handle, generation session.
 	if err != nil {
 		return err
 	}
-	switch state.Judge(generation, b.holder, b.auth.now(), b.policy) {
+	switch state.Judge(generation, b.holder, b.Now(), b.policy) {
 	case session.Due, session.Busy, session.Repeat:
 		who, err := recall(state)
 		if err != nil {
@@ -94,7 +85,7 @@ func (b *broker) checkGranted(ctx context.Context, h handle, generation session.
 }
 
 // refreshOnce is the refresh that all who come with one token wait for.
-func (b *broker) refreshOnce(ctx context.Context, h handle, generation session.Generation) (state session.State, err error) {
+func (b *Broker) refreshOnce(ctx context.Context, h handle, generation session.Generation) (state session.State, err error) {
 	ctx, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()
 	w := &refreshWorld{storedSession: storedSession{b: b, id: h.sessionID()}}
@@ -109,18 +100,18 @@ func (b *broker) refreshOnce(ctx context.Context, h handle, generation session.G
 	case errors.Is(err, session.ErrGone):
 		// Most likely somebody has logged out meanwhile, and gave back what was then
 		// the last.
-		b.auth.giveBack(ctx, w.received)
+		b.GiveBack(ctx, w.received)
 	case errors.As(err, &unsure) && !w.unsure, err != nil && w.received != "" && !w.saved:
 		// It may be long until that shows, and no caller need be there to be told.
-		b.auth.config.Logger.Warn("the provider may have used up the refresh token of a session, and another one is not saved: if it takes none twice, the next refresh ends the session",
+		b.Logger.Warn("the provider may have used up the refresh token of a session, and another one is not saved: if it takes none twice, the next refresh ends the session",
 			"session", w.id, "error", err)
 	}
 	return state, err
 }
 
 // observeEnd tells that a session has ended before its time.
-func (b *broker) observeEnd(ctx context.Context, id string, ended *session.Ended) {
-	b.auth.emit(ctx, Event{Kind: EventEnd, Subject: ended.Last.Subject, Session: id, Reason: string(ended.Reason)})
+func (b *Broker) observeEnd(ctx context.Context, id string, ended *session.Ended) {
+	b.Ended(ctx, ended.Last.Subject, id, string(ended.Reason))
 }
 
 // refreshError is what a caller is told when a refresh failed.
@@ -168,7 +159,7 @@ func (w *refreshWorld) Save(ctx context.Context, s session.State, version int64)
 
 func (w *refreshWorld) Holder() string { return w.b.holder }
 
-func (w *refreshWorld) Now() time.Time { return w.b.auth.now().UTC().Round(0) }
+func (w *refreshWorld) Now() time.Time { return w.b.Now().UTC().Round(0) }
 
 func (w *refreshWorld) Next(number int64) (session.Generation, error) {
 	return w.b.generation(number)
@@ -193,14 +184,14 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // Ask implements session.World.
 func (w *refreshWorld) Ask(ctx context.Context, state session.State) (session.Answer, error) {
-	a := w.b.auth
+	b := w.b
 	// The lease counts on it that all of this takes no longer than one call.
-	ctx, cancel := context.WithTimeout(ctx, w.b.config.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, b.Timeout)
 	defer cancel()
-	if err := a.readyForTokens(ctx); err != nil {
+	if err := b.Ready(ctx); err != nil {
 		return nil, err
 	}
-	answer, err := a.provider.Refresh(ctx, state.RefreshToken, nil)
+	answer, err := b.Provider.Refresh(ctx, state.RefreshToken, nil)
 	if err != nil {
 		w.unsure = state.Unsure
 		return nil, whatRefusalMeans(err)
@@ -244,9 +235,9 @@ var errUnclear = fault.Unavailable.New("The provider refuses to refresh the sess
 
 // refreshAnswer is the provider's answer to a refresh.
 type refreshAnswer struct {
-	b      *broker
+	b      *Broker
 	state  session.State
-	answer provider.Tokens
+	answer Tokens
 }
 
 func (r *refreshAnswer) Tokens() session.Tokens {
@@ -267,7 +258,7 @@ func (r *refreshAnswer) Judge(ctx context.Context, save func() error) (jsontext.
 	if err != nil {
 		return nil, err
 	}
-	if v := b.auth.verifier; !v.Knows(ctx, r.answer.IDToken) || !v.Knows(ctx, r.answer.AccessToken) {
+	if v := b.Provider.Verifier(); !v.Knows(ctx, r.answer.IDToken) || !v.Knows(ctx, r.answer.AccessToken) {
 		if err := once(); err != nil { // the provider's keys must be fetched
 			return nil, err
 		}
@@ -296,7 +287,7 @@ func (r *refreshAnswer) Judge(ctx context.Context, save func() error) (jsontext.
 // another one. What it leaves out stays as it was: the scope (RFC 6749 6), and
 // the ID token (OpenID Connect Core 12.2).
 func (r *refreshAnswer) evidence(ctx context.Context, before remembered) (e evidence, err error) {
-	v, answer := r.b.auth.verifier, r.answer
+	v, answer := r.b.Provider.Verifier(), r.answer
 	e = evidence{
 		subject: r.state.Subject, raw: answer.AccessToken, before: &before, nonce: before.Nonce,
 		stale:   answer.IDToken == "",
@@ -306,10 +297,10 @@ func (r *refreshAnswer) evidence(ctx context.Context, before remembered) (e evid
 	if answer.IDToken == "" {
 		e.id, err = verifiedBefore(before.IDToken)
 	} else if e.id, err = v.IDToken(ctx, answer.IDToken, verify.Expectation{AccessToken: answer.AccessToken}); err != nil {
-		err = idTokenError(err)
+		err = provider.IDTokenFault(err)
 	} else if e.id.Nonce != nil && *e.id.Nonce != before.Nonce {
 		// Some providers leave the nonce out here, others repeat the first one.
-		err = idTokenError(errors.New("the ID token has the nonce of another login"))
+		err = provider.IDTokenFault(errors.New("the ID token has the nonce of another login"))
 	}
 	if err != nil {
 		return evidence{}, err

@@ -1,4 +1,4 @@
-package core
+package broker
 
 import (
 	"crypto/hmac"
@@ -41,7 +41,7 @@ const (
 // refreshToken makes the token of a generation. It is the same whoever makes it.
 // It fails when another replica has made the generation with a secret that is not
 // here yet.
-func (b *broker) refreshToken(h handle, g session.Generation) (string, error) {
+func (b *Broker) refreshToken(h handle, g session.Generation) (string, error) {
 	token := make([]byte, 0, endMAC)
 	token = append(token, g.Secret[:]...)
 	token = append(token, h[:]...)
@@ -56,7 +56,7 @@ func (b *broker) refreshToken(h handle, g session.Generation) (string, error) {
 
 // parseRefreshToken tells a genuine token from a forged one, without asking the
 // store. A token has one spelling.
-func (b *broker) parseRefreshToken(raw string) (handle, session.Generation, bool) {
+func (b *Broker) parseRefreshToken(raw string) (handle, session.Generation, bool) {
 	encoded, ok := strings.CutPrefix(raw, refreshTokenPrefix)
 	if !ok || len(encoded) != base64.RawURLEncoding.EncodedLen(endMAC) {
 		return handle{}, session.Generation{}, false
@@ -78,8 +78,8 @@ func (b *broker) parseRefreshToken(raw string) (handle, session.Generation, bool
 }
 
 // generation makes a generation with a salt of its own.
-func (b *broker) generation(number int64) (session.Generation, error) {
+func (b *Broker) generation(number int64) (session.Generation, error) {
 	g := session.Generation{Number: number, Secret: b.macs.First()}
-	_, err := io.ReadFull(b.config.Rand, g.Salt[:])
+	_, err := io.ReadFull(b.Rand, g.Salt[:])
 	return g, err
 }

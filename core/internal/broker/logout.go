@@ -1,0 +1,83 @@
+package broker
+
+import (
+	"context"
+	"errors"
+
+	"github.com/oidcgate/oidcgate/core/internal/fault"
+	"github.com/oidcgate/oidcgate/core/internal/session"
+	"github.com/oidcgate/oidcgate/core/internal/verify"
+)
+
+// Logout ends the sessions of these tokens: an access token of ours
+// that is still valid, and a refresh token. A token that is none of ours keeps nobody
+// from being signed out, and one that is not valid any more proves nothing. It gives the
+// ID token of a session that has ended, for the provider to know whom to sign out.
+func (b *Broker) Logout(ctx context.Context, accessToken, refreshToken string) (idToken string, err error) {
+	id, err := b.sessionOf(ctx, accessToken)
+	if err != nil {
+		return "", err
+	}
+	ended, err := b.signOut(ctx, id, session.End)
+	if err != nil {
+		return "", err
+	}
+	if h, generation, ok := b.parseRefreshToken(refreshToken); ok {
+		other, err := b.signOut(ctx, h.sessionID(), func(ctx context.Context, s session.Records) (session.State, error) {
+			return session.Logout(ctx, s, generation, b.Now(), b.policy)
+		})
+		if err != nil {
+			return "", err
+		}
+		if other.Subject != "" {
+			ended = other
+		}
+	}
+	if ended.Subject == "" {
+		b.LoggedOut(ctx, "", "")
+		return "", nil
+	}
+	who, err := recall(ended)
+	return who.IDToken, err
+}
+
+// sessionOf gives the session of an access token, "" for none.
+func (b *Broker) sessionOf(ctx context.Context, accessToken string) (string, error) {
+	if accessToken == "" {
+		return "", nil
+	}
+	c, err := verify.Read(accessToken, MaxToken, b.Now())
+	if err == nil {
+		err = b.own.AccessToken(ctx, c)
+	}
+	switch {
+	case errors.Is(err, fault.Unavailable):
+		return "", err
+	case err != nil:
+		return "", nil
+	}
+	return c.Claims.Text("sid"), nil // none after a token exchange
+}
+
+// signOut ends a session in one of the ways of internal/session, and gives it as it was:
+// the zero State when nobody was signed out. Its refresh token goes back to the provider
+// afterwards; the session is over even if that fails.
+func (b *Broker) signOut(ctx context.Context, id string, end func(context.Context, session.Records) (session.State, error)) (session.State, error) {
+	if id == "" {
+		return session.State{}, nil
+	}
+	state, err := end(ctx, &storedSession{b: b, id: id})
+	var replay *session.Ended
+	switch {
+	case errors.As(err, &replay):
+		b.observeEnd(ctx, id, replay)
+	case errors.Is(err, session.ErrGone), errors.Is(err, session.ErrReplayed):
+	case err != nil:
+		return session.State{}, err
+	default:
+		b.GiveBack(ctx, state.RefreshToken)
+		b.LoggedOut(ctx, state.Subject, id)
+		return state, nil
+	}
+	return session.State{}, nil
+}
