@@ -11,7 +11,7 @@ import (
 )
 
 // TestBadNetwork has both drivers lose connections and answers. What only this store
-// does about that, such as asking again, is in connection_test.go.
+// does about that, such as asking again, is in repeat_test.go and connection_test.go.
 func TestBadNetwork(t *testing.T) {
 	for name, driver := range drivers {
 		t.Run(name, func(t *testing.T) {
