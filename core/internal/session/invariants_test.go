@@ -22,8 +22,14 @@ type seen struct {
 	subjectChanged bool
 	revoked        bool // for a replay
 	lapsed         bool
-	outlasted      bool // the provider has refused for a minute
-	ended          int  // the step in which somebody was told that the session has ended
+	reuseNoted     bool
+	serial         int  // of the last write
+	collided       bool // see replaces
+	forgetful      bool // the store has failed over
+	holders        map[Lease]*flight
+	overtaken      map[Lease]bool // the store had lost it, and another instance took one before its flight was done
+	outlasted      bool           // the provider has refused for a minute
+	ended          int            // the step in which somebody was told that the session has ended
 	reached        map[string]int
 }
 
@@ -38,12 +44,12 @@ type use struct {
 	f     *flight
 	token string
 	lost  bool
-	until time.Time // the lease
-	kept  bool      // what the provider gave for it
+	lease Lease
+	kept  bool // what the provider gave for it
 }
 
 func (s *sim) broken(format string, args ...any) {
-	if s.violation == nil {
+	if s.violation == nil && !s.collided {
 		s.violation = fmt.Errorf(format, args...)
 		s.logf("VIOLATION: %v", s.violation)
 	}
@@ -61,6 +67,17 @@ func (s *sim) fastest() (fastest, spread time.Duration) {
 		fastest, slowest = max(fastest, in.offset), min(slowest, in.offset)
 	}
 	return fastest, fastest - slowest
+}
+
+// replaces notes which record a write replaces. After a failover it may be another one
+// than the writer knows, by the same version number. No store with a version alone can
+// tell, and so nothing is asked of the rest of such a run.
+func (f *flight) replaces(before record) {
+	if s := f.sim; f.serials[before.version] != before.serial {
+		s.logf("%s replaces a record that it never saw", f.in.holder)
+		s.reach("version repeated")
+		s.collided = s.forgetful
+	}
 }
 
 func (f *flight) saving(state State) *attempt {
@@ -85,9 +102,22 @@ func (f *flight) saved(a *attempt, before, state State) {
 	if g, ok := s.successors[state.Current.Number]; ok && g != state.Current {
 		s.broken("generation %d has two successors", state.Current.Number-1)
 	}
-	f.savedRefusal(before, state)
+	if !s.forgetful {
+		f.savedRefusal(before, state)
+	}
+	if s.forgetful && state.Lease.Holder != "" && !state.Lease.equal(before.Lease) {
+		for lease, holder := range s.holders {
+			s.overtaken[lease] = s.overtaken[lease] || holder != f && !holder.done
+		}
+	}
+	if state.Lease.Holder != "" {
+		s.holders[state.Lease] = f
+	}
+	if s.forgetful && f.received != "" && !before.Lease.equal(f.lease) {
+		s.reach("saved in spite of a failover")
+	}
 	if s.successors[state.Current.Number] = state.Current; before.Current != state.Current {
-		s.troubled = false
+		s.troubled, s.writes = false, nil
 		s.reach("refreshed")
 	}
 	if f.received == "" {
@@ -102,7 +132,7 @@ func (f *flight) saved(a *attempt, before, state State) {
 }
 
 // savedRefusal: since when the provider refuses is written down when it is heard for the
-// first time, and taken away by a good answer, and by nothing else.
+// first time, and taken away by a yes, and by nothing else.
 func (f *flight) savedRefusal(before, state State) {
 	s := f.sim
 	switch {
@@ -110,7 +140,7 @@ func (f *flight) savedRefusal(before, state State) {
 	case state.Refused.IsZero():
 		s.reach("refused, and then not")
 		if f.heard != saidYes {
-			s.broken("the provider has said nothing good, and its refusal was forgotten")
+			s.broken("the provider has not said yes, and its refusal was forgotten")
 		}
 	case !before.Refused.IsZero():
 		s.broken("the refusal at %v was moved to %v", before.Refused, state.Refused)
@@ -151,19 +181,20 @@ func (f *flight) asking(state State) {
 	}
 }
 
-func (f *flight) asked(state State, good, lost bool) {
+func (f *flight) asked(state State, yes, lost bool) {
 	s := f.sim
-	if good {
-		s.uses = append(s.uses, use{f: f, token: state.RefreshToken, lost: lost, until: state.Lease.Until})
+	if yes {
+		s.uses = append(s.uses, use{f: f, token: state.RefreshToken, lost: lost, lease: state.Lease})
 	}
-	if !s.provider.reused {
+	if !s.provider.reused || s.forgetful && s.reuseNoted {
 		return
 	}
+	s.reuseNoted = true
 	fastest, _ := s.fastest()
 	excused := func(u use) bool {
-		return u.token == state.RefreshToken && !u.kept && (u.lost || u.f.dead || !epoch.Add(s.now+fastest).Before(u.until))
+		return u.token == state.RefreshToken && !u.kept && (u.lost || s.overtaken[u.lease] || u.f.dead || !epoch.Add(s.now+fastest).Before(u.lease.Until))
 	}
-	if !s.provider.ended && !slices.ContainsFunc(s.uses, excused) {
+	if !s.provider.ended && !s.overtaken[state.Lease] && !slices.ContainsFunc(s.uses, excused) {
 		s.broken("%s was presented to the provider again without need", state.RefreshToken)
 	}
 	s.reach("token reused after a loss")
@@ -180,7 +211,17 @@ func (s *sim) noteLapse(state State) {
 func (f *flight) checkpointed() {
 	for i := range f.sim.uses {
 		u := &f.sim.uses[i]
-		u.kept = u.kept || u.f == f && !u.lost
+		u.kept = u.kept || u.f == f && !u.lost && f.sim.record.state.RefreshToken != u.token
+	}
+}
+
+// failedOver notes that writes of flights that are under way are lost.
+func (s *sim) failedOver() {
+	s.forgetful = true
+	s.trouble()
+	for i := range s.uses {
+		u := &s.uses[i]
+		u.kept = u.kept && (u.f.done || s.record.state.RefreshToken != u.token)
 	}
 }
 
@@ -193,6 +234,7 @@ func (s *sim) rightlyOver() bool {
 // landed checks the outcome of a flight, and tells it to all who wait for it.
 func (f *flight) landed(state State, err error) {
 	s := f.sim
+	f.done = true
 	s.logf("%s refresh of %d: %d %v", f.in.holder, f.token.Number, state.Current.Number, err)
 	if f.in.flights[f.token] == f {
 		delete(f.in.flights, f.token)
@@ -209,9 +251,10 @@ func (f *flight) landed(state State, err error) {
 	case errors.As(err, &ended):
 		s.over()
 		s.reach(string(ended.Reason))
+		outlasted := f.heard == saidUnclear && f.heardAt.Sub(ended.Last.Refused) >= patience
 		right := map[Reason]bool{
-			ReasonRefused:  s.provider.ended || s.outlasted,
-			ReasonUnknown:  s.troubled && ended.Last.Unsure,
+			ReasonRefused:  s.provider.ended || s.outlasted || outlasted || s.forgetful && s.provider.reused,
+			ReasonUnknown:  (s.troubled || s.forgetful) && ended.Last.Unsure,
 			ReasonSubject:  s.subjectChanged,
 			ReasonReplayed: s.revoked,
 		}

@@ -27,6 +27,13 @@ type record struct {
 	state   State
 	version int64
 	gone    bool
+	serial  int // of the write, which no failover repeats
+}
+
+// write is one that a failover may lose.
+type write struct {
+	f      *flight
+	before record
 }
 
 func (r *record) load() (State, int64, error) {
@@ -53,7 +60,7 @@ func (r *record) delete(version int64) error {
 }
 
 // provider refreshes tokens. A strict one takes each of them once, and ends the
-// session when it is shown a used one; to a lax one the same is always good.
+// session when it is shown a used one; to a lax one the same is always valid.
 type provider struct {
 	strict  bool
 	current int
@@ -93,6 +100,7 @@ type sim struct {
 	policy    Policy
 	instances []*instance
 	record    record
+	writes    []write // since the last generation
 	provider  provider
 	troubles  troubles
 	down      time.Duration // until when the store is down
@@ -110,7 +118,7 @@ type troubles struct {
 	unavailable, unsure, answerLost, unclear  int // the provider: plainly; before it acted; after; by a strange word
 	judgeFails, subjectChanges, responseLost  int
 	crash, stall, storeDown, provEnds, logout int
-	reseal, thief                             int
+	reseal, thief, failover                   int
 	any                                       bool
 }
 

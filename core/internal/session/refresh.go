@@ -38,7 +38,7 @@ type World interface {
 	Pause(ctx context.Context) error
 }
 
-// Answer is a good answer of the provider.
+// Answer is what the provider answers to a refresh that it did.
 type Answer interface {
 	// Tokens are what must not be lost.
 	Tokens() Tokens
@@ -112,7 +112,7 @@ func (u *Unclear) Unwrap() error { return u.Cause }
 //
 // The answer is the same for all who come with the same token, until the grace
 // period is over. After an error other than ErrGone and an Ended the token is as
-// good as before.
+// valid as before.
 func Refresh(ctx context.Context, w World, token Generation, p Policy) (State, error) {
 	waited := false
 	var ending *Ended // what the last try to end the session was for
@@ -177,181 +177,4 @@ func (v Verdict) ended(last State) *Ended {
 		return &Ended{Reason: ReasonForeign, Last: last}
 	}
 	return &Ended{Reason: ReasonReplayed, Last: last}
-}
-
-// renew is the refresh itself: lease, question, next generation. It fails with
-// ErrConflict or errLost when somebody else was faster.
-func renew(ctx context.Context, w World, s State, version int64, p Policy) (State, error) {
-	s = s.leased(w.Holder(), w.Now(), p)
-	version, err := w.Save(ctx, s, version)
-	if err != nil {
-		return State{}, err
-	}
-	// From here on the provider may hand out what can't be asked for again.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.Lease)
-	defer cancel()
-	r := &renewal{w: w, state: s, version: version}
-
-	// A process that was paused may wake up when somebody else has asked already,
-	// and a strict provider ends the session for a second question. Half of the
-	// lease is enough to hear the answer in.
-	if s.Lease.Until.Sub(w.Now()) < p.Lease/2 {
-		return State{}, r.fail(ctx, errLost)
-	}
-	answer, err := w.Ask(ctx, s)
-	if err != nil {
-		return State{}, r.fail(ctx, err)
-	}
-	r.state = s.received(answer.Tokens())
-	content, err := answer.Judge(ctx, func() error { return r.save(ctx, r.state) })
-	if err != nil {
-		return State{}, r.fail(ctx, err)
-	}
-	next, err := w.Next(s.Current.Number + 1)
-	if err != nil {
-		return State{}, r.fail(ctx, err)
-	}
-	var renewed State
-	err = r.insist(ctx, func() error {
-		// The grace period begins with the attempt that succeeds.
-		renewed = r.state.renewed(next, content, w.Now())
-		_, err := w.Save(ctx, renewed, r.version)
-		return err
-	})
-	if err != nil {
-		return State{}, err
-	}
-	return renewed, nil
-}
-
-// renewal is a refresh whose lease is held.
-type renewal struct {
-	w       World
-	state   State // with the lease in it
-	version int64
-}
-
-// fail leaves the session as it should be after an error: ended, or with the
-// lease given back.
-func (r *renewal) fail(ctx context.Context, cause error) error {
-	var ended *Ended
-	var unclear *Unclear
-	if errors.As(cause, &unclear) {
-		var over bool
-		if r.state, over = r.state.refused(r.w.Now()); over {
-			cause = &Ended{Reason: ReasonRefused, Cause: unclear.Cause}
-		}
-	}
-	if !errors.As(cause, &ended) {
-		var unsure *Unsure
-		// The lease ends by itself when it can't be given back.
-		_ = r.save(ctx, r.state.released(errors.As(cause, &unsure)))
-		return cause
-	}
-	reason := ended.Reason
-	if reason == ReasonRefused && r.state.Unsure {
-		reason = ReasonUnknown
-	}
-	err := r.insist(ctx, func() error { return r.w.Delete(ctx, r.version) })
-	if err != nil && !errors.Is(err, ErrGone) { // gone: it was done, and the answer was lost
-		return err
-	}
-	return &Ended{Reason: reason, Cause: ended.Cause, Last: r.state}
-}
-
-// save puts a state in the place of the leased one.
-func (r *renewal) save(ctx context.Context, s State) error {
-	return r.insist(ctx, func() (err error) {
-		version, err := r.w.Save(ctx, s, r.version)
-		if err == nil {
-			r.version = version
-		}
-		return err
-	})
-}
-
-// insist changes the record, again and again while the store fails, as long as
-// the lease lasts. A conflict may be no more than an answer that was lost, or a
-// record that was sealed anew: as long as the lease is in it, it is ours.
-func (r *renewal) insist(ctx context.Context, change func() error) error {
-	for {
-		err := change()
-		if errors.Is(err, ErrConflict) {
-			var now State
-			var version int64
-			if now, version, err = r.w.Load(ctx); err == nil {
-				if !now.Lease.equal(r.state.Lease) || now.Current != r.state.Current {
-					return errLost
-				}
-				r.version = version
-				err = ErrConflict
-			} else if errors.Is(err, ErrGone) {
-				return err
-			}
-		}
-		switch {
-		case err == nil:
-			return nil
-		case !r.w.Now().Before(r.state.Lease.Until):
-			return err
-		case r.w.Pause(ctx) != nil:
-			return err
-		}
-	}
-}
-
-// End ends a session and gives its last state. It is ErrGone when there is none.
-func End(ctx context.Context, r Records) (State, error) {
-	return end(ctx, r, func(State) error { return nil })
-}
-
-// Logout is End for whoever has a refresh token that is still good at that time. One that
-// was used up ends the session as well, with an [Ended], since it is a replay, or is
-// refused with ErrReplayed where the policy says so. Whoever brings one learns nothing
-// of the session.
-func Logout(ctx context.Context, r Records, token Generation, now time.Time, p Policy) (State, error) {
-	verdict := Over
-	s, err := end(ctx, r, func(s State) error {
-		verdict = s.Judge(token, "", now, p)
-		switch {
-		case verdict == Over:
-			return ErrGone
-		case verdict == Replayed && p.TolerateReplay:
-			return ErrReplayed
-		}
-		return nil
-	})
-	if err == nil && (verdict == Replayed || verdict == Foreign) {
-		return State{}, verdict.ended(s)
-	}
-	return s, err
-}
-
-// end ends a session, unless check has something against that. A store whose answer got
-// lost is asked once more, to know what became of it.
-func end(ctx context.Context, r Records, check func(State) error) (State, error) {
-	var deleted *State // maybe
-	for {
-		s, version, err := r.Load(ctx)
-		if errors.Is(err, ErrGone) && deleted != nil {
-			return *deleted, nil
-		}
-		if err == nil {
-			err = check(s)
-		}
-		if err != nil {
-			return State{}, err
-		}
-		err = r.Delete(ctx, version)
-		switch {
-		case err == nil:
-			return s, nil
-		case errors.Is(err, ErrConflict):
-			deleted = nil
-		case deleted != nil:
-			return State{}, err
-		default:
-			deleted = &s
-		}
-	}
 }

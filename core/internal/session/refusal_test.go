@@ -54,7 +54,7 @@ func TestARefusalThatIsNotAboutTheSessionForSureEndsItWhenItIsSaidAgainAMinuteLa
 			require.NotErrorAs(t, err, &ended)
 			require.Zero(t, s.record.state.Lease)
 			state, err := s.actor("A", nil).refresh(generation(3))
-			require.NoError(t, err, "the token is as good as before")
+			require.NoError(t, err, "the token is as valid as before")
 			require.Zero(t, state.Refused)
 		})
 	}

@@ -55,7 +55,7 @@ func (s *sim) request(token Generation, honest bool) {
 	}
 	f := in.flights[token]
 	if f == nil {
-		f = &flight{sim: s, in: in, token: token, begun: s.steps}
+		f = &flight{sim: s, in: in, token: token, begun: s.steps, serials: map[int64]int{}}
 		in.flights[token] = f
 		ctx, cancel := context.WithCancel(context.Background())
 		s.after(2*timeLimit, cancel)
@@ -121,10 +121,31 @@ func (s *sim) stall() {
 	s.trouble()
 }
 
+// failover has the store lose its last writes, acknowledged or not: some of those of
+// refreshes that are under way. None of them is a new generation. What that
+// costs is told in TestWhatAFailoverLosesBesides.
+func (s *sim) failover() {
+	lost := 0
+	for limit := 1 + s.rng.IntN(3); lost < limit && len(s.writes) > 0; lost++ {
+		last := s.writes[len(s.writes)-1]
+		if last.f.done || s.record.gone {
+			break
+		}
+		s.writes = s.writes[:len(s.writes)-1]
+		s.record = last.before
+	}
+	if lost == 0 {
+		return
+	}
+	s.logf("the store fails over and loses %d writes", lost)
+	s.reach("failover")
+	s.failedOver()
+}
+
 func (s *sim) logout() {
 	s.loggedOut = true
 	in := s.instances[s.rng.IntN(len(s.instances))]
-	f := &flight{sim: s, in: in, logout: true}
+	f := &flight{sim: s, in: in, logout: true, serials: map[int64]int{}}
 	f.task = s.start(in, func(*task) {
 		if _, err := End(context.Background(), f); err == nil || errors.Is(err, ErrGone) {
 			s.over()
@@ -156,7 +177,7 @@ func newSim(seed uint64) *sim {
 		storeFails: at(10), storeLoses: at(10), storeLags: at(7),
 		unavailable: at(10), unsure: at(7), answerLost: at(7), unclear: at(15),
 		judgeFails: at(10), subjectChanges: at(1), responseLost: at(30),
-		crash: at(15), storeDown: at(10), provEnds: at(3), logout: at(3), thief: at(10),
+		crash: at(15), storeDown: at(10), provEnds: at(3), logout: at(3), thief: at(10), failover: at(30),
 		reseal: 20,
 	}
 	if s.troubles.any && s.chance(20) {
@@ -188,9 +209,16 @@ func newSim(seed uint64) *sim {
 	}}
 	s.successors = map[int64]Generation{1: s.client.token}
 	s.asks, s.reached = map[int64]int{}, map[string]int{}
+	s.holders, s.overtaken = map[Lease]*flight{}, map[Lease]bool{}
 
 	s.sometimes(func() int { return s.troubles.crash }, s.crash)
 	s.sometimes(func() int { return s.troubles.stall }, s.stall)
+	s.incidents = append(s.incidents, func() {
+		// Soon after the client came, while its refresh is under way.
+		if s.chance(s.troubles.failover) {
+			s.after(s.latency(timeLimit), s.failover)
+		}
+	})
 	s.sometimes(func() int { return s.troubles.logout }, s.logout)
 	s.sometimes(func() int { return s.troubles.thief }, s.replay)
 	s.sometimes(func() int { return s.troubles.provEnds }, func() { s.provider.ended = true })
@@ -204,7 +232,7 @@ func newSim(seed uint64) *sim {
 
 // settle runs until nothing is left to do.
 func (s *sim) settle() {
-	for limit := s.steps + 20_000; len(s.queue) > 0 && s.violation == nil; s.step() {
+	for limit := s.steps + 20_000; len(s.queue) > 0 && s.violation == nil && !s.collided; s.step() {
 		if s.steps > limit {
 			s.broken("a refresh does not come to its end")
 		}
@@ -237,7 +265,7 @@ func (s *sim) presentAtTheEnd() {
 	}
 	before := s.client.token
 	switch {
-	case s.violation != nil:
+	case s.violation != nil, s.collided:
 		return
 	case s.client.lost:
 		if !s.rightlyOver() {
@@ -301,6 +329,7 @@ func TestInAnyOrderOfStepsAndFailuresNoHonestClientLosesItsSessionAndNoRevokedOn
 	// A simulation in which nothing happens proves nothing.
 	for _, what := range []string{
 		"refreshed", "takeover", "token reused after a loss", "gone", "replay", "replay refused", "error", "crash", "stall", "logout",
+		"failover", "saved in spite of a failover", "version repeated",
 		"refused for a minute", "refused, and then not", "ended by a glitch that lasted", string(ReasonRefused), string(ReasonUnknown), string(ReasonSubject), string(ReasonReplayed),
 	} {
 		require.GreaterOrEqual(t, reached[what], 20, "%s: of %v in %v", what, slices.Sorted(maps.Keys(reached)), reached)

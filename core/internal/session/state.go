@@ -1,5 +1,5 @@
 // Package session is the life of a login session as a state machine. It holds
-// the rules by which a refresh token is good, used up, repeated or replayed, and
+// the rules by which a refresh token is valid, used up, repeated or replayed, and
 // the order of the steps of a refresh; it makes no I/O, so that all of it can be
 // tried in every order that the world may come up with.
 //
@@ -68,11 +68,16 @@ func (l Lease) equal(other Lease) bool {
 	return l.Holder == other.Holder && l.Until.Equal(other.Until)
 }
 
+// heldByOther reports whether another instance than holder has the lease now.
+func (l Lease) heldByOther(holder string, now time.Time) bool {
+	return l.Holder != "" && l.Holder != holder && now.Before(l.Until)
+}
+
 // Policy is what the configuration decides.
 type Policy struct {
 	Lifetime time.Duration // of a session, from the login on
 	Idle     time.Duration // of a session, from the last refresh on
-	Grace    time.Duration // how long the previous generation is still good
+	Grace    time.Duration // how long the previous generation is still valid
 	Lease    time.Duration
 	// TolerateReplay refuses a replayed token without ending its session.
 	TolerateReplay bool
@@ -111,7 +116,7 @@ func (s State) Judge(token Generation, holder string, now time.Time, p Policy) V
 	case !now.Before(s.End(p)) || s.RefreshToken == "":
 		return Over
 	case token == s.Current:
-		if s.Lease.Holder != "" && s.Lease.Holder != holder && now.Before(s.Lease.Until) {
+		if s.Lease.heldByOther(holder, now) {
 			return Busy
 		}
 		return Due
@@ -139,7 +144,7 @@ func (s State) released(unsure bool) State {
 }
 
 // received is the state with the provider's new tokens. What the answer left
-// out goes on being good (RFC 6749 6).
+// out stays as it was (RFC 6749 6).
 func (s State) received(tokens Tokens) State {
 	if tokens.RefreshToken != "" {
 		s.RefreshToken, s.RefreshExpires = tokens.RefreshToken, tokens.RefreshExpires

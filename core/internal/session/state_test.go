@@ -122,7 +122,7 @@ func TestReleasingChangesNothingButTheLeaseAndTheDoubt(t *testing.T) {
 	}
 }
 
-func TestWhatTheProvidersAnswerLeavesOutGoesOnBeingGood(t *testing.T) {
+func TestWhatTheProvidersAnswerLeavesOutStaysAsItWas(t *testing.T) {
 	s := session3().leased("self", epoch, policy)
 	s.Unsure, s.Refused = true, epoch
 	sure := s

@@ -95,8 +95,8 @@ func (a *actor) Ask(_ context.Context, state State) (Answer, error) {
 	var tokens Tokens
 	err := a.step("ask", func() error {
 		a.asked = append(a.asked, state)
-		var good bool
-		if tokens, good = a.provider.refresh(state.RefreshToken, false); !good {
+		var valid bool
+		if tokens, valid = a.provider.refresh(state.RefreshToken, false); !valid {
 			return &Ended{Reason: ReasonRefused}
 		}
 		return nil

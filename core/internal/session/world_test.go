@@ -24,6 +24,8 @@ type flight struct {
 	heard    verdict
 	heardAt  time.Time
 	logout   bool
+	done     bool
+	serials  map[int64]int // of the records that it knows, by version
 }
 
 // verdict is what the provider has said to a flight last.
@@ -42,6 +44,7 @@ func (f *flight) Load(ctx context.Context) (State, int64, error) {
 	err := f.store(ctx, "load", func() (err error) {
 		f.loaded = true
 		state, version, err = f.sim.record.load()
+		f.serials[version] = f.sim.record.serial
 		return err
 	})
 	if err != nil {
@@ -54,9 +57,13 @@ func (f *flight) Save(ctx context.Context, state State, version int64) (int64, e
 	a := f.saving(state)
 	saved := int64(0)
 	err := f.store(ctx, fmt.Sprintf("save %d %s lease %q", state.Current.Number, state.RefreshToken, state.Lease.Holder), func() (err error) {
-		before := f.sim.record.state
+		before := f.sim.record
 		if saved, err = f.sim.record.save(state, version); err == nil {
-			f.saved(a, before, state)
+			f.replaces(before)
+			f.sim.serial++
+			f.sim.record.serial, f.serials[saved] = f.sim.serial, f.sim.serial
+			f.sim.writes = append(f.sim.writes, write{f, before})
+			f.saved(a, before.state, state)
 		}
 		return err
 	})
@@ -66,8 +73,10 @@ func (f *flight) Save(ctx context.Context, state State, version int64) (int64, e
 func (f *flight) Delete(ctx context.Context, version int64) error {
 	f.deleting()
 	return f.store(ctx, "delete", func() error {
+		before := f.sim.record
 		err := f.sim.record.delete(version)
 		if err == nil {
+			f.replaces(before)
 			f.deleted()
 		}
 		return err
@@ -113,17 +122,17 @@ func (f *flight) Ask(_ context.Context, state State) (Answer, error) {
 	}
 	lost := s.chance(s.troubles.answerLost)
 	var tokens Tokens
-	var good bool
+	var yes bool
 	f.call(timeLimit, func() {
-		tokens, good = s.provider.refresh(state.RefreshToken, s.chance(20))
-		f.asked(state, good, lost)
+		tokens, yes = s.provider.refresh(state.RefreshToken, s.chance(20))
+		f.asked(state, yes, lost)
 	})
-	s.logf("%s ask %s: %s %v, lost %v", f.in.holder, state.RefreshToken, tokens.RefreshToken, good, lost)
+	s.logf("%s ask %s: %s %v, lost %v", f.in.holder, state.RefreshToken, tokens.RefreshToken, yes, lost)
 	switch {
 	case lost:
 		s.trouble()
 		return nil, &Unsure{Cause: errProvider}
-	case !good:
+	case !yes:
 		return nil, f.refused(s.provider.vague)
 	}
 	f.received, f.heard = tokens.RefreshToken, saidYes
