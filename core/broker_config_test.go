@@ -43,7 +43,7 @@ func TestNewReportsEachMistakeOfABroker(t *testing.T) {
 		"a metadata route of no slash": {func(c *core.Config) { c.Routes.OpenIDConfiguration = "x" }, "Config.Routes.OpenIDConfiguration"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			config := goodConfig()
+			config := validConfig()
 			config.Broker = &core.Broker{}
 			row.change(&config)
 			_, err := core.New(config)
@@ -67,7 +67,7 @@ func TestNewReportsAllMistakesOfABrokerAtOnce(t *testing.T) {
 }
 
 func TestTheZeroBrokerIsComplete(t *testing.T) {
-	config := goodConfig()
+	config := validConfig()
 	config.Secrets, config.Broker = nil, &core.Broker{}
 	auth, err := core.New(config)
 	require.NoError(t, err, "a store in memory needs no secret")
@@ -107,7 +107,7 @@ func TestRoutesOfABrokerAreThereInBrokerModeOnly(t *testing.T) {
 		"login /auth/v2/login", "callback /auth/v2/callback", "token /auth/v2/token",
 		"device /auth/v2/device", "logout /auth/v2/logout", "userinfo /auth/v2/userinfo",
 	}
-	config := goodConfig()
+	config := validConfig()
 	auth, err := core.New(config)
 	require.NoError(t, err)
 	require.Equal(t, always, routes(auth))

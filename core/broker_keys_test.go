@@ -59,7 +59,7 @@ func TestInstancesThatStartAtOncePublishOneKey(t *testing.T) {
 		var done sync.WaitGroup
 		for i := range instances {
 			done.Go(func() {
-				config := goodConfig()
+				config := validConfig()
 				config.Providers[0].Issuer, config.Broker = provider.Issuer, &core.Broker{Algorithm: "ES256", Store: spy}
 				auth, err := core.New(config)
 				if err == nil {

@@ -26,7 +26,7 @@ func TestNewSaysWhichIssuerADiscoveryDocumentIsOf(t *testing.T) {
 		"http://keycloak:8080/realms/demo/.well-known/openid-configuration":              "http://keycloak:8080/realms/demo",
 		"https://id.example.org/t/v2.0/.well-known/openid-configuration?p=B2C_1_sign_in": "https://id.example.org/t/v2.0",
 	} {
-		config := goodConfig()
+		config := validConfig()
 		config.Providers[0].Issuer = pasted
 		config.TrustedIssuers = []core.Issuer{{URL: pasted}}
 		_, err := core.New(config)
@@ -37,7 +37,7 @@ func TestNewSaysWhichIssuerADiscoveryDocumentIsOf(t *testing.T) {
 }
 
 func TestAnHTTPPublicURLOffLoopbackMustBeAskedFor(t *testing.T) {
-	config := goodConfig()
+	config := validConfig()
 	config.PublicURL = "http://lab.example.org:8000/api"
 	_, err := core.New(config)
 	require.ErrorContains(t, err, "Config.PublicURL")
@@ -49,7 +49,7 @@ func TestAnHTTPPublicURLOffLoopbackMustBeAskedFor(t *testing.T) {
 }
 
 func TestNewReportsEachMistake(t *testing.T) {
-	_, err := core.New(goodConfig())
+	_, err := core.New(validConfig())
 	require.NoError(t, err)
 	for name, row := range map[string]struct {
 		change func(*core.Config)
@@ -115,7 +115,7 @@ func TestNewReportsEachMistake(t *testing.T) {
 		"timeout negative":            {func(c *core.Config) { c.Timeout = -1 }, "Timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			config := goodConfig()
+			config := validConfig()
 			row.change(&config)
 			_, err := core.New(config)
 			require.ErrorContains(t, err, row.named)
@@ -130,7 +130,7 @@ func TestAuthParamsCannotSetWhatALoginHangsOn(t *testing.T) {
 		"response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "nonce",
 		"code_challenge", "code_challenge_method", "request", "request_uri", "max_age",
 	} {
-		config := goodConfig()
+		config := validConfig()
 		config.Providers[0].AuthParams = url.Values{name: {"x"}}
 		_, err := core.New(config)
 		require.ErrorContains(t, err, name)
@@ -160,7 +160,7 @@ func TestNewTakesWhatIsSafe(t *testing.T) {
 		"an app's scheme as redirect": func(c *core.Config) { c.RedirectURIs = []string{"org.example.app:/cb"} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			config := goodConfig()
+			config := validConfig()
 			change(&config)
 			_, err := core.New(config)
 			require.NoError(t, err)
@@ -170,7 +170,7 @@ func TestNewTakesWhatIsSafe(t *testing.T) {
 
 func TestNewWarnsWithoutSecretsAndTellsOfTheTokenRoute(t *testing.T) {
 	var out bytes.Buffer
-	config := goodConfig()
+	config := validConfig()
 	config.Secrets, config.Logger = nil, slog.New(slog.NewTextHandler(&out, nil))
 	_, err := core.New(config)
 	require.NoError(t, err)

@@ -57,11 +57,11 @@ func TestEveryFieldOfRoutesIsOneRoute(t *testing.T) {
 		}
 		return all
 	}
-	standard := paths(goodConfig())
+	standard := paths(validConfig())
 	require.Len(t, standard, fields.NumField())
 	for i := range fields.NumField() {
 		for _, path := range []string{"/moved", core.Off} {
-			config := goodConfig()
+			config := validConfig()
 			reflect.ValueOf(&config.Routes).Elem().Field(i).SetString(path)
 			if fields.Field(i).Name == "Token" && path == core.Off {
 				continue // broker mode has to have it
@@ -70,7 +70,7 @@ func TestEveryFieldOfRoutesIsOneRoute(t *testing.T) {
 			want[i] = path
 			require.Equal(t, slices.DeleteFunc(want, func(path string) bool { return path == core.Off }), paths(config), fields.Field(i).Name)
 		}
-		config := goodConfig()
+		config := validConfig()
 		reflect.ValueOf(&config.Routes).Elem().Field(i).SetString("nowhere")
 		_, err := core.New(config)
 		require.ErrorContains(t, err, "Config.Routes."+fields.Field(i).Name)

@@ -13,22 +13,46 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// keys are the published keys of an application.
-func (a *app) keys() jose.JSONWebKeySet {
-	a.t.Helper()
-	metadata := a.get(browser(), "/.well-known/openid-configuration")
-	u, err := url.Parse(metadata.json["jwks_uri"].(string))
-	require.NoError(a.t, err)
-	path := strings.TrimPrefix(u.Path, "/api")
-	var set jose.JSONWebKeySet
-	require.NoError(a.t, json.Unmarshal([]byte(a.get(browser(), path).body), &set))
-	return set
+// brokered puts an application into broker mode.
+func brokered(change ...func(*core.Broker)) func(*core.Config) {
+	return func(c *core.Config) {
+		c.Broker = &core.Broker{Algorithm: "ES256"} // RS256 is slow to make keys for
+		for _, f := range change {
+			f(c.Broker)
+		}
+	}
 }
 
-func (a *app) keyID() string { return a.keys().Keys[0].KeyID }
-
+// inBroker changes the Broker of an application that has one.
 func inBroker(change func(*core.Broker)) func(*core.Config) {
 	return func(c *core.Config) { change(c.Broker) }
+}
+
+// stored puts an application into broker mode with a store.
+func stored(records store.Store) func(*core.Config) {
+	return brokered(func(b *core.Broker) { b.Store = records })
+}
+
+// exchanging switches token exchange on.
+func exchanging(b *core.Broker) { b.Exchange = true }
+
+// identifying puts an application into broker mode with an Identify, and token
+// exchange switched on.
+func identifying(identify func(context.Context, *core.Identity) error) func(*core.Config) {
+	return brokered(func(b *core.Broker) { b.Identify, b.Exchange = identify, true })
+}
+
+// algorithm has a broker sign by another algorithm.
+func algorithm(name string) func(*core.Config) {
+	return inBroker(func(b *core.Broker) { b.Algorithm = name })
+}
+
+// secretB is another value for Config.Secrets.
+var secretB = base64.StdEncoding.EncodeToString([]byte("secret two for tests only, 32 b!!"))
+
+// secrets replaces Config.Secrets.
+func secrets(list ...string) func(*core.Config) {
+	return func(c *core.Config) { c.Secrets = list }
 }
 
 // replica starts another instance of an application, on the same store and with
@@ -43,36 +67,17 @@ func (a *app) replica(records store.Store, configure ...func(*core.Config)) *app
 	return b
 }
 
-// stored puts an application into broker mode with a store.
-func stored(records store.Store) func(*core.Config) {
-	return brokered(func(b *core.Broker) { b.Store = records })
+// keys are the published keys of an application.
+func (a *app) keys() jose.JSONWebKeySet {
+	a.t.Helper()
+	metadata := a.get(browser(), "/.well-known/openid-configuration")
+	u, err := url.Parse(metadata.json["jwks_uri"].(string))
+	require.NoError(a.t, err)
+	path := strings.TrimPrefix(u.Path, "/api")
+	var set jose.JSONWebKeySet
+	require.NoError(a.t, json.Unmarshal([]byte(a.get(browser(), path).body), &set))
+	return set
 }
 
-// brokered puts an application into broker mode.
-func brokered(change ...func(*core.Broker)) func(*core.Config) {
-	return func(c *core.Config) {
-		c.Broker = &core.Broker{Algorithm: "ES256"} // RS256 is slow to make keys for
-		for _, f := range change {
-			f(c.Broker)
-		}
-	}
-}
-
-// exchanging switches token exchange on.
-func exchanging(b *core.Broker) { b.Exchange = true }
-
-// identifying puts an application into broker mode with an Identify, and token
-// exchange switched on.
-func identifying(identify func(context.Context, *core.Identity) error) func(*core.Config) {
-	return brokered(func(b *core.Broker) { b.Identify, b.Exchange = identify, true })
-}
-
-var secretB = base64.StdEncoding.EncodeToString([]byte("secret two for tests only, 32 b!!"))
-
-func secrets(list ...string) func(*core.Config) {
-	return func(c *core.Config) { c.Secrets = list }
-}
-
-func algorithm(name string) func(*core.Config) {
-	return inBroker(func(b *core.Broker) { b.Algorithm = name })
-}
+// keyID is the kid of the first published key.
+func (a *app) keyID() string { return a.keys().Keys[0].KeyID }

@@ -107,6 +107,7 @@ func (f forger) sign(t testing.TB, signed string) []byte {
 	return signature
 }
 
+// encode is base64url without padding, as the parts of a token are.
 func encode(part string) string { return base64.RawURLEncoding.EncodeToString([]byte(part)) }
 
 func decode(t testing.TB, part string) string {
@@ -201,6 +202,7 @@ func requireRefused(t *testing.T, a *app, guard *core.Guard, raw string) {
 	}
 }
 
+// flipped is a signature with one other bit.
 func flipped(signature []byte) []byte { signature[len(signature)/2] ^= 1; return signature }
 
 // otherSignature gives the token with another signature, made of its own.

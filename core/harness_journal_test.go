@@ -12,13 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// logged is all that came out so far.
-func (j *journal) logged() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
-
 // journal is all that an application logs, observes and answers as errors. At
 // the end of each test it must contain none of the secrets that were used.
 type journal struct {
@@ -36,12 +29,14 @@ func (j *journal) Write(p []byte) (int, error) {
 
 func (j *journal) add(text string) { _, _ = j.Write([]byte(text + "\n")) }
 
+// keep adds secrets that must not come out.
 func (j *journal) keep(secrets ...string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.secrets = append(j.secrets, secrets...)
 }
 
+// observe is for Config.Observe.
 func (j *journal) observe(_ context.Context, event core.Event) {
 	j.mu.Lock()
 	j.events = append(j.events, event)
@@ -53,6 +48,24 @@ func (j *journal) observe(_ context.Context, event core.Event) {
 	}
 }
 
+// logged is all that came out so far.
+func (j *journal) logged() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+// lines are the lines of the log, above the level Debug, that hold a text.
+func (j *journal) lines(text string) []string {
+	var found []string
+	for line := range strings.Lines(j.logged()) {
+		if strings.Contains(line, text) && strings.Contains(line, `"level":"`) && !strings.Contains(line, `"level":"DEBUG"`) {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
 // last gives the latest event.
 func (j *journal) last(t *testing.T) core.Event {
 	t.Helper()
@@ -60,17 +73,6 @@ func (j *journal) last(t *testing.T) core.Event {
 	defer j.mu.Unlock()
 	require.NotEmpty(t, j.events)
 	return j.events[len(j.events)-1]
-}
-
-func (j *journal) check(t *testing.T) {
-	t.Helper()
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for _, secret := range j.secrets {
-		if len(secret) > 8 {
-			require.NotContains(t, j.text.String(), secret, "a secret came out")
-		}
-	}
 }
 
 // ends are the reasons of the sessions that were ended so far.
@@ -86,15 +88,16 @@ func (j *journal) ends() []string {
 	return reasons
 }
 
-// lines are the lines of the log, above the level Debug, that hold a text.
-func (j *journal) lines(text string) []string {
-	var found []string
-	for line := range strings.Lines(j.logged()) {
-		if strings.Contains(line, text) && strings.Contains(line, `"level":"`) && !strings.Contains(line, `"level":"DEBUG"`) {
-			found = append(found, line)
+// check fails the test if a secret came out.
+func (j *journal) check(t *testing.T) {
+	t.Helper()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, secret := range j.secrets {
+		if len(secret) > 8 {
+			require.NotContains(t, j.text.String(), secret, "a secret came out")
 		}
 	}
-	return found
 }
 
 // mayBeUsedUp is what the log says when a session's outcome is unknown.

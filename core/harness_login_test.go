@@ -12,48 +12,20 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// exchange exchanges a token of the provider.
-func (a *app) exchange(subjectToken string, fields ...string) answer {
-	a.t.Helper()
-	a.log.keep(subjectToken)
-	return a.post(browser(), tokenRoute, append(fields, "grant_type", exchangeType, "subject_token", subjectToken)...)
-}
+// The routes and types of the OAuth messages that tests send.
+const (
+	tokenRoute    = "/auth/v2/token"
+	deviceRoute   = "/auth/v2/device"
+	logoutRoute   = "/auth/v2/logout"
+	userinfoRoute = "/auth/v2/userinfo"
 
-// deviceLogin logs a device in and gives the answer to its last poll.
-func (a *app) deviceLogin(user string) answer {
-	a.t.Helper()
-	got := a.post(browser(), "/auth/v2/device")
-	require.Equal(a.t, http.StatusOK, got.StatusCode, got.body)
-	a.provider.Device(a.t, got.json["user_code"].(string), user, true)
-	return a.post(browser(), tokenRoute, "device_code", got.json["device_code"].(string))
-}
+	deviceType      = "urn:ietf:params:oauth:grant-type:device_code"
+	exchangeType    = "urn:ietf:params:oauth:grant-type:token-exchange"
+	accessTokenType = "urn:ietf:params:oauth:token-type:access_token"
+)
 
-// codeLogin gives the answer to a code of a native login.
-func (a *app) codeLogin(user string) answer {
-	a.t.Helper()
-	code, state := a.authorize(browser(), user, "redirect_uri", native)
-	return a.post(browser(), tokenRoute, "code", code, "redirect_uri", native, "code_verifier", state)
-}
-
-// callbackLogin gives the answer of the callback.
-func (a *app) callbackLogin(user string) answer {
-	a.t.Helper()
-	client := browser()
-	code, state := a.authorize(client, user)
-	return a.get(client, callback("code", code, "state", state))
-}
-
-// logoutWith posts to the logout route with an access token.
-func (a *app) logoutWith(accessToken string, fields ...string) answer {
-	a.t.Helper()
-	req, err := http.NewRequest(http.MethodPost, a.api+logoutRoute, strings.NewReader(form(fields...).Encode()))
-	require.NoError(a.t, err)
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if accessToken != "" {
-		req.Header.Set("Authorization", "Bearer "+accessToken)
-	}
-	return a.do(browser(), req)
-}
+// callback is the path of the callback route, with a query of these fields.
+func callback(fields ...string) string { return "/auth/v2/callback?" + form(fields...).Encode() }
 
 // begin begins a login and gives the parameters of the authorization request.
 func (a *app) begin(client *http.Client, fields ...string) url.Values {
@@ -75,6 +47,39 @@ func (a *app) authorize(client *http.Client, user string, fields ...string) (cod
 	return code, state
 }
 
+// pkce are the fields of a login whose client does PKCE itself.
+func pkce(verifier string, fields ...string) []string {
+	return append(fields, "redirect_uri", native, "code_challenge", challengeOf(verifier), "code_challenge_method", "S256")
+}
+
+// challengeOf is the S256 challenge of a verifier.
+func challengeOf(verifier string) string { return oauth2.S256ChallengeFromVerifier(verifier) }
+
+// codeLogin logs in as the Python client does, and gives the answer of the token
+// route: a native login, whose sealed state is posted as the verifier.
+func (a *app) codeLogin(user string) answer {
+	a.t.Helper()
+	code, state := a.authorize(browser(), user, "redirect_uri", native)
+	return a.post(browser(), tokenRoute, "code", code, "redirect_uri", native, "code_verifier", state)
+}
+
+// callbackLogin gives the answer of the callback.
+func (a *app) callbackLogin(user string) answer {
+	a.t.Helper()
+	client := browser()
+	code, state := a.authorize(client, user)
+	return a.get(client, callback("code", code, "state", state))
+}
+
+// deviceLogin logs a device in and gives the answer to its last poll.
+func (a *app) deviceLogin(user string) answer {
+	a.t.Helper()
+	got := a.post(browser(), deviceRoute)
+	require.Equal(a.t, http.StatusOK, got.StatusCode, got.body)
+	a.provider.Device(a.t, got.json["user_code"].(string), user, true)
+	return a.post(browser(), tokenRoute, "device_code", got.json["device_code"].(string))
+}
+
 // tokens are the fields of the token body.
 type tokens struct {
 	AccessToken      string `json:"access_token"`
@@ -88,6 +93,7 @@ type tokens struct {
 	IDToken          string `json:"id_token"`
 }
 
+// tokens reads the token body of an answer, which has to be one.
 func (a *app) tokens(got answer) tokens {
 	a.t.Helper()
 	require.Equal(a.t, http.StatusOK, got.StatusCode, got.body)
@@ -98,40 +104,35 @@ func (a *app) tokens(got answer) tokens {
 	return body
 }
 
-// signIn gets tokens in the way of the Python client: a native login, whose
-// sealed state is posted as the verifier.
+// signIn gets the tokens of a codeLogin.
 func (a *app) signIn(user string) tokens {
 	a.t.Helper()
-	client := browser()
-	code, state := a.authorize(client, user, "redirect_uri", native)
-	return a.tokens(a.post(client, "/auth/v2/token", "code", code, "redirect_uri", native, "code_verifier", state))
+	return a.tokens(a.codeLogin(user))
 }
-
-// challengeOf is the S256 challenge of a verifier.
-func challengeOf(verifier string) string { return oauth2.S256ChallengeFromVerifier(verifier) }
 
 // refresh posts a refresh token.
 func (a *app) refresh(token string, fields ...string) answer {
 	a.t.Helper()
 	a.log.keep(token)
-	return a.post(a.server.Client(), "/auth/v2/token", append(fields, "grant_type", "refresh_token", "refresh_token", token)...)
+	return a.post(a.server.Client(), tokenRoute, append(fields, "grant_type", "refresh_token", "refresh_token", token)...)
 }
 
-const (
-	tokenRoute = "/auth/v2/token"
-	deviceType = "urn:ietf:params:oauth:grant-type:device_code"
-)
+// exchange exchanges a token of the provider.
+func (a *app) exchange(subjectToken string, fields ...string) answer {
+	a.t.Helper()
+	a.log.keep(subjectToken)
+	return a.post(browser(), tokenRoute, append(fields, "grant_type", exchangeType, "subject_token", subjectToken)...)
+}
 
-const (
-	exchangeType    = "urn:ietf:params:oauth:grant-type:token-exchange"
-	accessTokenType = "urn:ietf:params:oauth:token-type:access_token"
-)
-
-const deviceRoute = "/auth/v2/device"
-
-const logoutRoute = "/auth/v2/logout"
-
-const userinfoRoute = "/auth/v2/userinfo"
+// subjectToken is an access token of the provider for alice, with some claims
+// changed, that is valid for ten minutes.
+func (a *app) subjectToken(claims map[string]any) string {
+	all := map[string]any{"exp": a.clock.Now().Add(10 * time.Minute).Unix()}
+	for name, value := range claims {
+		all[name] = value
+	}
+	return a.provider.SignedToken(a.t, nil, a.provider.Claims("alice", all))
+}
 
 // bare is an access token, accepted by the provider too, in which the claims
 // that name a user are missing.
@@ -145,21 +146,16 @@ func (a *app) bare(user string) string {
 	return raw
 }
 
-func callback(fields ...string) string { return "/auth/v2/callback?" + form(fields...).Encode() }
-
-// pkce are the fields of a login whose client does PKCE itself.
-func pkce(verifier string, fields ...string) []string {
-	return append(fields, "redirect_uri", native, "code_challenge", challengeOf(verifier), "code_challenge_method", "S256")
-}
-
-// subjectToken is an access token of the provider for alice, with some claims
-// changed, that is good for ten minutes.
-func (a *app) subjectToken(claims map[string]any) string {
-	all := map[string]any{"exp": a.clock.Now().Add(10 * time.Minute).Unix()}
-	for name, value := range claims {
-		all[name] = value
+// logoutWith posts to the logout route with an access token.
+func (a *app) logoutWith(accessToken string, fields ...string) answer {
+	a.t.Helper()
+	req, err := http.NewRequest(http.MethodPost, a.api+logoutRoute, strings.NewReader(form(fields...).Encode()))
+	require.NoError(a.t, err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if accessToken != "" {
+		req.Header.Set("Authorization", "Bearer "+accessToken)
 	}
-	return a.provider.SignedToken(a.t, nil, a.provider.Claims("alice", all))
+	return a.do(browser(), req)
 }
 
 // hint is the id_token_hint of a logout's redirect to the provider.

@@ -1,14 +1,10 @@
 package core_test
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"testing"
-	"time"
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
-	"github.com/oidcgate/oidcgate/store"
 	"github.com/stretchr/testify/require"
 )
 
@@ -58,30 +54,5 @@ func further(issuer core.Issuer) func(*core.Config) {
 	return func(c *core.Config) { c.TrustedIssuers = append(c.TrustedIssuers, issuer) }
 }
 
+// asTheyAre is an Issuer.Roles that keeps the roles of its tokens.
 func asTheyAre(roles []string) []string { return roles }
-
-// kept waits until the store holds an issuer's keys that were fetched at this time.
-func (s *spyStore) kept(t *testing.T, count int) []store.Record {
-	t.Helper()
-	var found []store.Record
-	require.Eventually(t, func() bool {
-		var err error
-		found, err = s.Store.Find(t.Context(), "key-set", "", "", 10)
-		return err == nil && len(found) == count
-	}, 10*time.Second, time.Millisecond)
-	return found
-}
-
-// keptID is the id of the record of an issuer's keys.
-func keptID(issuer string) string {
-	hash := sha256.Sum256([]byte(issuer))
-	return base64.RawURLEncoding.EncodeToString(hash[:])
-}
-
-// keptOf gives the record of an issuer's keys.
-func (s *spyStore) keptOf(t *testing.T, issuer string) store.Record {
-	t.Helper()
-	record, err := s.Store.Get(t.Context(), "key-set", keptID(issuer))
-	require.NoError(t, err)
-	return record
-}

@@ -18,38 +18,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// overhear lets the provider's tokens be changed, and gives those that it
-// handed out last. None of them may ever come out.
-func (a *app) overhear(change func(body map[string]any)) map[string]any {
-	last := map[string]any{}
-	tamper(a.provider, oidctest.TokenPath, func(body map[string]any) {
-		if change != nil {
-			change(body)
-		}
-		clear(last)
-		for name, value := range body {
-			last[name] = value
-		}
-		for _, name := range []string{"access_token", "refresh_token", "id_token"} {
-			if token, ok := body[name].(string); ok {
-				a.log.keep(token)
-			}
-		}
-	})
-	return last
-}
-
-// resigned changes claims of a provider's answer: of its access token and, when
-// there is one, of its ID token.
-func (a *app) resigned(body map[string]any, access, id map[string]any) {
-	changed := map[string]any{"at_hash": nil} // of the access token as it was
-	for name, value := range id {
-		changed[name] = value
-	}
-	body["access_token"] = resign(a.t, a.provider, body["access_token"].(string), nil, access)
-	body["id_token"] = resign(a.t, a.provider, body["id_token"].(string), nil, changed)
-}
-
 // newProvider starts a provider whose ID tokens outlive every test's clock.
 func newProvider(t *testing.T, o oidctest.Options) *oidctest.Provider {
 	if o.IDTokenLifetime == 0 {
@@ -105,33 +73,36 @@ func resign(t *testing.T, provider *oidctest.Provider, raw string, header, claim
 	return provider.SignedToken(t, header, all)
 }
 
-// announcesNoPKCE has the provider's discovery document say nothing of PKCE.
-func announcesNoPKCE(provider *oidctest.Provider) {
-	tamper(provider, oidctest.DiscoveryPath, func(body map[string]any) { delete(body, "code_challenge_methods_supported") })
+// overhear lets the provider's tokens be changed, and gives those that it
+// handed out last. None of them may ever come out.
+func (a *app) overhear(change func(body map[string]any)) map[string]any {
+	last := map[string]any{}
+	tamper(a.provider, oidctest.TokenPath, func(body map[string]any) {
+		if change != nil {
+			change(body)
+		}
+		clear(last)
+		for name, value := range body {
+			last[name] = value
+		}
+		for _, name := range []string{"access_token", "refresh_token", "id_token"} {
+			if token, ok := body[name].(string); ok {
+				a.log.keep(token)
+			}
+		}
+	})
+	return last
 }
 
-// revoked counts the tokens that were given back to the provider.
-func (a *app) revoked() int { return a.provider.Requests(oidctest.RevokePath) }
-
-func introspecting(c *core.Config) { c.Providers[0].Introspection = true }
-
-func decimal(n int64) string { return strconv.FormatInt(n, 10) }
-
-// introspects has the provider answer every introspection with this.
-func introspects(provider *oidctest.Provider, body string) {
-	fail(provider, oidctest.IntrospectPath, http.StatusOK, body)
-}
-
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-// claimed is such a token, verified.
-func (a *app) claimed(t *testing.T, claims map[string]any) core.Token {
-	t.Helper()
-	token, err := a.auth.Verify(t.Context(), a.claiming(claims))
-	require.NoError(t, err)
-	return token
+// resigned changes claims of a provider's answer: of its access token and, when
+// there is one, of its ID token.
+func (a *app) resigned(body map[string]any, access, id map[string]any) {
+	changed := map[string]any{"at_hash": nil} // of the access token as it was
+	for name, value := range id {
+		changed[name] = value
+	}
+	body["access_token"] = resign(a.t, a.provider, body["access_token"].(string), nil, access)
+	body["id_token"] = resign(a.t, a.provider, body["id_token"].(string), nil, changed)
 }
 
 // claiming is a token of the provider with these claims, and no roles but those in them.
@@ -140,3 +111,35 @@ func (a *app) claiming(claims map[string]any) string {
 	maps.Copy(all, claims)
 	return a.provider.SignedToken(a.t, nil, a.provider.Claims("alice", all))
 }
+
+// claimed is a token of claiming, verified.
+func (a *app) claimed(t *testing.T, claims map[string]any) core.Token {
+	t.Helper()
+	token, err := a.auth.Verify(t.Context(), a.claiming(claims))
+	require.NoError(t, err)
+	return token
+}
+
+// announcesNoPKCE has the provider's discovery document say nothing of PKCE.
+func announcesNoPKCE(provider *oidctest.Provider) {
+	tamper(provider, oidctest.DiscoveryPath, func(body map[string]any) { delete(body, "code_challenge_methods_supported") })
+}
+
+// introspecting switches introspection on.
+func introspecting(c *core.Config) { c.Providers[0].Introspection = true }
+
+// introspects has the provider answer every introspection with this.
+func introspects(provider *oidctest.Provider, body string) {
+	fail(provider, oidctest.IntrospectPath, http.StatusOK, body)
+}
+
+// decimal is a number as JSON has it.
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }
+
+// revoked counts the tokens that were given back to the provider.
+func (a *app) revoked() int { return a.provider.Requests(oidctest.RevokePath) }
+
+// roundTrip is an http.RoundTripper.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -14,48 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// me asks a guarded route who a token stands for.
-func me(auth *core.Auth, raw string) answer {
-	w := httptest.NewRecorder()
-	r := httptest.NewRequest(http.MethodGet, "/", nil)
-	r.Header.Set("Authorization", "Bearer "+raw)
-	auth.Required().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, core.TokenFrom(r.Context()).Subject())
-	})).ServeHTTP(w, r)
-	return newAnswer(w)
-}
-
-// ask asks a route without a server.
-func ask(auth *core.Auth, name string, headers ...string) answer {
-	for _, e := range auth.Endpoints() {
-		if e.Name == name {
-			r := httptest.NewRequest(http.MethodGet, "/", nil)
-			for _, header := range headers {
-				name, value, _ := strings.Cut(header, ": ")
-				r.Header.Add(name, value)
-			}
-			w := httptest.NewRecorder()
-			e.Handler.ServeHTTP(w, r)
-			return newAnswer(w)
-		}
-	}
-	panic("there is no route " + name)
-}
-
-func bearer(raw string) string { return "Authorization: Bearer " + raw }
-
-// serve sends one request through a guard.
-func serve(guard *core.Guard, headers ...string) answer {
-	r := httptest.NewRequest(http.MethodGet, "/", nil)
-	for _, header := range headers {
-		name, value, _ := strings.Cut(header, ": ")
-		r.Header.Add(name, value)
-	}
-	w := httptest.NewRecorder()
-	guard.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
-	return newAnswer(w)
-}
-
 // answer is what a route answered.
 type answer struct {
 	*http.Response
@@ -63,6 +21,7 @@ type answer struct {
 	json map[string]any
 }
 
+// do sends a request, and keeps what an error says for the log's check.
 func (a *app) do(client *http.Client, req *http.Request) answer {
 	a.t.Helper()
 	res, err := client.Do(req)
@@ -87,11 +46,15 @@ func (a *app) get(client *http.Client, path string, headers ...string) answer {
 	a.t.Helper()
 	req, err := http.NewRequest(http.MethodGet, a.api+path, nil)
 	require.NoError(a.t, err)
+	addHeaders(req, headers)
+	return a.do(client, req)
+}
+
+func addHeaders(r *http.Request, headers []string) {
 	for _, header := range headers {
 		name, value, _ := strings.Cut(header, ": ")
-		req.Header.Add(name, value)
+		r.Header.Add(name, value)
 	}
-	return a.do(client, req)
 }
 
 // post sends a form of name, value, name, value …
@@ -110,6 +73,7 @@ func (a *app) postBody(client *http.Client, path, body, contentType string) answ
 	return a.do(client, req)
 }
 
+// form makes a form of name, value, name, value …
 func form(fields ...string) url.Values {
 	values := url.Values{}
 	for i := 0; i < len(fields); i += 2 {
@@ -118,10 +82,71 @@ func form(fields ...string) url.Values {
 	return values
 }
 
+// bearer is the header of a request with an access token.
+func bearer(raw string) string { return "Authorization: Bearer " + raw }
+
 // browser is a client with cookies that shows redirects.
 func browser() *http.Client {
 	jar, _ := cookiejar.New(nil)
 	return &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// keptCookies is a jar that never lets a cookie expire.
+type keptCookies map[string]*http.Cookie
+
+func (j keptCookies) SetCookies(u *url.URL, cookies []*http.Cookie) {
+	for _, c := range cookies {
+		j[c.Name] = c
+	}
+}
+
+func (j keptCookies) Cookies(*url.URL) (all []*http.Cookie) {
+	for _, c := range j {
+		all = append(all, &http.Cookie{Name: c.Name, Value: c.Value})
+	}
+	return all
+}
+
+// record sends a GET to a handler, without a server.
+func record(h http.Handler, headers ...string) answer {
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	addHeaders(r, headers)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return newAnswer(w)
+}
+
+func newAnswer(w *httptest.ResponseRecorder) answer {
+	got := answer{Response: w.Result(), body: w.Body.String()}
+	_ = json.Unmarshal(w.Body.Bytes(), &got.json)
+	return got
+}
+
+// ask asks a route without a server.
+func ask(auth *core.Auth, name string, headers ...string) answer {
+	for _, e := range auth.Endpoints() {
+		if e.Name == name {
+			return record(e.Handler, headers...)
+		}
+	}
+	panic("there is no route " + name)
+}
+
+// serve sends one request through a guard, to a handler that answers who the user is.
+func serve(guard *core.Guard, headers ...string) answer {
+	return record(guard.Handler(http.HandlerFunc(whoami)), headers...)
+}
+
+// me asks a guarded route who a token stands for.
+func me(auth *core.Auth, raw string) answer { return serve(auth.Required(), bearer(raw)) }
+
+// whoami answers the subject of the request's token.
+func whoami(w http.ResponseWriter, r *http.Request) {
+	subject := "anonymous"
+	if token := core.TokenFrom(r.Context()); token.Valid() {
+		subject = token.Subject()
+	}
+	_, _ = io.WriteString(w, subject)
 }
 
 // requireError holds an answer against a row of the table of errors.
@@ -148,26 +173,4 @@ func requireProtected(t *testing.T, got answer) {
 	require.Equal(t, "no-store", got.Header.Get("Cache-Control"))
 	require.Equal(t, "nosniff", got.Header.Get("X-Content-Type-Options"))
 	require.Equal(t, "no-referrer", got.Header.Get("Referrer-Policy"))
-}
-
-func newAnswer(w *httptest.ResponseRecorder) answer {
-	got := answer{Response: w.Result(), body: w.Body.String()}
-	_ = json.Unmarshal(w.Body.Bytes(), &got.json)
-	return got
-}
-
-// keptCookies is a jar that never lets a cookie expire.
-type keptCookies map[string]*http.Cookie
-
-func (j keptCookies) SetCookies(u *url.URL, cookies []*http.Cookie) {
-	for _, c := range cookies {
-		j[c.Name] = c
-	}
-}
-
-func (j keptCookies) Cookies(*url.URL) (all []*http.Cookie) {
-	for _, c := range j {
-		all = append(all, &http.Cookie{Name: c.Name, Value: c.Value})
-	}
-	return all
 }

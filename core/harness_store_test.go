@@ -2,10 +2,13 @@ package core_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/oidcgate/oidcgate/store"
 	"github.com/oidcgate/oidcgate/store/memory"
@@ -53,7 +56,7 @@ func (s *spyStore) note(r store.Record) {
 	fmt.Fprintln(&s.seen, r.Kind, r.ID, r.Keys[0], r.Keys[1], string(r.Data))
 }
 
-// handed is all that was noted. Keys of others are kept in the background, at any time.
+// handed is all that the store was handed.
 func (s *spyStore) handed() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,4 +155,30 @@ func (s *spyStore) spoil(t *testing.T, kind, subject string) {
 	found[0].Data[len(found[0].Data)/2] ^= 1
 	_, err = s.Put(t.Context(), found[0])
 	require.NoError(t, err)
+}
+
+// kept waits until the store holds the keys of so many issuers.
+func (s *spyStore) kept(t *testing.T, count int) []store.Record {
+	t.Helper()
+	var found []store.Record
+	require.Eventually(t, func() bool {
+		var err error
+		found, err = s.Store.Find(t.Context(), "key-set", "", "", 10)
+		return err == nil && len(found) == count
+	}, 10*time.Second, time.Millisecond)
+	return found
+}
+
+// keptID is the id of the record of an issuer's keys.
+func keptID(issuer string) string {
+	hash := sha256.Sum256([]byte(issuer))
+	return base64.RawURLEncoding.EncodeToString(hash[:])
+}
+
+// keptOf gives the record of an issuer's keys.
+func (s *spyStore) keptOf(t *testing.T, issuer string) store.Record {
+	t.Helper()
+	record, err := s.Store.Get(t.Context(), "key-set", keptID(issuer))
+	require.NoError(t, err)
+	return record
 }

@@ -1,7 +1,6 @@
 package core_test
 
 import (
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +15,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+const day = 24 * time.Hour
+
+// secret is a value for Config.Secrets.
+const secret = "c2VjcmV0IG9uZSBmb3IgdGVzdHMgb25seSwgMzIgYnl0ZXMh"
+
+// native is a redirect URI on which nothing listens: a program's own.
+const native = "http://127.0.0.1:9/done"
+
 // app is an application with oidcgate in it, on a port of its own, beside a
 // real provider.
 type app struct {
@@ -29,9 +36,6 @@ type app struct {
 	api      string // where the routes are mounted
 }
 
-// native is a redirect URI on which nothing listens: a program's own.
-const native = "http://127.0.0.1:9/done"
-
 // newApp starts an application; configure may change its Config first.
 func newApp(t *testing.T, provider *oidctest.Provider, configure ...func(*core.Config)) *app {
 	t.Helper()
@@ -41,7 +45,7 @@ func newApp(t *testing.T, provider *oidctest.Provider, configure ...func(*core.C
 	config := core.Config{
 		Providers: []core.Provider{{Issuer: provider.Issuer, ClientID: provider.ClientID, ClientSecret: provider.ClientSecret}},
 		PublicURL: a.api,
-		Secrets:   []string{"c2VjcmV0IG9uZSBmb3IgdGVzdHMgb25seSwgMzIgYnl0ZXMh"},
+		Secrets:   []string{secret},
 		Now:       a.clock.Now,
 		Logger:    slog.New(slog.NewJSONHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Observe:   a.log.observe,
@@ -65,17 +69,14 @@ func newApp(t *testing.T, provider *oidctest.Provider, configure ...func(*core.C
 	return a
 }
 
-// guarded adds a route behind a guard.
+// guarded adds a route behind a guard, which answers who the user is.
 func (a *app) guarded(path string, guard *core.Guard) {
-	a.mux.Handle("/api"+path, guard.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		token := core.TokenFrom(r.Context())
-		if !token.Valid() {
-			io.WriteString(w, "anonymous")
-			return
-		}
-		io.WriteString(w, token.Subject())
-	})))
+	a.mux.Handle("/api"+path, guard.Handler(http.HandlerFunc(whoami)))
 }
+
+// quick keeps time limits short, for tests in which they pass, and long enough for
+// a machine that is busy.
+func quick(c *core.Config) { c.Timeout = 2 * time.Second }
 
 // clock is the clock of an application.
 type clock struct {
@@ -95,15 +96,8 @@ func (c *clock) Add(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// quick keeps time limits short, for tests in which they pass, and long enough for
-// a machine that is busy.
-func quick(c *core.Config) { c.Timeout = 2 * time.Second }
-
-const day = 24 * time.Hour
-
-const secret = "c2VjcmV0IG9uZSBmb3IgdGVzdHMgb25seSwgMzIgYnl0ZXMh"
-
-func goodConfig() core.Config {
+// validConfig is a configuration for New, of an application that nobody calls.
+func validConfig() core.Config {
 	return core.Config{
 		Providers: []core.Provider{{Issuer: "https://id.example.org/realms/demo", ClientID: "shop"}}, PublicURL: "https://shop.example.org/api",
 		Secrets: []string{secret}, Logger: slog.New(slog.DiscardHandler),

@@ -45,7 +45,7 @@ func (p pipes) dial() net.Conn {
 
 // serveRoutes serves the routes in a bubble, each at its path.
 func serveRoutes(t *testing.T, server *http.Server) pipes {
-	auth, err := core.New(goodConfig())
+	auth, err := core.New(validConfig())
 	require.NoError(t, err)
 	mux := http.NewServeMux()
 	for _, e := range auth.Endpoints() {
@@ -147,7 +147,7 @@ func (d *deadlines) SetReadDeadline(deadline time.Time) error {
 // the server would take the client for gone.
 func TestTheDeadlineIsGoneBeforeTheProviderIsAsked(t *testing.T) {
 	for body, want := range map[string]int{"grant_type=none": 2, strings.Repeat("x", 64<<10+1): 1, "": 0} {
-		auth, err := core.New(goodConfig())
+		auth, err := core.New(validConfig())
 		require.NoError(t, err)
 		for _, e := range auth.Endpoints() {
 			if e.Name != "token" {

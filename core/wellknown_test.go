@@ -17,7 +17,7 @@ import (
 // wellKnown makes a broker that nobody signs in at.
 func wellKnown(t *testing.T, change func(*core.Config)) *core.Auth {
 	t.Helper()
-	config := goodConfig()
+	config := validConfig()
 	config.Providers[0].Issuer = newProvider(t, oidctest.Options{}).Issuer
 	config.Broker = &core.Broker{Algorithm: "ES256"}
 	change(&config)
