@@ -26,6 +26,8 @@ type Auth struct {
 	trust    *trust.Trust     // in the tokens that guards take
 	broker   *broker.Broker   // nil: passthrough mode
 
+	client client // the application's own
+
 	complaints *complaints // about what requests fail for
 
 	states  *seal.Keys // login states
@@ -47,7 +49,7 @@ func New(config Config) (*Auth, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Auth{config: config, life: background.New(config.Logger), complaints: newComplaints(config.Logger, config.Now)}
+	a := &Auth{config: config, client: config.ownClient(), life: background.New(config.Logger), complaints: newComplaints(config.Logger, config.Now)}
 	if len(secrets) == 0 {
 		secret, err := a.random()
 		if err != nil {
@@ -148,7 +150,7 @@ func (a *Auth) now() time.Time { return a.config.Now() }
 func newProvider(config Config, tasks *background.Tasks) *provider.Provider {
 	p := config.provider()
 	return provider.New(provider.Options{
-		Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: p.ClientSecret, ClientAuth: string(p.ClientAuth),
+		Name: p.Name, Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: p.ClientSecret, ClientAuth: string(p.ClientAuth),
 		DiscoveryURL: p.DiscoveryURL, JWKSURL: p.JWKSURL, Endpoints: provider.Endpoints(p.Endpoints), InsecureHTTP: config.InsecureProviderHTTP,
 		Logins: config.Routes.Login != Off, Introspection: p.Introspection,
 		HTTP: httpx.New(config.HTTPClient, config.Timeout), Now: config.Now, Tasks: tasks, Logger: config.Logger,

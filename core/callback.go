@@ -70,7 +70,7 @@ func (a *Auth) finishCallback(r *http.Request, p params, state loginState) (toke
 		return tokenBody{}, "", ErrInvalidRequest.because("The parameter code is missing.")
 	}
 	return a.redeem(r.Context(), redemption{
-		code: code, redirectURI: state.RedirectURI, verifier: state.Verifier,
+		client: a.client, code: code, redirectURI: state.RedirectURI, verifier: state.Verifier,
 		nonce: state.checkNonce,
 	})
 }

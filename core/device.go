@@ -18,6 +18,8 @@ type deviceLogin struct {
 	Code     string `json:"c"`
 	Scope    string `json:"s"`
 	Verifier string `json:"v,omitempty"`
+	Client   string `json:"i"`
+	Provider string `json:"p,omitempty"` // its name
 }
 
 func (a *Auth) sealDevice(login deviceLogin) (string, error) {
@@ -34,7 +36,8 @@ func (a *Auth) serveDevice(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := a.checkClient(r, p); err != nil {
+	c, err := a.authenticate(r, p)
+	if err != nil {
 		return err
 	}
 	named, err := p.words("scope", maxRedirect)
@@ -43,8 +46,8 @@ func (a *Auth) serveDevice(w http.ResponseWriter, r *http.Request) error {
 	}
 	// As the Python library does. Nobody has asked for it, so where it is not allowed
 	// it is left out rather than refused.
-	offline := !a.config.provider().OnlineDevices && a.config.scopeAllowed("offline_access")
-	scopes, err := a.config.requestedScopes(named, offline)
+	offline := !a.config.provider().OnlineDevices && c.mayAsk("offline_access")
+	scopes, err := c.requestedScopes(named, offline)
 	if err != nil {
 		return err
 	}
@@ -55,7 +58,7 @@ func (a *Auth) serveDevice(w http.ResponseWriter, r *http.Request) error {
 	if m.DeviceEndpoint == "" {
 		return ErrUnsupportedGrant.because("The provider has no device login.")
 	}
-	login := deviceLogin{Scope: strings.Join(scopes, " ")}
+	login := deviceLogin{Client: c.id, Provider: a.provider.Name, Scope: strings.Join(scopes, " ")}
 	params := a.config.provider().AuthParams
 	if m.AnnouncesS256 {
 		if login.Verifier, err = a.random(); err != nil {

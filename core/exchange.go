@@ -9,8 +9,8 @@ import (
 )
 
 // exchangeGrant gives a token of ours for one of the provider's (RFC 8693).
-func (a *Auth) exchangeGrant(_ http.ResponseWriter, r *http.Request, p params) (tokenBody, string, error) {
-	wanted, err := a.readExchange(p)
+func (a *Auth) exchangeGrant(_ http.ResponseWriter, r *http.Request, p tokenRequest) (tokenBody, string, error) {
+	wanted, err := a.readExchange(p.params)
 	if err != nil {
 		return tokenBody{}, "", err
 	}

@@ -134,13 +134,13 @@ func FuzzStateOpensOnlyWhatWasSealed(f *testing.F) {
 func FuzzNonceRecognizesOnlyItsOwn(f *testing.F) {
 	a := fuzzAuth(f)
 	age := 60
-	good := a.challengeNonce("challenge", "uri", asked{"openid orders", &age})
+	good := a.challengeNonce(a.client, "challenge", "uri", asked{"openid orders", &age})
 	mac, memory, _ := strings.Cut(good, ".")
 	for _, seed := range []string{"", ".", good[:20], mac, mac + ".", mac + "." + memory[1:], mac + "." + memory + "A", good + ".60", "." + good, memory} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, nonce string) {
-		login, ok := a.checkChallengeNonce(nonce, "challenge", "uri")
+		login, ok := a.checkChallengeNonce(a.client, nonce, "challenge", "uri")
 		if ok != (nonce == good) {
 			t.Fatalf("%q: %t", nonce, ok)
 		}
@@ -254,7 +254,7 @@ func FuzzRedirectURIsStayWithinTheList(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, uri string) {
-		kind, err := a.config.redirectKind(uri)
+		kind, err := a.client.redirectKind(uri)
 		if err != nil {
 			if !errors.Is(err, ErrInvalidRequest) {
 				t.Fatal(err)
@@ -279,7 +279,7 @@ func FuzzScopes(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, named string) {
 		list := text.Words(named)
-		scopes, err := a.config.requestedScopes(list, false)
+		scopes, err := a.client.requestedScopes(list, false)
 		if err != nil {
 			if !errors.Is(err, ErrInvalidScope) {
 				t.Fatal(err)

@@ -3,10 +3,8 @@ package core
 import (
 	"cmp"
 	"context"
-	"crypto/subtle"
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -21,10 +19,16 @@ import (
 // whose they are.
 type grant struct {
 	event EventKind
-	serve func(a *Auth, w http.ResponseWriter, r *http.Request, p params) (body tokenBody, subject string, err error)
+	serve func(a *Auth, w http.ResponseWriter, r *http.Request, p tokenRequest) (body tokenBody, subject string, err error)
 	// fields are the spellings of the parameter that tells this grant from the
 	// others when there is no grant_type.
 	fields []string
+}
+
+// tokenRequest is a request to the token route, with the client that sends it.
+type tokenRequest struct {
+	params
+	client client
 }
 
 var grants = map[oidc.GrantType]grant{
@@ -45,53 +49,21 @@ func (a *Auth) serveToken(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := a.checkClient(r, p); err != nil {
+	c, err := a.authenticate(r, p)
+	if err != nil {
 		return err
 	}
 	grant, err := a.chooseGrant(p)
 	if err != nil {
 		return err
 	}
-	body, subject, err := grant.serve(a, w, r, p)
+	body, subject, err := grant.serve(a, w, r, tokenRequest{p, c})
 	a.observe(r.Context(), Event{Kind: grant.event, Subject: subject}, err)
 	if err != nil {
 		return err
 	}
 	writeJSON(w, http.StatusOK, body)
 	return nil
-}
-
-// checkClient refuses credentials of another client. Clients need none: what
-// they bring (code and verifier, refresh token, device code) is their proof.
-func (a *Auth) checkClient(r *http.Request, p params) error {
-	wrong := ErrInvalidClient.because("The client credentials are not this service's; none are needed.")
-	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if strings.EqualFold(scheme, "Basic") {
-		id, secret, ok := r.BasicAuth()
-		// RFC 6749 2.3.1: both are form-encoded before they are joined.
-		id, err1 := url.QueryUnescape(id)
-		secret, err2 := url.QueryUnescape(secret)
-		if !ok || err1 != nil || err2 != nil || !a.ownCredentials(id, secret) {
-			return wrong.as(formBasic)
-		}
-	}
-	id, err := p.ascii(maxOther, "client_id")
-	if err != nil {
-		return err
-	}
-	if id == "" {
-		id = a.config.provider().ClientID
-	}
-	if !a.ownCredentials(id, p.values.Get("client_secret")) {
-		return wrong
-	}
-	return nil
-}
-
-// ownCredentials reports whether these are our name, and our secret or none.
-func (a *Auth) ownCredentials(id, secret string) bool {
-	return id == a.config.provider().ClientID &&
-		(secret == "" || subtle.ConstantTimeCompare([]byte(secret), []byte(a.config.provider().ClientSecret)) == 1)
 }
 
 // chooseGrant tells the grant from grant_type, or else from the one field that
@@ -127,6 +99,7 @@ func (a *Auth) chooseGrant(p params) (grant, error) {
 type sentCode struct {
 	code, redirectURI, verifier, state string
 
+	client client
 	wanted broker.Narrowing
 }
 
@@ -156,10 +129,11 @@ func readCode(p params) (sent sentCode, err error) {
 }
 
 // codeGrant redeems an authorization code.
-func (a *Auth) codeGrant(w http.ResponseWriter, r *http.Request, p params) (tokenBody, string, error) {
-	sent, err := readCode(p)
+func (a *Auth) codeGrant(w http.ResponseWriter, r *http.Request, p tokenRequest) (tokenBody, string, error) {
+	sent, err := readCode(p.params)
+	sent.client = p.client
 	if err == nil {
-		sent.wanted, err = a.readTarget(p)
+		sent.wanted, err = a.readTarget(p.params)
 	}
 	if err != nil {
 		return tokenBody{}, "", err
@@ -175,7 +149,7 @@ func (a *Auth) redeemVerifier(ctx context.Context, sent sentCode) (tokenBody, st
 	if !validVerifier(sent.verifier) {
 		return tokenBody{}, "", ErrInvalidRequest.because("The code_verifier is malformed (RFC 7636 4.1): it has 43 to 128 letters, digits and the characters -._~.")
 	}
-	if kind, err := a.config.redirectKind(sent.redirectURI); err != nil {
+	if kind, err := sent.client.redirectKind(sent.redirectURI); err != nil {
 		return tokenBody{}, "", err
 	} else if kind == loginCallback {
 		return tokenBody{}, "", ErrInvalidGrant.because("This redirect_uri is the service's own callback, which alone redeems its codes.")
@@ -184,10 +158,12 @@ func (a *Auth) redeemVerifier(ctx context.Context, sent sentCode) (tokenBody, st
 	if err != nil {
 		return tokenBody{}, "", err
 	}
-	r := redemption{code: sent.code, redirectURI: sent.redirectURI, verifier: sent.verifier, wanted: sent.wanted}
+	r := redemption{client: sent.client, code: sent.code, redirectURI: sent.redirectURI, verifier: sent.verifier, wanted: sent.wanted}
 	if !a.leavesNonce(m) {
 		challenge := challengeOf(sent.verifier)
-		r.nonce = func(nonce string) (asked, bool) { return a.checkChallengeNonce(nonce, challenge, sent.redirectURI) }
+		r.nonce = func(nonce string) (asked, bool) {
+			return a.checkChallengeNonce(sent.client, nonce, challenge, sent.redirectURI)
+		}
 	}
 	return a.redeem(ctx, r)
 }
@@ -212,6 +188,8 @@ func (a *Auth) redeemState(w http.ResponseWriter, r *http.Request, sent sentCode
 	switch {
 	case state.Kind == loginCallback:
 		return tokenBody{}, "", ErrInvalidGrant.because("This login leads to the service's own callback, which alone redeems its code.")
+	case state.Client != sent.client.id:
+		return tokenBody{}, "", ErrInvalidGrant.because("This login is one of another client.")
 	case sent.redirectURI != state.RedirectURI:
 		return tokenBody{}, "", ErrInvalidGrant.because("The redirect_uri is not the one that the login began with.")
 	case state.Kind == loginBrowser && sent.verifier != "":
@@ -223,7 +201,7 @@ func (a *Auth) redeemState(w http.ResponseWriter, r *http.Request, sent sentCode
 		}
 	}
 	body, subject, err := a.redeem(r.Context(), redemption{
-		code: sent.code, redirectURI: state.RedirectURI, verifier: state.Verifier,
+		client: sent.client, code: sent.code, redirectURI: state.RedirectURI, verifier: state.Verifier,
 		nonce: state.checkNonce, wanted: sent.wanted,
 	})
 	if state.Kind == loginBrowser && !retryable(err) {
@@ -239,6 +217,7 @@ type nonceCheck func(nonce string) (asked, bool)
 
 // redemption is a code with all that proves it is the caller's.
 type redemption struct {
+	client                      client
 	code, redirectURI, verifier string
 	nonce                       nonceCheck // nil: the client checks it
 	wanted                      broker.Narrowing
@@ -257,13 +236,13 @@ func (a *Auth) redeem(ctx context.Context, redemption redemption) (tokenBody, st
 	if answer.IDToken == "" {
 		return tokenBody{}, "", ErrProvider.because("The provider gave no ID token.")
 	}
-	return a.accept(ctx, answer, redemption.nonce, redemption.wanted)
+	return a.accept(ctx, redemption.client, answer, redemption.nonce, redemption.wanted)
 }
 
 // refreshGrant refreshes one of the broker's tokens, or hands the provider's on
 // (RFC 6749 6). No scope is sent but what the client asks for: strict providers refuse
 // the configured ones, and they would widen a narrower grant.
-func (a *Auth) refreshGrant(_ http.ResponseWriter, r *http.Request, p params) (tokenBody, string, error) {
+func (a *Auth) refreshGrant(_ http.ResponseWriter, r *http.Request, p tokenRequest) (tokenBody, string, error) {
 	token, err := p.ascii(maxToken, "refresh_token", "refresh-token")
 	if err != nil {
 		return tokenBody{}, "", err
@@ -272,20 +251,20 @@ func (a *Auth) refreshGrant(_ http.ResponseWriter, r *http.Request, p params) (t
 		return tokenBody{}, "", ErrInvalidRequest.because("The parameter refresh_token is missing.")
 	}
 	if a.broker != nil {
-		wanted, err := a.readRefresh(p)
+		wanted, err := a.readRefresh(p.params)
 		if err != nil {
 			return tokenBody{}, "", err
 		}
-		tokens, subject, err := a.broker.Refresh(r.Context(), token, wanted)
+		tokens, subject, err := a.broker.Refresh(r.Context(), p.client.id, token, wanted)
 		return a.bodyOf(tokens, subject, err)
 	}
-	scopes, err := readScopes(p)
+	scopes, err := readScopes(p.params)
 	if err != nil {
 		return tokenBody{}, "", err
 	}
 	for _, scope := range scopes {
 		// Some providers grant at a refresh what was never granted before.
-		if !a.config.scopeAllowed(scope) && !slices.Contains(a.config.provider().Scopes, scope) {
+		if !p.client.mayAsk(scope) && !slices.Contains(p.client.scopes, scope) {
 			return tokenBody{}, "", ErrInvalidScope.because("The scope is wider than this service allows.")
 		}
 	}
@@ -298,11 +277,11 @@ func (a *Auth) refreshGrant(_ http.ResponseWriter, r *http.Request, p params) (t
 	}
 	answer.RefreshToken = cmp.Or(answer.RefreshToken, token) // RFC 6749 6: it goes on being good
 	answer.Scope = cmp.Or(answer.Scope, strings.Join(scopes, " "))
-	return a.accept(r.Context(), answer, nil, broker.Narrowing{})
+	return a.accept(r.Context(), p.client, answer, nil, broker.Narrowing{})
 }
 
 // deviceGrant polls once for a device login (RFC 8628 3.4).
-func (a *Auth) deviceGrant(_ http.ResponseWriter, r *http.Request, p params) (tokenBody, string, error) {
+func (a *Auth) deviceGrant(_ http.ResponseWriter, r *http.Request, p tokenRequest) (tokenBody, string, error) {
 	code, err := p.ascii(maxToken, "device_code", "device-code")
 	if err != nil {
 		return tokenBody{}, "", err
@@ -311,10 +290,10 @@ func (a *Auth) deviceGrant(_ http.ResponseWriter, r *http.Request, p params) (to
 		return tokenBody{}, "", ErrInvalidRequest.because("The parameter device_code is missing.")
 	}
 	var login deviceLogin
-	if !openText(a.devices, devicePrefix, code, &login) {
+	if !openText(a.devices, devicePrefix, code, &login) || login.Client != p.client.id || login.Provider != a.provider.Name {
 		return tokenBody{}, "", ErrInvalidGrant.because("The device code is not one of this service. Begin again.")
 	}
-	wanted, err := a.readTarget(p)
+	wanted, err := a.readTarget(p.params)
 	if err != nil {
 		return tokenBody{}, "", err
 	}
@@ -326,7 +305,7 @@ func (a *Auth) deviceGrant(_ http.ResponseWriter, r *http.Request, p params) (to
 		return tokenBody{}, "", pollingError(err)
 	}
 	answer.Asked = login.Scope
-	body, subject, err := a.accept(r.Context(), answer, nil, wanted)
+	body, subject, err := a.accept(r.Context(), p.client, answer, nil, wanted)
 	return body, subject, pollingError(err)
 }
 
@@ -351,7 +330,7 @@ func pollingError(err error) error {
 
 // accept checks the ID token of an answer, if there is one, and makes the body
 // for our own client: with the broker's tokens, or with those of the answer.
-func (a *Auth) accept(ctx context.Context, answer provider.Tokens, nonce nonceCheck, wanted broker.Narrowing) (tokenBody, string, error) {
+func (a *Auth) accept(ctx context.Context, c client, answer provider.Tokens, nonce nonceCheck, wanted broker.Narrowing) (tokenBody, string, error) {
 	var id *claim.Set
 	subject := ""
 	if answer.IDToken != "" {
@@ -371,7 +350,7 @@ func (a *Auth) accept(ctx context.Context, answer provider.Tokens, nonce nonceCh
 		answer.Asked = cmp.Or(answer.Asked, login.scope)
 	}
 	if a.broker != nil {
-		tokens, subject, err := a.broker.Begin(ctx, answer, id, wanted)
+		tokens, subject, err := a.broker.Begin(ctx, c.id, answer, id, wanted)
 		return a.bodyOf(tokens, subject, err)
 	}
 	return a.tokenBody(answer), subject, nil

@@ -16,6 +16,7 @@ import (
 
 // loginRequest is what a login asks for.
 type loginRequest struct {
+	client      client
 	redirectURI string
 	kind        loginKind
 	scopes      []string
@@ -39,7 +40,7 @@ func (a *Auth) serveLogin(w http.ResponseWriter, r *http.Request) error {
 	if login.challenge != "" {
 		nonce := login.nonce
 		if !a.leavesNonce(m) {
-			nonce = a.challengeNonce(login.challenge, login.redirectURI, asked{strings.Join(login.scopes, " "), login.maxAge})
+			nonce = a.challengeNonce(login.client, login.challenge, login.redirectURI, asked{strings.Join(login.scopes, " "), login.maxAge})
 		}
 		redirect(w, a.authorizationURL(m, login, login.state, nonce, login.challenge))
 		return nil
@@ -96,7 +97,8 @@ func (a *Auth) readDestination(p params, login *loginRequest) error {
 	if err != nil {
 		return err
 	}
-	if id != "" && id != a.config.provider().ClientID {
+	var known bool
+	if login.client, known = a.clientNamed(id); !known {
 		return ErrInvalidRequest.because("The client_id is not this service's; leave it out.")
 	}
 	for name, only := range map[string]string{"response_type": "code", "response_mode": "query"} {
@@ -108,11 +110,11 @@ func (a *Auth) readDestination(p params, login *loginRequest) error {
 		return err
 	}
 	if login.redirectURI == "" {
-		if login.redirectURI = a.config.callbackURL(); login.redirectURI == "" {
+		if login.redirectURI = login.client.callback; login.redirectURI == "" {
 			return ErrInvalidRequest.because("The parameter redirect_uri is missing.")
 		}
 	}
-	login.kind, err = a.config.redirectKind(login.redirectURI)
+	login.kind, err = login.client.redirectKind(login.redirectURI)
 	return err
 }
 
@@ -129,10 +131,10 @@ func (a *Auth) readScopes(p params, login *loginRequest) error {
 			return ErrInvalidRequest.because("The parameter offline_access must be true or false.")
 		}
 	}
-	if offline && !a.config.scopeAllowed("offline_access") {
+	if offline && !login.client.mayAsk("offline_access") {
 		return ErrInvalidScope.because("The scope is wider than this service allows.")
 	}
-	login.scopes, err = a.config.requestedScopes(named, offline)
+	login.scopes, err = login.client.requestedScopes(named, offline)
 	return err
 }
 
@@ -216,6 +218,8 @@ func (a *Auth) readHandedOn(p params, login *loginRequest) error {
 func (a *Auth) newState(login loginRequest) (loginState, error) {
 	state := loginState{
 		Kind:        login.kind,
+		Client:      login.client.id,
+		Provider:    a.provider.Name,
 		RedirectURI: login.redirectURI,
 		Scope:       strings.Join(login.scopes, " "),
 		MaxAge:      login.maxAge,

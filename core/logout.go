@@ -132,5 +132,5 @@ func (a *Auth) logoutBroker(r *http.Request, refreshToken string) (idToken strin
 	if err != nil {
 		accessToken = "" // who brings none proves nothing by it
 	}
-	return a.broker.Logout(r.Context(), accessToken, refreshToken)
+	return a.broker.Logout(r.Context(), a.client.id, accessToken, refreshToken)
 }

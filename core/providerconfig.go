@@ -9,6 +9,10 @@ import (
 // Provider is an OpenID provider at which users sign in, and how it knows this
 // application. Issuer and ClientID are needed.
 type Provider struct {
+	// Name tells the provider from others in what outlives a request: login states, device
+	// codes and sessions. Logins and sessions of a provider that is not configured under
+	// its name any more can't go on. "" is a name, too.
+	Name string
 	// Issuer is the provider's issuer identifier, exactly as the
 	// provider spells it in its discovery document and its tokens, with its
 	// trailing slash if it has one (OpenID Connect Discovery 3).

@@ -39,7 +39,9 @@ const (
 // loginState is what a login has to remember, sealed into the state parameter.
 type loginState struct {
 	Kind        loginKind `json:"k"`
-	Verifier    string    `json:"v"` // PKCE (RFC 7636)
+	Client      string    `json:"i"`           // its id
+	Provider    string    `json:"p,omitempty"` // its name
+	Verifier    string    `json:"v"`           // PKCE (RFC 7636)
 	Nonce       string    `json:"n"`
 	RedirectURI string    `json:"r"`
 	Scope       string    `json:"s"`
@@ -92,7 +94,7 @@ func isSealedState(value string) bool { return strings.HasPrefix(value, statePre
 // minutes.
 func (a *Auth) openState(text string) (loginState, error) {
 	var state loginState
-	if !openText(a.states, statePrefix, text, &state) || a.now().Unix() >= state.Expires {
+	if !openText(a.states, statePrefix, text, &state) || a.now().Unix() >= state.Expires || state.Provider != a.provider.Name {
 		return loginState{}, ErrInvalidGrant.because("The state is not one of this service, or the login was not finished within ten minutes. Begin again.")
 	}
 	return state, nil
@@ -114,8 +116,8 @@ func (s loginState) checkNonce(nonce string) (asked, bool) {
 // what the token route will see again, the challenge (by way of the verifier) and the
 // redirect URI, and behind it what the login asked for. Nobody has to remember
 // anything: the ID token brings the nonce back.
-func (a *Auth) challengeNonce(challenge, redirectURI string, login asked) string {
-	memory := a.memory(login)
+func (a *Auth) challengeNonce(c client, challenge, redirectURI string, login asked) string {
+	memory := c.memory(login)
 	nonce := base64.RawURLEncoding.EncodeToString(a.nonces.MAC(challenge, redirectURI, memory))
 	if memory != "" {
 		nonce += "." + memory
@@ -125,24 +127,24 @@ func (a *Auth) challengeNonce(challenge, redirectURI string, login asked) string
 
 // checkChallengeNonce recognizes what challengeNonce has made, and tells what the login asked
 // for.
-func (a *Auth) checkChallengeNonce(nonce, challenge, redirectURI string) (asked, bool) {
+func (a *Auth) checkChallengeNonce(c client, nonce, challenge, redirectURI string) (asked, bool) {
 	encoded, memory, _ := strings.Cut(nonce, ".")
 	mac, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
 	if err != nil || !a.nonces.CheckMAC(mac, challenge, redirectURI, memory) {
 		return asked{}, false
 	}
-	return a.remembered(memory)
+	return c.remembered(memory)
 }
 
 // memory is what a login asked for besides the usual, as a nonce carries it: max_age,
 // a space, and the scopes. "" is the usual: the configured scopes
 // and no max_age.
-func (a *Auth) memory(login asked) string {
+func (c client) memory(login asked) string {
 	age, scope := "", login.scope
 	if login.maxAge != nil {
 		age = strconv.Itoa(*login.maxAge)
 	}
-	if scope == a.config.usualScope() {
+	if scope == c.usualScope() {
 		scope = ""
 	}
 	if age == "" && scope == "" {
@@ -152,13 +154,13 @@ func (a *Auth) memory(login asked) string {
 }
 
 // remembered reads what memory has written.
-func (a *Auth) remembered(memory string) (asked, bool) {
+func (c client) remembered(memory string) (asked, bool) {
 	text, err := base64.RawURLEncoding.Strict().DecodeString(memory)
 	if err != nil {
 		return asked{}, false
 	}
 	age, scope, _ := strings.Cut(string(text), " ")
-	login := asked{scope: cmp.Or(scope, a.config.usualScope())}
+	login := asked{scope: cmp.Or(scope, c.usualScope())}
 	if age != "" {
 		seconds, err := strconv.Atoi(age)
 		if err != nil {

@@ -20,7 +20,7 @@ func TestLoginsBelongToOneClientAtOneProvider(t *testing.T) {
 	a := auth("https://id.example.org", "shop")
 	state, err := a.sealState(loginState{Kind: loginNative, Expires: a.now().Unix() + 60})
 	require.NoError(t, err)
-	nonce := a.challengeNonce("challenge", "uri", asked{})
+	nonce := a.challengeNonce(a.client, "challenge", "uri", asked{})
 	for _, row := range []struct {
 		other *Auth
 		same  bool
@@ -31,7 +31,7 @@ func TestLoginsBelongToOneClientAtOneProvider(t *testing.T) {
 	} {
 		_, err := row.other.openState(state)
 		require.Equal(t, row.same, err == nil)
-		_, ok := row.other.checkChallengeNonce(nonce, "challenge", "uri")
+		_, ok := row.other.checkChallengeNonce(row.other.client, nonce, "challenge", "uri")
 		require.Equal(t, row.same, ok)
 	}
 }

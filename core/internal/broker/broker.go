@@ -85,7 +85,7 @@ type Broker struct {
 	Options
 	own      *verify.Verifier // of its tokens
 	records  *vault.Vault
-	macs     *seal.Keys // of refresh tokens
+	macs     map[string]*seal.Keys // of refresh tokens, by the client
 	keys     *fetch.Document[keyring]
 	policy   session.Policy
 	holder   string             // the name of this instance in leases
@@ -109,7 +109,7 @@ func New(o Options) (*Broker, error) {
 	// records, if they are different clients, and not refresh tokens, if they are
 	// one client at different places.
 	client := fmt.Sprintf(" of %q at %q", o.ClientID, o.Provider.Issuer)
-	b.macs = seal.New(fmt.Sprintf("refresh token%s for %q", client, o.PublicURL), o.Secrets)
+	b.macs = map[string]*seal.Keys{o.ClientID: seal.New(fmt.Sprintf("refresh token%s for %q", client, o.PublicURL), o.Secrets)}
 	b.records = &vault.Vault{
 		Store: o.Store, Seals: seal.New("record"+client, o.Secrets),
 		Random: o.Rand, Timeout: o.Timeout, Now: o.Now, Tasks: o.Tasks, Logger: o.Logger,

@@ -10,8 +10,8 @@ import (
 func FuzzRefreshTokensHaveOneSpellingAndOneMaker(f *testing.F) {
 	b := newTestBroker(f, "EdDSA")
 	h := handle{15: 7}
-	g := session.Generation{Number: 3, Secret: b.macs.First(), Salt: [16]byte{1}}
-	genuine, err := b.refreshToken(h, g)
+	g := session.Generation{Number: 3, Secret: b.macs["app"].First(), Salt: [16]byte{1}}
+	genuine, err := b.refreshToken("app", h, g)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -23,7 +23,7 @@ func FuzzRefreshTokensHaveOneSpellingAndOneMaker(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		gotHandle, gotGeneration, ok := b.parseRefreshToken(raw)
+		gotHandle, gotGeneration, ok := b.parseRefreshToken("app", raw)
 		if ok != (raw == genuine) {
 			t.Fatalf("%q: %t", raw, ok)
 		}

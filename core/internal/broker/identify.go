@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,9 @@ type remembered struct {
 	ACR      string         `json:"acr,omitzero"`
 	AMR      []string       `json:"amr,omitzero"`
 
+	Client   string `json:"client"`            // its id
+	Provider string `json:"provider,omitzero"` // its name
+
 	Granted string `json:"granted,omitzero"`  // the scope, as the provider has it
 	IDToken string `json:"id_token,omitzero"` // the last one that was verified
 	Nonce   string `json:"nonce,omitzero"`    // of the login
@@ -43,6 +47,7 @@ type remembered struct {
 
 // evidence is what the provider has told about a user, all of it verified.
 type evidence struct {
+	client  string // for whom
 	subject string
 	id      *claim.Set // nil: no ID token
 	idToken string
@@ -217,8 +222,9 @@ func (b *Broker) remember(e evidence, who Identity) (remembered, error) {
 	known := remembered{
 		Username: who.Username, FirstName: who.FirstName, LastName: who.LastName, Name: who.Name,
 		Email: who.Email, EmailVerified: who.EmailVerified,
-		Roles:   slices.Clone(who.Roles), // which may be a list of the application's own
-		Scopes:  slices.Clone(who.Scopes),
+		Roles:  slices.Clone(who.Roles), // which may be a list of the application's own
+		Scopes: slices.Clone(who.Scopes),
+		Client: cmp.Or(e.client, b.ClientID), Provider: b.Provider.Name,
 		Granted: e.granted, IDToken: e.idToken, Nonce: e.nonce,
 		Userinfo: e.told != nil || e.before != nil && e.before.Userinfo,
 	}

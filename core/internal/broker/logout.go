@@ -13,7 +13,7 @@ import (
 // that is still valid, and a refresh token. A token that is none of ours keeps nobody
 // from being signed out, and one that is not valid any more proves nothing. It gives the
 // ID token of a session that has ended, for the provider to know whom to sign out.
-func (b *Broker) Logout(ctx context.Context, accessToken, refreshToken string) (idToken string, err error) {
+func (b *Broker) Logout(ctx context.Context, client, accessToken, refreshToken string) (idToken string, err error) {
 	id, err := b.sessionOf(ctx, accessToken)
 	if err != nil {
 		return "", err
@@ -22,7 +22,7 @@ func (b *Broker) Logout(ctx context.Context, accessToken, refreshToken string) (
 	if err != nil {
 		return "", err
 	}
-	if h, generation, ok := b.parseRefreshToken(refreshToken); ok {
+	if h, generation, ok := b.parseRefreshToken(client, refreshToken); ok {
 		other, err := b.signOut(ctx, h.sessionID(), func(ctx context.Context, s session.Records) (session.State, error) {
 			return session.Logout(ctx, s, generation, b.Now(), b.policy)
 		})

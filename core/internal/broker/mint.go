@@ -99,7 +99,7 @@ func (b *Broker) payload(m minting) ([]byte, error) {
 	c := mintedClaims{
 		Issuer: b.PublicURL, Subject: m.subject, Audience: audiences,
 		Expires: m.expires.Unix(), IssuedAt: issued.Unix(), ID: id[:22],
-		Session: m.session, ClientID: b.ClientID, ProviderIssuer: m.issuer,
+		Session: m.session, ClientID: who.Client, ProviderIssuer: m.issuer,
 		AuthTime: who.AuthTime, ACR: who.ACR, AMR: who.AMR,
 		Username: who.Username, Name: who.Name, Email: who.Email,
 		Roles: who.Roles, Scope: m.scope(),

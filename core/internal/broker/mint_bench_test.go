@@ -78,6 +78,7 @@ func minter(b *testing.B, algorithm string) func() string {
 	}
 	m := minting{
 		who: remembered{
+			Client:   "app",
 			Username: "alice", Name: "Alice Liddell", Email: "alice@example.org", EmailVerified: true,
 			Roles: []string{"editor", "offline_access", "user"}, Scopes: []string{"openid", "profile", "email"},
 			AuthTime: time.Now().Unix(), ACR: "1", AMR: []string{"pwd", "otp"},

@@ -28,8 +28,8 @@ const pollInterval = 50 * time.Millisecond
 // with the same token, one of them does it; a caller who goes away, or waits too
 // long, changes nothing for the others. What is wanted narrows the access token that
 // this caller gets, and nothing else (RFC 6749 6).
-func (b *Broker) Refresh(ctx context.Context, raw string, wanted Narrowing) (Tokens, string, error) {
-	h, generation, ok := b.parseRefreshToken(raw)
+func (b *Broker) Refresh(ctx context.Context, client, raw string, wanted Narrowing) (Tokens, string, error) {
+	h, generation, ok := b.parseRefreshToken(client, raw)
 	if !ok {
 		return Tokens{}, "", fault.InvalidGrant.New("The refresh token is not one of this service.")
 	}
@@ -188,6 +188,13 @@ func (w *refreshWorld) Ask(ctx context.Context, state session.State) (session.An
 	// The lease counts on it that all of this takes no longer than one call.
 	ctx, cancel := context.WithTimeout(ctx, b.Timeout)
 	defer cancel()
+	who, err := recall(state)
+	if err != nil {
+		return nil, err
+	}
+	if who.Provider != b.Provider.Name {
+		return nil, errOtherProvider.From(fmt.Errorf("the session is one of the provider named %q: give Config.Providers that name", who.Provider))
+	}
 	if err := b.Ready(ctx); err != nil {
 		return nil, err
 	}
@@ -199,6 +206,9 @@ func (w *refreshWorld) Ask(ctx context.Context, state session.State) (session.An
 	w.received = answer.RefreshToken
 	return &refreshAnswer{b: w.b, state: state, answer: answer}, nil
 }
+
+// errOtherProvider is the error for a session whose provider is not configured now.
+var errOtherProvider = fault.Unavailable.New("The provider of this session can't be asked at the moment.").Soon()
 
 // overCodes are the codes by which a provider says that a session is over, and busyCodes
 // those by which it says nothing about any.
@@ -289,7 +299,7 @@ func (r *refreshAnswer) Judge(ctx context.Context, save func() error) (jsontext.
 func (r *refreshAnswer) evidence(ctx context.Context, before remembered) (e evidence, err error) {
 	v, answer := r.b.Provider.Verifier(), r.answer
 	e = evidence{
-		subject: r.state.Subject, raw: answer.AccessToken, before: &before, nonce: before.Nonce,
+		subject: r.state.Subject, raw: answer.AccessToken, before: &before, client: before.Client, nonce: before.Nonce,
 		stale:   answer.IDToken == "",
 		idToken: cmp.Or(answer.IDToken, before.IDToken),
 		granted: cmp.Or(answer.Scope, before.Granted),

@@ -41,13 +41,13 @@ const (
 // refreshToken makes the token of a generation. It is the same whoever makes it.
 // It fails when another replica has made the generation with a secret that is not
 // here yet.
-func (b *Broker) refreshToken(h handle, g session.Generation) (string, error) {
+func (b *Broker) refreshToken(client string, h handle, g session.Generation) (string, error) {
 	token := make([]byte, 0, endMAC)
 	token = append(token, g.Secret[:]...)
 	token = append(token, h[:]...)
 	token = binary.BigEndian.AppendUint64(token, uint64(g.Number))
 	token = append(token, g.Salt[:]...)
-	mac := b.macs.MACBy(g.Secret, string(token))
+	mac := b.macs[client].MACBy(g.Secret, string(token))
 	if mac == nil {
 		return "", vault.ErrSealed.From(errors.New("a refresh token was made with a secret that is not in Config.Secrets: give every replica a new secret last before it moves first anywhere"))
 	}
@@ -56,7 +56,7 @@ func (b *Broker) refreshToken(h handle, g session.Generation) (string, error) {
 
 // parseRefreshToken tells a genuine token from a forged one, without asking the
 // store. A token has one spelling.
-func (b *Broker) parseRefreshToken(raw string) (handle, session.Generation, bool) {
+func (b *Broker) parseRefreshToken(client, raw string) (handle, session.Generation, bool) {
 	encoded, ok := strings.CutPrefix(raw, refreshTokenPrefix)
 	if !ok || len(encoded) != base64.RawURLEncoding.EncodedLen(endMAC) {
 		return handle{}, session.Generation{}, false
@@ -70,7 +70,7 @@ func (b *Broker) parseRefreshToken(raw string) (handle, session.Generation, bool
 		Salt:   [16]byte(token[endNumber:endSalt]),
 	}
 	copy(g.Secret[:], token)
-	mac := b.macs.MACBy(g.Secret, string(token[:endSalt]))
+	mac := b.macs[client].MACBy(g.Secret, string(token[:endSalt]))
 	if mac == nil || !hmac.Equal(mac, token[endSalt:]) {
 		return handle{}, session.Generation{}, false
 	}
@@ -79,7 +79,7 @@ func (b *Broker) parseRefreshToken(raw string) (handle, session.Generation, bool
 
 // generation makes a generation with a salt of its own.
 func (b *Broker) generation(number int64) (session.Generation, error) {
-	g := session.Generation{Number: number, Secret: b.macs.First()}
+	g := session.Generation{Number: number, Secret: b.macs[b.ClientID].First()}
 	_, err := io.ReadFull(b.Rand, g.Salt[:])
 	return g, err
 }

@@ -79,8 +79,8 @@ func (b *Broker) accessEnd(state session.State) time.Time {
 }
 
 // Begin makes a session of a login, and its first tokens.
-func (b *Broker) Begin(ctx context.Context, answer Tokens, id *claim.Set, wanted Narrowing) (body Tokens, subject string, err error) {
-	e := evidence{id: id, idToken: answer.IDToken, raw: answer.AccessToken}
+func (b *Broker) Begin(ctx context.Context, client string, answer Tokens, id *claim.Set, wanted Narrowing) (body Tokens, subject string, err error) {
+	e := evidence{client: client, id: id, idToken: answer.IDToken, raw: answer.AccessToken}
 	if e.access, err = b.Provider.Verifier().Readable(ctx, answer.AccessToken, id != nil); err != nil {
 		return Tokens{}, "", err
 	}
@@ -207,7 +207,7 @@ func (b *Broker) body(ctx context.Context, h handle, state session.State, wanted
 	}
 	answer := Tokens{AccessToken: raw, Scope: m.scope(), Expires: expires}
 	if state.RefreshToken != "" {
-		if answer.RefreshToken, err = b.refreshToken(h, state.Current); err != nil {
+		if answer.RefreshToken, err = b.refreshToken(who.Client, h, state.Current); err != nil {
 			return Tokens{}, err
 		}
 		answer.RefreshExpires = state.End(b.policy)

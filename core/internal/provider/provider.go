@@ -18,6 +18,7 @@ import (
 
 // Options say which provider it is, and who the application is to it.
 type Options struct {
+	Name                           string // in states, device codes and sessions
 	Issuer, ClientID, ClientSecret string
 	ClientAuth                     string // client_secret_basic, client_secret_post; "": as discovery lists
 	DiscoveryURL                   string
