@@ -3,6 +3,7 @@
 # and are fetched as Go modules.
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GREMLINS    := github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0
 FUZZTIME    ?= 5s
 SOAKTIME    ?= 2m
 
@@ -16,7 +17,7 @@ MODULES := $(patsubst $(CURDIR)/%,%,$(shell go list -m -f '{{.Dir}}'))
 # What a guard allocates is counted without the race detector, which allocates too.
 ADAPTERS := $(patsubst %/cost_test.go,%,$(wildcard */cost_test.go))
 
-.PHONY: help demo test lint links tidy e2e fuzz soak cover bench
+.PHONY: help demo test lint links tidy e2e fuzz soak mutate cover bench
 
 help: ## show what there is
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +55,12 @@ fuzz: ## each fuzz target for FUZZTIME
 
 soak: ## for SOAKTIME, processes, Postgres and provider fail, and no session may be lost
 	@cd examples && go test $(RACE) -count=1 -timeout 0 -v ./soak -soak $(SOAKTIME)
+
+# Packages below core/internal, one after the other: each change is a run of its tests.
+MUTATE ?= seal jose session vault verify
+mutate: ## change the code of MUTATE bit by bit, and list what no test has run or noticed
+	@set -e; cd core; for p in $(MUTATE); do echo "== $$p"; \
+		nice -n 10 go run $(GREMLINS) unleash --workers 2 --timeout-coefficient 3 --output-statuses lct ./internal/$$p; done
 
 cover: ## coverage of each module, in cover.out and on the screen
 	@scripts/with-postgres sh -c 'set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && go test -coverpkg=./... -coverprofile=cover.out ./... >/dev/null && go tool cover -func=cover.out | tail -n 1); done'

@@ -58,3 +58,16 @@ func TestMACFramesItsParts(t *testing.T) {
 		require.False(t, before.CheckMAC(mac, parts...), parts)
 	}
 }
+
+func TestWhatIsTooShortWasNotSealed(t *testing.T) {
+	keys := New("x", [][]byte{older})
+	id := keys.First()
+	require.False(t, keys.SealedByFirst(id[:]), "nothing but the name of a secret")
+	_, err := keys.Open(id[:])
+	require.ErrorIs(t, err, ErrOpen)
+	_, err = keys.Open(id[:3])
+	require.ErrorIs(t, err, ErrOpen)
+	unknown := New("x", [][]byte{newer}).First()
+	_, err = keys.Open(unknown[:])
+	require.ErrorIs(t, err, ErrUnknownSecret)
+}
