@@ -59,8 +59,8 @@ func turns[T any](of []T) func() T {
 
 func crowdTable(all []crowd) table {
 	t := table{
-		title:   crowdAlgorithm + ", many tokens in turns",
-		columns: []string{"tokens", "µs, SHA-256", "µs, hit", "× SHA-256", "µs, miss and remembered"},
+		title:   crowdAlgorithm + ", many tokens in turn",
+		columns: []string{"tokens", "µs, SHA-256", "µs, hit", "× SHA-256", "µs, miss and cached"},
 	}
 	for _, c := range all {
 		row := []any{fmt.Sprint(c.tokens), micro(c.hash), micro(c.hit), c.hit.over(c.hash), nil}
