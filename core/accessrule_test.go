@@ -60,7 +60,7 @@ func TestGuardsExchangeAndIntrospectionAgreeOnWhatAnAccessTokenIs(t *testing.T) 
 	}
 	for name, row := range map[string]struct {
 		header, claims set
-		good           bool
+		valid          bool
 	}{
 		"an access token":             {nil, nil, true},
 		"by a scope":                  {nil, bare(set{"scope": "a"}), true},
@@ -98,7 +98,7 @@ func TestGuardsExchangeAndIntrospectionAgreeOnWhatAnAccessTokenIs(t *testing.T) 
 	} {
 		for by, judges := range map[string]map[string]func(header, claims map[string]any) bool{"client id": judges, "Audiences": listed} {
 			for judge, takes := range judges {
-				t.Run(name+"/"+by+"/"+judge, func(t *testing.T) { require.Equal(t, row.good, takes(row.header, row.claims)) })
+				t.Run(name+"/"+by+"/"+judge, func(t *testing.T) { require.Equal(t, row.valid, takes(row.header, row.claims)) })
 			}
 		}
 	}
@@ -206,10 +206,10 @@ func TestATokenThatLeavesOutSubOrAudIsAskedAbout(t *testing.T) {
 		a := newApp(t, provider, introspecting, further(core.Issuer{URL: "https://other.example.org"}))
 		require.NoError(t, a.auth.Start(t.Context()))
 		before := asked()
-		good := light(map[string]any{"sub": nil})
+		valid := light(map[string]any{"sub": nil})
 		for name, raw := range map[string]string{
 			"expired":         light(map[string]any{"sub": nil, "exp": 1}),
-			"a bad signature": good[:len(good)-8] + "AAAAAAAA",
+			"a bad signature": valid[:len(valid)-8] + "AAAAAAAA",
 			"an ID token":     light(map[string]any{"sub": nil, "typ": "ID"}),
 			"bound to a key":  light(map[string]any{"sub": nil, "cnf": map[string]any{"jkt": "x"}}),
 			"another issuer":  light(map[string]any{"sub": nil, "iss": "https://evil.example.org"}),

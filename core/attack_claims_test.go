@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What an issuer may sign, and what none should: each token here has the good
+// What an issuer may sign, and what none should: each token here has the valid
 // signature of the issuer's own key, and one thing that is odd.
 
 func TestHeadersOfATokenAreReadStrictly(t *testing.T) {
@@ -21,78 +21,78 @@ func TestHeadersOfATokenAreReadStrictly(t *testing.T) {
 	without := func(kid string) string { return `{"alg":"EdDSA","kid":` + kid + `}` }
 	for name, row := range map[string]struct {
 		header string
-		good   bool
+		valid  bool
 	}{
-		"as it should be":               {x.header(), true},
-		"members that nobody knows":     {member(`"x":{"y":[1,null]},"cty":"application/json"`), true},
-		"a key that is not looked at":   {member(`"jwk":{"kty":"oct","k":"AA"},"jku":"http://127.0.0.1:1","x5u":1,"x5c":null`), true},
-		"spaces inside":                 {`{ "alg" : "EdDSA" }`, true},
-		"alg, escaped":                  {`{"\u0061lg":"Ed\u0044SA"}`, true},
-		"crit of nothing":               {member(`"crit":[]`), false},
-		"crit null":                     {member(`"crit":null`), false},
-		"crit of a known member":        {member(`"crit":["exp"],"exp":1`), false},
-		"crit of b64":                   {member(`"crit":["b64"],"b64":false`), false},
-		"crit of alg":                   {member(`"crit":["alg"]`), false},
-		"crit unknown":                  {member(`"crit":["http://example.org/x"],"http://example.org/x":true`), false},
-		"crit a string":                 {member(`"crit":"exp"`), false},
-		"crit, escaped":                 {member(`"\u0063rit":["exp"]`), false},
-		"crit an empty string":          {member(`"crit":""`), false},
-		"crit false":                    {member(`"crit":false`), false},
-		"b64 false":                     {member(`"b64":false`), false},
-		"b64 true":                      {member(`"b64":true`), false},
-		"b64 null":                      {member(`"b64":null`), false},
-		"kid null":                      {without(`null`), true},
-		"kid a number":                  {without(`1`), false},
-		"kid a list":                    {without(`["` + x.kid + `"]`), false},
-		"kid an object":                 {without(`{}`), false},
-		"kid twice":                     {member(`"kid":"` + x.kid + `"`), false},
-		"kid twice, once escaped":       {member(`"\u006bid":"x"`), false},
-		"alg twice":                     {member(`"alg":"none"`), false},
-		"alg twice, once escaped":       {member(`"\u0061lg":"none"`), false},
-		"alg in another case besides":   {member(`"ALG":"none","Alg":"none"`), true},
-		"a nested member twice":         {member(`"x":{"a":1,"a":2}`), false},
-		"typ in another case":           {member(`"typ":"JwT"`), true},
-		"typ of an ID token":            {member(`"typ":"id_token+jwt"`), false},
-		"typ of a logout token":         {member(`"typ":"logout+jwt"`), false},
-		"typ of an introspection":       {member(`"typ":"token-introspection+jwt"`), false},
-		"typ of that, as a media type":  {member(`"typ":"application/Token-Introspection+JWT"`), false},
-		"typ of a security event":       {member(`"typ":"secevent+jwt"`), false},
-		"typ of a DPoP proof":           {member(`"typ":"dpop+jwt"`), false},
-		"typ of an authorization":       {member(`"typ":"oauth-authz-req+jwt"`), false},
-		"typ of a client's assertion":   {member(`"typ":"client-authentication+jwt"`), false},
-		"typ JOSE":                      {member(`"typ":"JOSE"`), false},
-		"typ with a space":              {member(`"typ":"at+jwt "`), false},
-		"typ with a parameter":          {member(`"typ":"at+jwt;x=y"`), false},
-		"typ of look-alikes":            {member(`"typ":"ıd+jwt"`), false},
-		"typ a list":                    {member(`"typ":["at+jwt"]`), false},
-		"typ twice":                     {member(`"typ":"at+jwt","typ":"JWT"`), false},
-		"a byte order mark":             {"\ufeff" + x.header(), false},
-		"a space in front":              {" " + x.header(), false},
-		"another object behind":         {x.header() + "{}", false},
-		"a brace behind":                {x.header() + "}", false},
-		"a comma at the end":            {strings.TrimSuffix(x.header(), "}") + ",}", false},
-		"a comment":                     {"/**/" + x.header(), false},
-		"single quotes":                 {strings.ReplaceAll(x.header(), `"`, `'`), false},
-		"a NUL in a string":             {member("\"x\":\"\x00\""), false},
-		"a NUL behind":                  {x.header() + "\x00", false},
-		"invalid UTF-8":                 {member("\"x\":\"\xff\""), false},
-		"an overlong encoding":          {strings.Replace(x.header(), `"alg"`, "\"\xc1\xa1lg\"", 1), false},
-		"half a surrogate pair":         {member(`"x":"\ud800"`), false},
-		"UTF-16":                        {"\xff\xfe{\x00}\x00", false},
-		"a list":                        {`[` + x.header() + `]`, false},
-		"a string":                      {`"EdDSA"`, false},
-		"null":                          {`null`, false},
-		"nothing but a brace":           {`{`, false},
-		"as deep as fits":               {member(`"x":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000)), true},
-		"deeper than JSON goes":         {member(`"x":` + strings.Repeat("[", 11000)), false},
-		"deep objects":                  {member(`"x":` + strings.Repeat(`{"":`, 1500) + "1" + strings.Repeat("}", 1500)), true},
-		"deep objects that do not end":  {member(`"x":` + strings.Repeat(`{"":`, 2000)), false},
-		"two thousand of a name":        {member(strings.TrimSuffix(strings.Repeat(`"":0,`, 2000), ",")), false},
-		"a header that is a good token": {x.good(), false},
+		"as it should be":                {x.header(), true},
+		"members that nobody knows":      {member(`"x":{"y":[1,null]},"cty":"application/json"`), true},
+		"a key that is not looked at":    {member(`"jwk":{"kty":"oct","k":"AA"},"jku":"http://127.0.0.1:1","x5u":1,"x5c":null`), true},
+		"spaces inside":                  {`{ "alg" : "EdDSA" }`, true},
+		"alg, escaped":                   {`{"\u0061lg":"Ed\u0044SA"}`, true},
+		"crit of nothing":                {member(`"crit":[]`), false},
+		"crit null":                      {member(`"crit":null`), false},
+		"crit of a known member":         {member(`"crit":["exp"],"exp":1`), false},
+		"crit of b64":                    {member(`"crit":["b64"],"b64":false`), false},
+		"crit of alg":                    {member(`"crit":["alg"]`), false},
+		"crit unknown":                   {member(`"crit":["http://example.org/x"],"http://example.org/x":true`), false},
+		"crit a string":                  {member(`"crit":"exp"`), false},
+		"crit, escaped":                  {member(`"\u0063rit":["exp"]`), false},
+		"crit an empty string":           {member(`"crit":""`), false},
+		"crit false":                     {member(`"crit":false`), false},
+		"b64 false":                      {member(`"b64":false`), false},
+		"b64 true":                       {member(`"b64":true`), false},
+		"b64 null":                       {member(`"b64":null`), false},
+		"kid null":                       {without(`null`), true},
+		"kid a number":                   {without(`1`), false},
+		"kid a list":                     {without(`["` + x.kid + `"]`), false},
+		"kid an object":                  {without(`{}`), false},
+		"kid twice":                      {member(`"kid":"` + x.kid + `"`), false},
+		"kid twice, once escaped":        {member(`"\u006bid":"x"`), false},
+		"alg twice":                      {member(`"alg":"none"`), false},
+		"alg twice, once escaped":        {member(`"\u0061lg":"none"`), false},
+		"alg in another case besides":    {member(`"ALG":"none","Alg":"none"`), true},
+		"a nested member twice":          {member(`"x":{"a":1,"a":2}`), false},
+		"typ in another case":            {member(`"typ":"JwT"`), true},
+		"typ of an ID token":             {member(`"typ":"id_token+jwt"`), false},
+		"typ of a logout token":          {member(`"typ":"logout+jwt"`), false},
+		"typ of an introspection":        {member(`"typ":"token-introspection+jwt"`), false},
+		"typ of that, as a media type":   {member(`"typ":"application/Token-Introspection+JWT"`), false},
+		"typ of a security event":        {member(`"typ":"secevent+jwt"`), false},
+		"typ of a DPoP proof":            {member(`"typ":"dpop+jwt"`), false},
+		"typ of an authorization":        {member(`"typ":"oauth-authz-req+jwt"`), false},
+		"typ of a client's assertion":    {member(`"typ":"client-authentication+jwt"`), false},
+		"typ JOSE":                       {member(`"typ":"JOSE"`), false},
+		"typ with a space":               {member(`"typ":"at+jwt "`), false},
+		"typ with a parameter":           {member(`"typ":"at+jwt;x=y"`), false},
+		"typ of look-alikes":             {member(`"typ":"ıd+jwt"`), false},
+		"typ a list":                     {member(`"typ":["at+jwt"]`), false},
+		"typ twice":                      {member(`"typ":"at+jwt","typ":"JWT"`), false},
+		"a byte order mark":              {"\ufeff" + x.header(), false},
+		"a space in front":               {" " + x.header(), false},
+		"another object behind":          {x.header() + "{}", false},
+		"a brace behind":                 {x.header() + "}", false},
+		"a comma at the end":             {strings.TrimSuffix(x.header(), "}") + ",}", false},
+		"a comment":                      {"/**/" + x.header(), false},
+		"single quotes":                  {strings.ReplaceAll(x.header(), `"`, `'`), false},
+		"a NUL in a string":              {member("\"x\":\"\x00\""), false},
+		"a NUL behind":                   {x.header() + "\x00", false},
+		"invalid UTF-8":                  {member("\"x\":\"\xff\""), false},
+		"an overlong encoding":           {strings.Replace(x.header(), `"alg"`, "\"\xc1\xa1lg\"", 1), false},
+		"half a surrogate pair":          {member(`"x":"\ud800"`), false},
+		"UTF-16":                         {"\xff\xfe{\x00}\x00", false},
+		"a list":                         {`[` + x.header() + `]`, false},
+		"a string":                       {`"EdDSA"`, false},
+		"null":                           {`null`, false},
+		"nothing but a brace":            {`{`, false},
+		"as deep as fits":                {member(`"x":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000)), true},
+		"deeper than JSON goes":          {member(`"x":` + strings.Repeat("[", 11000)), false},
+		"deep objects":                   {member(`"x":` + strings.Repeat(`{"":`, 1500) + "1" + strings.Repeat("}", 1500)), true},
+		"deep objects that do not end":   {member(`"x":` + strings.Repeat(`{"":`, 2000)), false},
+		"two thousand of a name":         {member(strings.TrimSuffix(strings.Repeat(`"":0,`, 2000), ",")), false},
+		"a header that is a valid token": {x.valid(), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			raw := x.token(t, row.header, x.claims(nil))
-			if row.good {
+			if row.valid {
 				x.requireAccepted(t, raw)
 			} else {
 				x.requireRefused(t, raw)
@@ -122,18 +122,18 @@ func TestKidsOfStrangersAreNamesAndNothingElse(t *testing.T) {
 		}
 	}
 	require.Equal(t, 1, x.provider.Requests("")-asked)
-	x.requireAccepted(t, x.good())
+	x.requireAccepted(t, x.valid())
 }
 
 func TestClaimsOfATokenAreReadStrictly(t *testing.T) {
 	x := newTarget(t, "EdDSA")
 	claims := func(change map[string]any) string { return x.claims(change) }
 	type set = map[string]any
-	// more puts members behind those of a good payload, as they are.
+	// more puts members behind those of a valid payload, as they are.
 	more := func(members string) string { return strings.TrimSuffix(claims(nil), "}") + "," + members + "}" }
 	rows := map[string]struct {
 		payload string
-		good    bool
+		valid   bool
 	}{
 		"as it should be":              {claims(nil), true},
 		"spaces around":                {" \t\r\n" + claims(nil) + "\n", true},
@@ -165,7 +165,7 @@ func TestClaimsOfATokenAreReadStrictly(t *testing.T) {
 		"null":                         {`null`, false},
 		"a number":                     {`1`, false},
 		"nothing":                      {`{}`, false},
-		"a token":                      {x.good(), false},
+		"a token":                      {x.valid(), false},
 		"as deep as fits":              {more(`"x":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000)), true},
 		"deeper than JSON goes":        {more(`"x":` + strings.Repeat("[", 11000)), false},
 		"deep objects that do not end": {more(`"x":` + strings.Repeat(`{"":`, 2000)), false},
@@ -195,34 +195,34 @@ func TestClaimsOfATokenAreReadStrictly(t *testing.T) {
 			require.NoError(t, err)
 			rows[name+" "+string(text[:min(len(text), 40)])] = struct {
 				payload string
-				good    bool
+				valid   bool
 			}{claims(set{name: json.RawMessage(text)}), false}
 		}
 		if name == "iss" || name == "exp" || name == "aud" {
 			rows[name+" missing"] = struct {
 				payload string
-				good    bool
+				valid   bool
 			}{claims(set{name: nil}), false}
 		}
 	}
 	for name, value := range map[string]string{"exp with an exponent": `"exp":41024448e2`, "exp with a fraction": `"exp":4102444800.999999999`, "the last second of all": `"exp":253402300799`} {
 		rows[name] = struct {
 			payload string
-			good    bool
+			valid   bool
 		}{strings.TrimSuffix(claims(set{"exp": nil}), "}") + "," + value + "}", true}
 	}
 	for _, zero := range []string{"0", "-0", "-0.0", "0e5"} {
 		for _, name := range []string{"nbf", "iat"} {
 			rows[name+" "+zero] = struct {
 				payload string
-				good    bool
+				valid   bool
 			}{claims(set{name: json.RawMessage(zero)}), true}
 		}
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
 			raw := x.token(t, x.header(), row.payload)
-			if !row.good {
+			if !row.valid {
 				x.requireRefused(t, raw)
 				return
 			}
@@ -249,7 +249,7 @@ func TestTimesHoldToTheNanosecond(t *testing.T) {
 				for _, off := range []time.Duration{-time.Second, -1, 0, 1, time.Second} {
 					x.clock.Add(edge.Add(off).Sub(x.clock.Now()))
 					// exp is over at its time (RFC 7519 4.1.4); the others begin at theirs.
-					if good := off < 0; good == (claim == "exp") {
+					if valid := off < 0; valid == (claim == "exp") {
 						x.requireAccepted(t, raw)
 					} else {
 						x.requireRefused(t, raw)
@@ -262,10 +262,10 @@ func TestTimesHoldToTheNanosecond(t *testing.T) {
 		a := newApp(t, newProvider(t, oidctest.Options{}), brokered())
 		raw := a.signIn("alice").AccessToken
 		expiry := time.Unix(int64(claimsOf(t, raw)["exp"].(float64)), 0)
-		for off, good := range map[time.Duration]bool{-1: true, 0: false, 1: false} {
+		for off, valid := range map[time.Duration]bool{-1: true, 0: false, 1: false} {
 			a.clock.Add(expiry.Add(30*time.Second + off).Sub(a.clock.Now()))
 			_, err := a.auth.Verify(t.Context(), raw)
-			require.Equal(t, good, err == nil, "%d ns: %v", off, err)
+			require.Equal(t, valid, err == nil, "%d ns: %v", off, err)
 		}
 	})
 }
@@ -275,7 +275,7 @@ func TestTimesHoldToTheNanosecond(t *testing.T) {
 func TestATokenWithANumberThatIsTooLargeIsRefused(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider)
-	for number, good := range map[string]bool{
+	for number, valid := range map[string]bool{
 		"1": true, "-1.5": true, "1e3": true, "1E+3": true, "1e308": true, "1e-400": true, "0." + strings.Repeat("3", 1000): true, strings.Repeat("9", 308): true,
 		`"1e400"`: true, `"a,1e400"`: true, `"x:1e400"`: true,
 		"1e400": false, "-1e400": false, "1E+400": false, " \t1e400": false, "0.1e9999": false, strings.Repeat("9", 310): false, "1" + strings.Repeat("0", 5000): false,
@@ -286,7 +286,7 @@ func TestATokenWithANumberThatIsTooLargeIsRefused(t *testing.T) {
 			// read, and not needed.
 			for _, name := range []string{"a", "z", "client_id", "auth_time"} {
 				_, err := a.auth.Verify(t.Context(), provider.SignedToken(t, nil, provider.Claims("bob", map[string]any{name: value})))
-				if good {
+				if valid {
 					require.NoError(t, err, "%.40s", value)
 				} else {
 					require.ErrorIs(t, err, core.ErrInvalidToken, "%.40s", value)

@@ -102,7 +102,7 @@ func TestKeysOfAnIssuerAreUsedForWhatTheyAre(t *testing.T) {
 	a := newApp(t, x.provider)
 	guard := a.auth.Required()
 	require.NoError(t, a.auth.Start(t.Context()))
-	require.Equal(t, 200, serve(guard, bearer(x.good())).StatusCode)
+	require.Equal(t, 200, serve(guard, bearer(x.valid())).StatusCode)
 	payload := x.claims(nil)
 	mac := func(header string) string { return authenticated(crypto.SHA256, header, payload, secret) }
 	for name, raw := range map[string]string{
@@ -137,7 +137,7 @@ func TestATokenIsTriedWithFewKeys(t *testing.T) {
 		}
 		publish(t, x.provider, append(keys, x.jwk())...)
 		a := newApp(t, x.provider)
-		for _, raw := range []string{x.good(), x.named("", "ES256").token(t, x.named("", "ES256").header(), x.claims(nil))} {
+		for _, raw := range []string{x.valid(), x.named("", "ES256").token(t, x.named("", "ES256").header(), x.claims(nil))} {
 			_, err := a.auth.Verify(t.Context(), raw)
 			if accepted {
 				require.NoError(t, err)
@@ -181,7 +181,7 @@ func TestARotationIsFoundBesideAKeyWithoutAKid(t *testing.T) {
 	unnamed, next := newForger(t, "ES256").named("", "ES256"), newForger(t, "ES256").named("next", "ES256")
 	publish(t, x.provider, x.jwk(), unnamed.jwk())
 	a := newApp(t, x.provider)
-	for _, raw := range []string{x.good(), unnamed.token(t, unnamed.header(), x.claims(nil)), unnamed.token(t, unnamed.named("any", "ES256").header(), x.claims(nil))} {
+	for _, raw := range []string{x.valid(), unnamed.token(t, unnamed.header(), x.claims(nil)), unnamed.token(t, unnamed.named("any", "ES256").header(), x.claims(nil))} {
 		_, err := a.auth.Verify(t.Context(), raw)
 		require.NoError(t, err)
 	}
@@ -204,7 +204,7 @@ func TestAKeySetIsReadUpTo256KiB(t *testing.T) {
 		document = append(document, strings.Repeat(" ", size-len(document))...)
 		x.provider.Answer(oidctest.KeysPath, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { _, _ = w.Write(document) })
 		a := newApp(t, x.provider)
-		_, err = a.auth.Verify(t.Context(), x.good())
+		_, err = a.auth.Verify(t.Context(), x.valid())
 		if accepted {
 			require.NoError(t, err)
 			continue

@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// modes gives a guarded application and a good token of it, in either mode.
-func modes(t *testing.T, attack func(t *testing.T, a *app, good string)) {
+// modes gives a guarded application and a valid token of it, in either mode.
+func modes(t *testing.T, attack func(t *testing.T, a *app, valid string)) {
 	t.Run("passthrough", func(t *testing.T) {
 		a := newApp(t, newProvider(t, oidctest.Options{}))
 		require.NoError(t, a.auth.Start(t.Context()))
@@ -53,59 +53,59 @@ func (a *app) sendRaw(t *testing.T, request string) answer {
 }
 
 func TestATokenIsTakenFromOneAuthorizationHeaderOnly(t *testing.T) {
-	modes(t, func(t *testing.T, a *app, good string) {
+	modes(t, func(t *testing.T, a *app, valid string) {
 		a.guarded("/required", a.auth.Required())
 		a.guarded("/optional", a.auth.Optional())
-		bad := good[:len(good)-8] + "AAAAAAAA"
-		a.log.keep(good, bad)
+		bad := valid[:len(valid)-8] + "AAAAAAAA"
+		a.log.keep(valid, bad)
 		const form = "Content-Type: application/x-www-form-urlencoded\n"
-		body := "access_token=" + good
+		body := "access_token=" + valid
 		get := func(headers string) string { return "GET /api/%s\n" + headers + "\n" }
 		for name, row := range map[string]struct {
 			request  string // with a place for the route
 			required string // a body, or an error's code
 		}{
-			"as it should be":                   {get("Authorization: Bearer " + good + "\n"), "user-alice"},
-			"scheme in lower case":              {get("Authorization: bearer " + good + "\n"), "user-alice"},
-			"scheme in capitals":                {get("Authorization: BEARER " + good + "\n"), "user-alice"},
-			"header in other cases":             {get("aUTHORIZATION: bEaReR " + good + "\n"), "user-alice"},
-			"several spaces":                    {get("Authorization:   Bearer    " + good + "   \n"), "user-alice"},
-			"a tab at the end":                  {get("Authorization: Bearer " + good + "\t\n"), "user-alice"},
-			"a tab for the space":               {get("Authorization: Bearer\t" + good + "\n"), "missing_token"},
-			"a tab after the space":             {get("Authorization: Bearer \t" + good + "\n"), "invalid_token"},
-			"a no-break space":                  {get("Authorization: Bearer\u00a0" + good + "\n"), "missing_token"},
-			"a no-break space after the space":  {get("Authorization: Bearer \u00a0" + good + "\n"), "invalid_token"},
-			"no space":                          {get("Authorization: Bearer" + good + "\n"), "missing_token"},
-			"a colon":                           {get("Authorization: Bearer: " + good + "\n"), "missing_token"},
-			"an equals sign":                    {get("Authorization: Bearer token=" + good + "\n"), "invalid_token"},
-			"a name":                            {get(`Authorization: Bearer token="` + good + `"` + "\n"), "invalid_token"},
-			"no scheme":                         {get("Authorization: " + good + "\n"), "missing_token"},
+			"as it should be":                   {get("Authorization: Bearer " + valid + "\n"), "user-alice"},
+			"scheme in lower case":              {get("Authorization: bearer " + valid + "\n"), "user-alice"},
+			"scheme in capitals":                {get("Authorization: BEARER " + valid + "\n"), "user-alice"},
+			"header in other cases":             {get("aUTHORIZATION: bEaReR " + valid + "\n"), "user-alice"},
+			"several spaces":                    {get("Authorization:   Bearer    " + valid + "   \n"), "user-alice"},
+			"a tab at the end":                  {get("Authorization: Bearer " + valid + "\t\n"), "user-alice"},
+			"a tab for the space":               {get("Authorization: Bearer\t" + valid + "\n"), "missing_token"},
+			"a tab after the space":             {get("Authorization: Bearer \t" + valid + "\n"), "invalid_token"},
+			"a no-break space":                  {get("Authorization: Bearer\u00a0" + valid + "\n"), "missing_token"},
+			"a no-break space after the space":  {get("Authorization: Bearer \u00a0" + valid + "\n"), "invalid_token"},
+			"no space":                          {get("Authorization: Bearer" + valid + "\n"), "missing_token"},
+			"a colon":                           {get("Authorization: Bearer: " + valid + "\n"), "missing_token"},
+			"an equals sign":                    {get("Authorization: Bearer token=" + valid + "\n"), "invalid_token"},
+			"a name":                            {get(`Authorization: Bearer token="` + valid + `"` + "\n"), "invalid_token"},
+			"no scheme":                         {get("Authorization: " + valid + "\n"), "missing_token"},
 			"Bearer alone":                      {get("Authorization: Bearer\n"), "missing_token"},
 			"Bearer and spaces":                 {get("Authorization: Bearer    \n"), "missing_token"},
-			"Bearer twice":                      {get("Authorization: Bearer Bearer " + good + "\n"), "invalid_token"},
-			"two tokens":                        {get("Authorization: Bearer " + good + " " + good + "\n"), "invalid_token"},
-			"joined with a comma":               {get("Authorization: Bearer " + good + ", Bearer " + good + "\n"), "invalid_token"},
-			"joined with a comma, no space":     {get("Authorization: Bearer " + good + ",Bearer " + bad + "\n"), "invalid_token"},
-			"joined with another scheme":        {get("Authorization: Bearer " + good + ", Basic YTpi\n"), "invalid_token"},
-			"joined, the other scheme first":    {get("Authorization: Basic YTpi, Bearer " + good + "\n"), "missing_token"},
-			"a comma at the end":                {get("Authorization: Bearer " + good + ",\n"), "invalid_token"},
-			"twice the same":                    {get("Authorization: Bearer " + good + "\nAuthorization: Bearer " + good + "\n"), "invalid_request"},
-			"a good one, then a bad one":        {get("Authorization: Bearer " + good + "\nAuthorization: Bearer " + bad + "\n"), "invalid_request"},
-			"a bad one, then a good one":        {get("Authorization: Bearer " + bad + "\nAuthorization: Bearer " + good + "\n"), "invalid_request"},
-			"another scheme beside it":          {get("Authorization: Basic YTpi\nAuthorization: Bearer " + good + "\n"), "invalid_request"},
-			"an empty one beside it":            {get("Authorization:\nAuthorization: Bearer " + good + "\n"), "invalid_request"},
-			"in other cases of the name":        {get("Authorization: Bearer " + good + "\nauthorization: Bearer " + good + "\n"), "invalid_request"},
+			"Bearer twice":                      {get("Authorization: Bearer Bearer " + valid + "\n"), "invalid_token"},
+			"two tokens":                        {get("Authorization: Bearer " + valid + " " + valid + "\n"), "invalid_token"},
+			"joined with a comma":               {get("Authorization: Bearer " + valid + ", Bearer " + valid + "\n"), "invalid_token"},
+			"joined with a comma, no space":     {get("Authorization: Bearer " + valid + ",Bearer " + bad + "\n"), "invalid_token"},
+			"joined with another scheme":        {get("Authorization: Bearer " + valid + ", Basic YTpi\n"), "invalid_token"},
+			"joined, the other scheme first":    {get("Authorization: Basic YTpi, Bearer " + valid + "\n"), "missing_token"},
+			"a comma at the end":                {get("Authorization: Bearer " + valid + ",\n"), "invalid_token"},
+			"twice the same":                    {get("Authorization: Bearer " + valid + "\nAuthorization: Bearer " + valid + "\n"), "invalid_request"},
+			"a valid one, then a bad one":       {get("Authorization: Bearer " + valid + "\nAuthorization: Bearer " + bad + "\n"), "invalid_request"},
+			"a bad one, then a valid one":       {get("Authorization: Bearer " + bad + "\nAuthorization: Bearer " + valid + "\n"), "invalid_request"},
+			"another scheme beside it":          {get("Authorization: Basic YTpi\nAuthorization: Bearer " + valid + "\n"), "invalid_request"},
+			"an empty one beside it":            {get("Authorization:\nAuthorization: Bearer " + valid + "\n"), "invalid_request"},
+			"in other cases of the name":        {get("Authorization: Bearer " + valid + "\nauthorization: Bearer " + valid + "\n"), "invalid_request"},
 			"no header":                         {get(""), "missing_token"},
 			"another scheme":                    {get("Authorization: Basic YTpi\n"), "missing_token"},
-			"scheme DPoP":                       {get("Authorization: DPoP " + good + "\n"), "missing_token"},
-			"scheme Token":                      {get("Authorization: Token " + good + "\n"), "missing_token"},
-			"a look-alike of the scheme":        {get("Authorization: Веarer " + good + "\n"), "missing_token"},
-			"in the header of a proxy":          {get("Proxy-Authorization: Bearer " + good + "\nX-Forwarded-Authorization: Bearer " + good + "\nX-Access-Token: " + good + "\n"), "missing_token"},
-			"in a cookie":                       {get("Cookie: access_token=" + good + "; token=" + good + "; Authorization=Bearer " + good + "\n"), "missing_token"},
-			"in the query":                      {"GET /api/%s?access_token=" + good + "&bearer_token=" + good + "\n\n", "missing_token"},
-			"in the query, beside a bad header": {"GET /api/%s?access_token=" + good + "\n" + "Authorization: Bearer " + bad + "\n\n", "invalid_token"},
+			"scheme DPoP":                       {get("Authorization: DPoP " + valid + "\n"), "missing_token"},
+			"scheme Token":                      {get("Authorization: Token " + valid + "\n"), "missing_token"},
+			"a look-alike of the scheme":        {get("Authorization: Веarer " + valid + "\n"), "missing_token"},
+			"in the header of a proxy":          {get("Proxy-Authorization: Bearer " + valid + "\nX-Forwarded-Authorization: Bearer " + valid + "\nX-Access-Token: " + valid + "\n"), "missing_token"},
+			"in a cookie":                       {get("Cookie: access_token=" + valid + "; token=" + valid + "; Authorization=Bearer " + valid + "\n"), "missing_token"},
+			"in the query":                      {"GET /api/%s?access_token=" + valid + "&bearer_token=" + valid + "\n\n", "missing_token"},
+			"in the query, beside a bad header": {"GET /api/%s?access_token=" + valid + "\n" + "Authorization: Bearer " + bad + "\n\n", "invalid_token"},
 			"in a form":                         {"POST /api/%s\n" + form + fmt.Sprintf("Content-Length: %d\n\n", len(body)) + body, "missing_token"},
-			"in a form, beside a good header":   {"POST /api/%s\nAuthorization: Bearer " + good + "\n" + form + fmt.Sprintf("Content-Length: %d\n\n", len(body)) + body, "user-alice"},
+			"in a form, beside a valid header":  {"POST /api/%s\nAuthorization: Bearer " + valid + "\n" + form + fmt.Sprintf("Content-Length: %d\n\n", len(body)) + body, "user-alice"},
 		} {
 			t.Run(name, func(t *testing.T) {
 				asked, keys := a.provider.Requests(""), a.provider.Requests(oidctest.KeysPath)
@@ -136,8 +136,8 @@ func TestATokenIsTakenFromOneAuthorizationHeaderOnly(t *testing.T) {
 // nothing but a look at its length.
 func TestHugeAndDeepTokensCostLittle(t *testing.T) {
 	const limit = 16 << 10
-	modes(t, func(t *testing.T, a *app, good string) {
-		parts := strings.Split(good, ".")
+	modes(t, func(t *testing.T, a *app, valid string) {
+		parts := strings.Split(valid, ".")
 		header, payload, signature := parts[0], parts[1], parts[2]
 		guard := a.auth.Required()
 		// deep is a JSON object, of a header for example, with a deep member more.
@@ -224,7 +224,7 @@ func TestTokensOfOtherKindsAreRefused(t *testing.T) {
 		other := newTarget(t, "ES256")
 		own := newApp(t, newProvider(t, oidctest.Options{}), brokered()).signIn("alice")
 		for name, raw := range map[string]string{
-			"another issuer's": other.good(), "another issuer's that claims to be this one": other.token(t, x.header(), x.claims(nil)),
+			"another issuer's": other.valid(), "another issuer's that claims to be this one": other.token(t, x.header(), x.claims(nil)),
 			"this one's that claims to be of another": x.token(t, x.header(), other.claims(nil)), "a broker's": own.AccessToken, "a broker's refresh token": own.RefreshToken,
 		} {
 			t.Run(name, func(t *testing.T) { x.requireRefused(t, raw) })

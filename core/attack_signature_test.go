@@ -18,22 +18,22 @@ import (
 )
 
 // Wherever one bit of a token is another, be it of what is sent or of what that
-// stands for, the token is not good any more.
+// stands for, the token is no longer valid.
 func TestATokenWithOneOtherBitIsRefused(t *testing.T) {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-	flip := func(t *testing.T, a *app, good string) {
-		_, err := a.auth.Verify(t.Context(), good)
+	flip := func(t *testing.T, a *app, valid string) {
+		_, err := a.auth.Verify(t.Context(), valid)
 		require.NoError(t, err)
 		asked := a.provider.Requests("")
-		for i := range len(good) {
+		for i := range len(valid) {
 			for bit := range 8 {
-				others := []byte{good[i] ^ 1<<bit}
-				if value := strings.IndexByte(alphabet, good[i]); value >= 0 && bit < 6 {
+				others := []byte{valid[i] ^ 1<<bit}
+				if value := strings.IndexByte(alphabet, valid[i]); value >= 0 && bit < 6 {
 					others = append(others, alphabet[value^1<<bit])
 				}
 				for _, other := range others {
-					_, err := a.auth.Verify(t.Context(), good[:i]+string([]byte{other})+good[i+1:])
-					require.ErrorIs(t, err, core.ErrInvalidToken, "%q in the place of %q, at %d", other, good[i], i)
+					_, err := a.auth.Verify(t.Context(), valid[:i]+string([]byte{other})+valid[i+1:])
+					require.ErrorIs(t, err, core.ErrInvalidToken, "%q in the place of %q, at %d", other, valid[i], i)
 				}
 			}
 		}
@@ -42,7 +42,7 @@ func TestATokenWithOneOtherBitIsRefused(t *testing.T) {
 	for _, alg := range []string{"RS256", "ES256", "EdDSA"} {
 		t.Run("of a provider, "+alg, func(t *testing.T) {
 			x := newTarget(t, alg)
-			flip(t, x.app, x.good())
+			flip(t, x.app, x.valid())
 		})
 	}
 	t.Run("of a broker", func(t *testing.T) {
@@ -55,8 +55,8 @@ func TestSignaturesOfECDSAHaveTheFormOfJOSE(t *testing.T) {
 	for alg, curve := range map[string]elliptic.Curve{"ES256": elliptic.P256(), "ES384": elliptic.P384(), "ES512": elliptic.P521()} {
 		t.Run(alg, func(t *testing.T) {
 			x := newTarget(t, alg)
-			good := x.good()
-			x.requireAccepted(t, good)
+			valid := x.valid()
+			x.requireAccepted(t, valid)
 			n := curve.Params().N
 			size := (n.BitLen() + 7) / 8
 			// with gives a signature of r and s, each changed.
@@ -94,7 +94,7 @@ func TestSignaturesOfECDSAHaveTheFormOfJOSE(t *testing.T) {
 				"of another curve": func([]byte) []byte { return make([]byte, 2*size+2) },
 				"of ASN.1's zeros": func([]byte) []byte { return []byte{0x30, 6, 2, 1, 0, 2, 1, 0} },
 			} {
-				t.Run(name, func(t *testing.T) { x.requireRefused(t, otherSignature(t, good, change)) })
+				t.Run(name, func(t *testing.T) { x.requireRefused(t, otherSignature(t, valid, change)) })
 			}
 		})
 	}
@@ -102,9 +102,8 @@ func TestSignaturesOfECDSAHaveTheFormOfJOSE(t *testing.T) {
 
 // With (r, s) a token's signature is (r, n-s), and anybody can compute it. RFC
 // 7518 3.4 allows both, and many signers make either, so that a verifier can
-// refuse neither. Hence no two spellings of an ECDSA token may differ in what
-// they are good for, and nothing may know a token that was called back by its
-// text alone.
+// refuse neither. Hence both spellings give the same access, and nothing may know
+// a revoked token by its text alone.
 func TestTheSecondSpellingOfAnECDSASignatureIsTheSameToken(t *testing.T) {
 	n := elliptic.P256().Params().N
 	mirrored := func(signature []byte) []byte {
@@ -114,25 +113,25 @@ func TestTheSecondSpellingOfAnECDSASignatureIsTheSameToken(t *testing.T) {
 	}
 	t.Run("of a provider", func(t *testing.T) {
 		x := newTarget(t, "ES256")
-		good := x.good()
-		twin := otherSignature(t, good, mirrored)
-		require.NotEqual(t, good, twin)
-		for _, raw := range []string{good, twin, good, twin} {
+		valid := x.valid()
+		twin := otherSignature(t, valid, mirrored)
+		require.NotEqual(t, valid, twin)
+		for _, raw := range []string{valid, twin, valid, twin} {
 			require.Equal(t, "user-alice", x.requireAccepted(t, raw).Subject())
 		}
 		x.clock.Add(330 * 1e9)
-		x.requireRefused(t, good)
+		x.requireRefused(t, valid)
 		x.requireRefused(t, twin)
 	})
 	t.Run("of a broker, whose session has ended", func(t *testing.T) {
 		a := newApp(t, newProvider(t, oidctest.Options{}), brokered())
-		good := a.signIn("alice").AccessToken
-		twin := otherSignature(t, good, mirrored)
-		for _, raw := range []string{good, twin} {
+		valid := a.signIn("alice").AccessToken
+		twin := otherSignature(t, valid, mirrored)
+		for _, raw := range []string{valid, twin} {
 			require.Equal(t, "alice", a.get(browser(), userinfoRoute, bearer(raw)).json["username"])
 		}
 		a.get(browser(), logoutRoute, bearer(twin))
-		for _, raw := range []string{good, twin} {
+		for _, raw := range []string{valid, twin} {
 			requireError(t, a.get(browser(), userinfoRoute, bearer(raw)), 401, "invalid_token")
 		}
 	})
@@ -157,25 +156,25 @@ func TestSignaturesOfRSAHaveOneForm(t *testing.T) {
 			short := signedLike(func(signature *big.Int) bool { return signature.BitLen() <= 2040 })
 			x.requireAccepted(t, small)
 			x.requireAccepted(t, short)
-			good := x.good()
-			x.requireAccepted(t, good)
+			valid := x.valid()
+			x.requireAccepted(t, valid)
 			plus := func(i *big.Int) func([]byte) []byte {
 				return func(signature []byte) []byte { return new(big.Int).Add(new(big.Int).SetBytes(signature), i).Bytes() }
 			}
 			for name, raw := range map[string]string{
-				"a leading zero more":    otherSignature(t, good, func(signature []byte) []byte { return append([]byte{0}, signature...) }),
-				"many leading zeros":     otherSignature(t, good, func(signature []byte) []byte { return append(make([]byte, 256), signature...) }),
-				"plus n":                 otherSignature(t, good, plus(key.N)),
+				"a leading zero more":    otherSignature(t, valid, func(signature []byte) []byte { return append([]byte{0}, signature...) }),
+				"many leading zeros":     otherSignature(t, valid, func(signature []byte) []byte { return append(make([]byte, 256), signature...) }),
+				"plus n":                 otherSignature(t, valid, plus(key.N)),
 				"plus n, no byte longer": otherSignature(t, small, plus(key.N)),
 				"a leading zero less":    otherSignature(t, short, plus(new(big.Int))),
-				"its complement": otherSignature(t, good, func(signature []byte) []byte {
+				"its complement": otherSignature(t, valid, func(signature []byte) []byte {
 					return new(big.Int).Sub(key.N, new(big.Int).SetBytes(signature)).FillBytes(make([]byte, 256))
 				}),
-				"0":       otherSignature(t, good, func([]byte) []byte { return make([]byte, 256) }),
-				"1":       otherSignature(t, good, func([]byte) []byte { return big.NewInt(1).FillBytes(make([]byte, 256)) }),
-				"n":       otherSignature(t, good, func([]byte) []byte { return key.N.Bytes() }),
-				"n - 1":   otherSignature(t, good, func([]byte) []byte { return new(big.Int).Sub(key.N, big.NewInt(1)).Bytes() }),
-				"too big": otherSignature(t, good, func([]byte) []byte { return slices.Repeat([]byte{0xff}, 256) }),
+				"0":       otherSignature(t, valid, func([]byte) []byte { return make([]byte, 256) }),
+				"1":       otherSignature(t, valid, func([]byte) []byte { return big.NewInt(1).FillBytes(make([]byte, 256)) }),
+				"n":       otherSignature(t, valid, func([]byte) []byte { return key.N.Bytes() }),
+				"n - 1":   otherSignature(t, valid, func([]byte) []byte { return new(big.Int).Sub(key.N, big.NewInt(1)).Bytes() }),
+				"too big": otherSignature(t, valid, func([]byte) []byte { return slices.Repeat([]byte{0xff}, 256) }),
 			} {
 				t.Run(name, func(t *testing.T) { x.requireRefused(t, raw) })
 			}
@@ -197,8 +196,8 @@ func TestSignaturesOfRSAHaveOneForm(t *testing.T) {
 
 func TestSignaturesOfEd25519HaveOneForm(t *testing.T) {
 	x := newTarget(t, "EdDSA")
-	good := x.good()
-	x.requireAccepted(t, good)
+	valid := x.valid()
+	x.requireAccepted(t, valid)
 	order, _ := new(big.Int).SetString("7237005577332262213973186563042994240857116359379907606001950938285454250989", 10)
 	plus := func(times int64) func([]byte) []byte {
 		return func(signature []byte) []byte {
@@ -219,7 +218,7 @@ func TestSignaturesOfEd25519HaveOneForm(t *testing.T) {
 		"63 bytes":          func(signature []byte) []byte { return signature[:63] },
 		"65 bytes":          func(signature []byte) []byte { return append(signature, 0) },
 	} {
-		t.Run(name, func(t *testing.T) { x.requireRefused(t, otherSignature(t, good, change)) })
+		t.Run(name, func(t *testing.T) { x.requireRefused(t, otherSignature(t, valid, change)) })
 	}
 }
 

@@ -25,53 +25,53 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Forged tokens are what can be made of a good token and the published key by
+// Forged tokens are what can be made of a valid token and the published key by
 // somebody who has no private key but his own. In broker mode they are made of
 // the broker's tokens.
 func TestForgedTokensAreRefused(t *testing.T) {
 	var visits atomic.Int64
 	trap := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { visits.Add(1) }))
 	defer trap.Close()
-	attack := func(t *testing.T, a *app, good string, key jose.JSONWebKey) {
+	attack := func(t *testing.T, a *app, valid string, key jose.JSONWebKey) {
 		guard := a.auth.Required()
-		require.Equal(t, http.StatusOK, serve(guard, bearer(good)).StatusCode)
+		require.Equal(t, http.StatusOK, serve(guard, bearer(valid)).StatusCode)
 		for _, group := range []struct {
 			name  string
-			forge func(t *testing.T, good string, key jose.JSONWebKey) map[string]string
+			forge func(t *testing.T, valid string, key jose.JSONWebKey) map[string]string
 		}{
 			{"unsigned", unsigned}, {"signed with the public key", publicKeyAsSecret},
 			{"with another signature", otherSignatures}, {"in another form", otherForms},
 			{"signed with another key", signedByAnother(a.auth, trap.URL)},
 		} {
 			t.Run(group.name, func(t *testing.T) {
-				for name, raw := range group.forge(t, good, key) {
-					require.NotEqual(t, good, raw, name)
+				for name, raw := range group.forge(t, valid, key) {
+					require.NotEqual(t, valid, raw, name)
 					t.Run(name, func(t *testing.T) { requireRefused(t, a, guard, raw) })
 				}
 			})
 		}
 		require.Zero(t, visits.Load(), "nobody fetches what a token points to")
-		require.Equal(t, http.StatusOK, serve(guard, bearer(good)).StatusCode)
+		require.Equal(t, http.StatusOK, serve(guard, bearer(valid)).StatusCode)
 	}
 	for _, alg := range []string{"RS256", "PS384", "ES256", "ES512", "EdDSA"} {
 		t.Run("of a provider, "+alg, func(t *testing.T) {
 			x := newTarget(t, alg)
-			attack(t, x.app, x.good(), x.jwk())
+			attack(t, x.app, x.valid(), x.jwk())
 		})
 	}
 	for _, alg := range []string{"RS256", "ES256", "EdDSA"} {
 		t.Run("of a broker, "+alg, func(t *testing.T) {
 			a := newApp(t, newProvider(t, oidctest.Options{}), brokered(func(b *core.Broker) { b.Algorithm = alg }))
-			good := a.signIn("alice").AccessToken
-			attack(t, a, good, a.keys().Keys[0])
+			valid := a.signIn("alice").AccessToken
+			attack(t, a, valid, a.keys().Keys[0])
 		})
 	}
 }
 
 // unsigned are tokens whose header says that there is no signature, or does not
 // say what it is.
-func unsigned(t *testing.T, good string, key jose.JSONWebKey) map[string]string {
-	parts := strings.Split(good, ".")
+func unsigned(t *testing.T, valid string, key jose.JSONWebKey) map[string]string {
+	parts := strings.Split(valid, ".")
 	tokens := map[string]string{}
 	for name, alg := range map[string]string{
 		"none": `"none"`, "None": `"None"`, "NONE": `"NONE"`, "nOnE": `"nOnE"`, "none and a space": `"none "`, "none and a NUL": `"none\u0000"`,
@@ -81,13 +81,13 @@ func unsigned(t *testing.T, good string, key jose.JSONWebKey) map[string]string 
 		if name == "in lower case" && strings.ToLower(key.Algorithm) == key.Algorithm {
 			continue
 		}
-		for with, signature := range map[string]string{"no signature": "", "a short signature": "AA", "the good signature": parts[2]} {
+		for with, signature := range map[string]string{"no signature": "", "a short signature": "AA", "the valid signature": parts[2]} {
 			tokens["alg "+name+" with "+with] = encode(fmt.Sprintf(`{"alg":%s,"kid":%q,"typ":"JWT"}`, alg, key.KeyID)) + "." + parts[1] + "." + signature
 		}
 	}
 	for name, header := range map[string]string{
 		"no alg": `{"kid":"` + key.KeyID + `"}`, "Alg": `{"Alg":"` + key.Algorithm + `","kid":"` + key.KeyID + `"}`, "no member": `{}`,
-		"none, then the good one": `{"alg":"none","alg":"` + key.Algorithm + `"}`, "the good one, then none": `{"alg":"` + key.Algorithm + `","alg":"none"}`,
+		"none, then the valid one": `{"alg":"none","alg":"` + key.Algorithm + `"}`, "the valid one, then none": `{"alg":"` + key.Algorithm + `","alg":"none"}`,
 	} {
 		tokens[name] = encode(header) + "." + parts[1] + "." + parts[2]
 	}
@@ -96,7 +96,7 @@ func unsigned(t *testing.T, good string, key jose.JSONWebKey) map[string]string 
 
 // publicKeyAsSecret are tokens with a MAC, of which the secret is the public key
 // in whichever form a library may have it.
-func publicKeyAsSecret(t *testing.T, good string, key jose.JSONWebKey) map[string]string {
+func publicKeyAsSecret(t *testing.T, valid string, key jose.JSONWebKey) map[string]string {
 	der, err := x509.MarshalPKIXPublicKey(key.Key)
 	require.NoError(t, err)
 	document, err := json.Marshal(key)
@@ -121,17 +121,17 @@ func publicKeyAsSecret(t *testing.T, good string, key jose.JSONWebKey) map[strin
 	tokens := map[string]string{}
 	for alg, hash := range map[string]crypto.Hash{"HS256": crypto.SHA256, "HS384": crypto.SHA384, "HS512": crypto.SHA512, key.Algorithm: crypto.SHA256} {
 		for name, secret := range secrets {
-			tokens[alg+" of "+name] = authenticated(hash, fmt.Sprintf(`{"alg":%q,"kid":%q}`, alg, key.KeyID), decode(t, strings.Split(good, ".")[1]), secret)
+			tokens[alg+" of "+name] = authenticated(hash, fmt.Sprintf(`{"alg":%q,"kid":%q}`, alg, key.KeyID), decode(t, strings.Split(valid, ".")[1]), secret)
 		}
 	}
 	return tokens
 }
 
-// signedByAnother are tokens with a good signature of the attacker's, whose
+// signedByAnother are tokens with a valid signature of the attacker's, whose
 // headers name the issuer's key, or bring his, or tell where it is.
 func signedByAnother(auth *core.Auth, trap string) func(*testing.T, string, jose.JSONWebKey) map[string]string {
-	return func(t *testing.T, good string, key jose.JSONWebKey) map[string]string {
-		payload := decode(t, strings.Split(good, ".")[1])
+	return func(t *testing.T, valid string, key jose.JSONWebKey) map[string]string {
+		payload := decode(t, strings.Split(valid, ".")[1])
 		tokens := map[string]string{}
 		// A key that the issuer does not publish is worth one fetch in a while,
 		// and so is a known kid with the algorithm of another key: this is it.
@@ -176,10 +176,10 @@ func newECKey(t *testing.T, curve elliptic.Curve) *ecdsa.PrivateKey {
 	return key
 }
 
-// otherSignatures are the good header and payload with a signature that is not
+// otherSignatures are the valid header and payload with a signature that is not
 // theirs, and theirs with a payload that it is not of.
-func otherSignatures(t *testing.T, good string, _ jose.JSONWebKey) map[string]string {
-	parts := strings.Split(good, ".")
+func otherSignatures(t *testing.T, valid string, _ jose.JSONWebKey) map[string]string {
+	parts := strings.Split(valid, ".")
 	signed, signature := parts[0]+"."+parts[1]+".", decode(t, parts[2])
 	tokens := map[string]string{
 		"none at all": parts[0] + "." + parts[1], "empty": signed, "doubled": signed + encode(signature+signature), "with a byte behind": signed + encode(signature+"\x00"),
@@ -196,9 +196,9 @@ func otherSignatures(t *testing.T, good string, _ jose.JSONWebKey) map[string]st
 	return tokens
 }
 
-// otherForms are the good token, spelled or wrapped in another way.
-func otherForms(t *testing.T, good string, key jose.JSONWebKey) map[string]string {
-	parts := strings.Split(good, ".")
+// otherForms are the valid token, spelled or wrapped in another way.
+func otherForms(t *testing.T, valid string, key jose.JSONWebKey) map[string]string {
+	parts := strings.Split(valid, ".")
 	one := fmt.Sprintf(`{"protected":%q,"signature":%q}`, parts[0], parts[2])
 	forged := fmt.Sprintf(`{"protected":%q,"signature":%q}`, encode(`{"alg":"none"}`), "AA")
 	tokens := map[string]string{
@@ -207,12 +207,12 @@ func otherForms(t *testing.T, good string, key jose.JSONWebKey) map[string]strin
 		"general JSON, and a forged one":   fmt.Sprintf(`{"payload":%q,"signatures":[%s,%s]}`, parts[1], one, forged),
 		"general JSON, after a forged one": fmt.Sprintf(`{"payload":%q,"signatures":[%s,%s]}`, parts[1], forged, one),
 		"JSON in base64url":                encode(fmt.Sprintf(`{"payload":%q,"protected":%q,"signature":%q}`, parts[1], parts[0], parts[2])),
-		"nested":                           parts[0] + "." + encode(good) + "." + parts[2],
-		"nested, as cty says":              encode(`{"alg":"`+key.Algorithm+`","kid":"`+key.KeyID+`","cty":"JWT"}`) + "." + encode(good) + "." + parts[2],
+		"nested":                           parts[0] + "." + encode(valid) + "." + parts[2],
+		"nested, as cty says":              encode(`{"alg":"`+key.Algorithm+`","kid":"`+key.KeyID+`","cty":"JWT"}`) + "." + encode(valid) + "." + parts[2],
 		"five parts, as if encrypted":      parts[0] + ".." + parts[1] + "." + parts[2] + ".AA",
-		"four parts":                       good + ".AA", "a dot behind": good + ".", "a dot in front": "." + good,
-		"twice": good + good, "twice, with a comma": good + "," + good, "quoted": `"` + good + `"`, "percent-encoded": strings.ReplaceAll(good, ".", "%2E"),
-		"in capitals": strings.ToUpper(good), "a byte order mark": "\ufeff" + good, "a NUL behind": good + "\x00", "a soft hyphen": good[:9] + "\u00ad" + good[9:],
+		"four parts":                       valid + ".AA", "a dot behind": valid + ".", "a dot in front": "." + valid,
+		"twice": valid + valid, "twice, with a comma": valid + "," + valid, "quoted": `"` + valid + `"`, "percent-encoded": strings.ReplaceAll(valid, ".", "%2E"),
+		"in capitals": strings.ToUpper(valid), "a byte order mark": "\ufeff" + valid, "a NUL behind": valid + "\x00", "a soft hyphen": valid[:9] + "\u00ad" + valid[9:],
 	}
 	for i, which := range []string{"header", "payload", "signature"} {
 		with := func(part string) string {

@@ -82,7 +82,7 @@ func TestInstancesThatStartAtOncePublishOneKey(t *testing.T) {
 	}
 }
 
-func TestAnotherAlgorithmHasAKeyOfItsOwnAndOldTokensStayGood(t *testing.T) {
+func TestAnotherAlgorithmHasAKeyOfItsOwnAndOldTokensStayValid(t *testing.T) {
 	spy := newSpyStore()
 	before := newApp(t, newProvider(t, oidctest.Options{}), stored(spy))
 	old := before.signIn("alice")

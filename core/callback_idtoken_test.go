@@ -19,7 +19,7 @@ func TestCallbackChecksTheIDToken(t *testing.T) {
 	now := time.Now()
 	for name, row := range map[string]struct {
 		header, claims map[string]any // merged; nil deletes
-		status         int            // 0: good
+		status         int            // 0: valid
 		code           string
 	}{
 		"as it came":                       {nil, nil, 0, ""},

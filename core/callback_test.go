@@ -53,7 +53,7 @@ func TestCallbackRefusesAnotherBrowsersLogin(t *testing.T) {
 	_ = victimCode
 }
 
-func TestCallbackRefusesBadStates(t *testing.T) {
+func TestCallbackRefusesInvalidStates(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}), func(c *core.Config) { c.RedirectURIs = []string{"https://app.example.org/x"} })
 	other := newApp(t, a.provider, func(c *core.Config) { c.Secrets = nil })
 	client := browser()
@@ -103,14 +103,14 @@ func TestCallbackRefusesBadStates(t *testing.T) {
 func TestCallbackStateEndsAfterTenMinutes(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}))
 	for _, row := range []struct {
-		wait time.Duration
-		good bool
+		wait  time.Duration
+		valid bool
 	}{{10*time.Minute - 2*time.Second, true}, {10*time.Minute + time.Second, false}} {
 		client := &http.Client{Jar: keptCookies{}, CheckRedirect: browser().CheckRedirect}
 		code, state := a.authorize(client, "alice")
 		a.clock.Add(row.wait)
 		got := a.get(client, callback("code", code, "state", state))
-		if row.good {
+		if row.valid {
 			a.tokens(got)
 		} else {
 			requireError(t, got, http.StatusBadRequest, "invalid_grant")
@@ -122,8 +122,8 @@ func TestCallbackChecksTheIssuerOfTheAnswer(t *testing.T) {
 	for _, promised := range []bool{false, true} {
 		a := newApp(t, newProvider(t, oidctest.Options{IssParameter: promised}))
 		for _, row := range []struct {
-			iss  string
-			good bool
+			iss   string
+			valid bool
 		}{
 			{a.provider.Issuer, true},
 			{"", !promised},
@@ -133,7 +133,7 @@ func TestCallbackChecksTheIssuerOfTheAnswer(t *testing.T) {
 			client := browser()
 			code, state := a.authorize(client, "alice")
 			got := a.get(client, callback("code", code, "state", state, "iss", row.iss))
-			if row.good {
+			if row.valid {
 				a.tokens(got)
 			} else {
 				requireError(t, got, http.StatusBadRequest, "invalid_grant")

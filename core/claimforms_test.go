@@ -126,7 +126,7 @@ func TestHowSomebodySignedInIsReadInEveryFormInUse(t *testing.T) {
 }
 
 // What no check needs can't make a token bad, and what one needs is named.
-func TestOnlyClaimsThatAreNeededMakeATokenBad(t *testing.T) {
+func TestOnlyClaimsThatAreNeededMakeATokenInvalid(t *testing.T) {
 	x := newTarget(t, "EdDSA")
 	for claim, values := range map[string][]string{
 		"auth_time": {`"yesterday"`, `-1`, `true`, `[]`, `{}`, `null`, `1e300`, `253402300800`, `""`},

@@ -35,9 +35,9 @@ func TestGuardAudiences(t *testing.T) {
 	named := newApp(t, provider, func(c *core.Config) { c.Providers[0].Audiences = []string{"orders", "stock"} })
 	anybody := newApp(t, provider, func(c *core.Config) { c.Providers[0].InsecureAcceptAnyAudience = true })
 	for _, row := range []struct {
-		app  *app
-		aud  any
-		good bool
+		app   *app
+		aud   any
+		valid bool
 	}{
 		{named, "orders", true}, {named, []string{"x", "stock"}, true},
 		{named, "app", false}, {named, nil, false}, {named, "account", false},
@@ -45,7 +45,7 @@ func TestGuardAudiences(t *testing.T) {
 	} {
 		raw := provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"aud": row.aud, "azp": "app"}))
 		_, err := row.app.auth.Verify(t.Context(), raw)
-		require.Equal(t, row.good, err == nil, "%v: %v", row.aud, err)
+		require.Equal(t, row.valid, err == nil, "%v: %v", row.aud, err)
 	}
 }
 

@@ -122,7 +122,7 @@ func TestStartWarnsOfWhatMayStopLogins(t *testing.T) {
 func TestStartWarnsOfIntrospectionThatTheProviderDoesNotHave(t *testing.T) {
 	provider := announcing(t, oidctest.Options{}, map[string]any{"introspection_endpoint": nil})
 	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].Introspection = true })
-	require.NoError(t, a.auth.Start(t.Context()), "JWTs are good all the same")
+	require.NoError(t, a.auth.Start(t.Context()), "JWTs are valid all the same")
 	require.Len(t, a.log.lines("set Provider.Endpoints.Introspection"), 1)
 }
 
@@ -226,11 +226,11 @@ func TestDocumentsComeFromWhereTheConfigurationSays(t *testing.T) {
 		provider.ServeHTTP(w, r)
 	}))
 	defer proxy.Close()
-	good := provider.AccessToken(t, "alice")
+	valid := provider.AccessToken(t, "alice")
 	a := newApp(t, provider, func(c *core.Config) {
 		c.Providers[0].DiscoveryURL, c.Providers[0].JWKSURL = proxy.URL+"/discovery", proxy.URL+"/jwks"
 	})
-	_, err := a.auth.Verify(t.Context(), good)
+	_, err := a.auth.Verify(t.Context(), valid)
 	require.NoError(t, err)
 	a.signIn("alice")
 

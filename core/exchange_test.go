@@ -77,7 +77,7 @@ func TestAnExchangedTokenNeverOutlivesTheSubjectToken(t *testing.T) {
 }
 
 // Every single thing that can be wrong with a subject token.
-func TestTokenExchangeRefusesASubjectTokenThatIsNotGood(t *testing.T) {
+func TestTokenExchangeRefusesAnInvalidSubjectToken(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	other := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider, brokered(exchanging))
@@ -85,7 +85,7 @@ func TestTokenExchangeRefusesASubjectTokenThatIsNotGood(t *testing.T) {
 	last := a.overhear(nil)
 	own := a.signIn("alice")
 	id := last["id_token"].(string)
-	good := a.subjectToken(nil)
+	valid := a.subjectToken(nil)
 	in := func(d time.Duration) int64 { return a.clock.Now().Add(d).Unix() }
 	claims := provider.Claims("alice", nil)
 	is := func(name string, value any) string { return a.subjectToken(map[string]any{name: value}) }
@@ -109,21 +109,21 @@ func TestTokenExchangeRefusesASubjectTokenThatIsNotGood(t *testing.T) {
 		"by no algorithm":                    provider.SignedToken(t, map[string]any{"alg": "none"}, claims) + "AA",
 		"without a signature":                provider.SignedToken(t, map[string]any{"alg": "none"}, claims),
 		"by the public key as a secret":      provider.SignedToken(t, map[string]any{"alg": "HS256"}, claims),
-		"with a bad signature":               good[:len(good)-8] + "AAAAAAAA",
+		"with a bad signature":               valid[:len(valid)-8] + "AAAAAAAA",
 		"of another key by our key's name":   other.SignedToken(t, map[string]any{"kid": provider.KeyID(t)}, claims),
 		"of another key by its own name":     other.SignedToken(t, nil, claims),
 		"opaque":                             "an-opaque-access-token",
-		"truncated":                          good[:len(good)/2],
-		"cut at its signature":               good[:strings.LastIndexByte(good, '.')+1],
-		"with something behind it":           good + ".x",
-		"too long":                           good + strings.Repeat("A", 16<<10+1-len(good)),
-		"with other characters":              good + "ä",
+		"truncated":                          valid[:len(valid)/2],
+		"cut at its signature":               valid[:strings.LastIndexByte(valid, '.')+1],
+		"with something behind it":           valid + ".x",
+		"too long":                           valid + strings.Repeat("A", 16<<10+1-len(valid)),
+		"with other characters":              valid + "ä",
 		"our own access token":               own.AccessToken,
 		"our own refresh token":              own.RefreshToken,
 		"an access token of another broker":  stranger.signIn("alice").AccessToken,
 		"a refresh token of another broker":  stranger.signIn("alice").RefreshToken,
 		"a refresh token of the provider":    last["refresh_token"].(string),
-		"the access token of an older login": resign(t, other, good, nil, nil),
+		"the access token of an older login": resign(t, other, valid, nil, nil),
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := a.exchange(raw)
@@ -138,10 +138,10 @@ func TestTokenExchangeRefusesASubjectTokenThatIsNotGood(t *testing.T) {
 		})
 	}
 	requireError(t, a.exchange(""), http.StatusBadRequest, "invalid_request")
-	requireError(t, a.exchange(good, "subject_token", good), http.StatusBadRequest, "invalid_request")
+	requireError(t, a.exchange(valid, "subject_token", valid), http.StatusBadRequest, "invalid_request")
 	requireError(t, a.post(browser(), tokenRoute, "grant_type", exchangeType), http.StatusBadRequest, "invalid_request")
-	requireError(t, a.post(browser(), tokenRoute, "subject_token", good, "refresh_token", own.RefreshToken), http.StatusBadRequest, "invalid_request")
-	a.tokens(a.exchange(good))
+	requireError(t, a.post(browser(), tokenRoute, "subject_token", valid, "refresh_token", own.RefreshToken), http.StatusBadRequest, "invalid_request")
+	a.tokens(a.exchange(valid))
 }
 
 func TestTokenExchangeReadsWhatIsAskedFor(t *testing.T) {
@@ -149,7 +149,7 @@ func TestTokenExchangeReadsWhatIsAskedFor(t *testing.T) {
 	const of = "urn:ietf:params:oauth:token-type:"
 	for name, row := range map[string]struct {
 		fields []string
-		code   string // "" good
+		code   string // "" valid
 	}{
 		"an access token":                  {[]string{"subject_token_type", of + "access_token"}, ""},
 		"a JWT":                            {[]string{"subject_token_type", of + "jwt"}, ""},
@@ -205,7 +205,7 @@ func TestTokenExchangeTakesNoTokenThatMightBeAnIDToken(t *testing.T) {
 	named := newApp(t, provider, brokered(exchanging), audiences("app", "orders"))
 	for name, row := range map[string]struct {
 		header, claims entries
-		good           bool
+		valid          bool
 	}{
 		"a scope":                    {nil, entries{"scope": "openid"}, true},
 		"a scope, spelled scp":       {nil, entries{"scp": []string{"openid"}}, true},
@@ -227,7 +227,7 @@ func TestTokenExchangeTakesNoTokenThatMightBeAnIDToken(t *testing.T) {
 				}
 				claims["exp"] = a.clock.Now().Add(time.Minute).Unix()
 				got := a.exchange(provider.SignedToken(t, row.header, claims))
-				if row.good || a == named {
+				if row.valid || a == named {
 					a.tokens(got)
 					continue
 				}
@@ -247,7 +247,7 @@ func TestTokenExchangeTakesNoTokenThatMightBeAnIDToken(t *testing.T) {
 	})
 }
 
-// Ours would be good for whoever has it (RFC 7800, RFC 8705, RFC 9449).
+// Ours would work for whoever has it (RFC 7800, RFC 8705, RFC 9449).
 func TestTokenExchangeTakesNoTokenThatIsBoundToAKey(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider, brokered(exchanging))

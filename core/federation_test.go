@@ -157,12 +157,12 @@ func TestAPeersDocumentsCanDoNoHarm(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			home, evil := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newHostile(t)
-			good := newApp(t, newProvider(t, oidctest.Options{}), fleet())
-			theirs, raw := good.signIn("alice").AccessToken, evil.token(t, nil, nil)
+			valid := newApp(t, newProvider(t, oidctest.Options{}), fleet())
+			theirs, raw := valid.signIn("alice").AccessToken, evil.token(t, nil, nil)
 			switch name {
 			case "somebody's keys":
 				evil.Answer(oidctest.KeysPath, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-					_, _ = io.WriteString(w, good.get(browser(), peerKeys).body)
+					_, _ = io.WriteString(w, valid.get(browser(), peerKeys).body)
 				})
 			case "hidden elsewhere": // the discovery document points to keys at another host
 				tamper(evil.Provider, oidctest.DiscoveryPath, func(body map[string]any) { body["jwks_uri"] = elsewhere.Issuer + oidctest.KeysPath })
@@ -172,7 +172,7 @@ func TestAPeersDocumentsCanDoNoHarm(t *testing.T) {
 			default:
 				evil.Answer(oidctest.KeysPath, answer)
 			}
-			home.trusts(core.Issuer{URL: good.api}, core.Issuer{URL: evil.Issuer})
+			home.trusts(core.Issuer{URL: valid.api}, core.Issuer{URL: evil.Issuer})
 			require.Error(t, home.verifies(raw))
 			require.NoError(t, home.verifies(theirs))
 			require.NoError(t, home.verifies(home.signIn("alice").AccessToken))
@@ -182,8 +182,8 @@ func TestAPeersDocumentsCanDoNoHarm(t *testing.T) {
 
 func TestAPeerThatHangsStopsNobodyElse(t *testing.T) {
 	home := newApp(t, newProvider(t, oidctest.Options{}), fleet(), quick)
-	good, slow := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newHostile(t)
-	theirs := good.signIn("alice").AccessToken
+	valid, slow := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newHostile(t)
+	theirs := valid.signIn("alice").AccessToken
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) })
 	arrived := make(chan struct{}, 100)
@@ -191,7 +191,7 @@ func TestAPeerThatHangsStopsNobodyElse(t *testing.T) {
 		arrived <- struct{}{}
 		<-release
 	})
-	home.trusts(core.Issuer{URL: slow.Issuer}, core.Issuer{URL: good.api})
+	home.trusts(core.Issuer{URL: slow.Issuer}, core.Issuer{URL: valid.api})
 	waiting := make(chan error)
 	go func() { waiting <- home.verifies(slow.token(t, nil, nil)) }()
 	<-arrived

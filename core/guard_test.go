@@ -14,29 +14,29 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestGuardsTellMissingBadAndGoodTokensApart(t *testing.T) {
+func TestGuardsTellMissingInvalidAndValidTokensApart(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}))
 	a.guarded("/required", a.auth.Required())
 	a.guarded("/optional", a.auth.Optional())
 	a.guarded("/strict", a.auth.Optional(core.RefuseBadTokens))
-	good := a.provider.AccessToken(t, "alice")
-	bad := good[:len(good)-6] + "AAAAAA"
-	a.log.keep(good, bad)
+	valid := a.provider.AccessToken(t, "alice")
+	bad := valid[:len(valid)-6] + "AAAAAA"
+	a.log.keep(valid, bad)
 
 	for name, row := range map[string]struct {
 		headers                    []string
 		required, optional, strict string // a body, or an error's code
 	}{
-		"none":              {nil, "missing_token", "anonymous", "anonymous"},
-		"another scheme":    {[]string{"Authorization: Basic YTpi"}, "missing_token", "anonymous", "anonymous"},
-		"Bearer alone":      {[]string{"Authorization: Bearer"}, "missing_token", "anonymous", "anonymous"},
-		"Bearer and spaces": {[]string{"Authorization: Bearer   "}, "missing_token", "anonymous", "anonymous"},
-		"good":              {[]string{bearer(good)}, "user-alice", "user-alice", "user-alice"},
-		"good, in any case": {[]string{"Authorization: bEARER  " + good}, "user-alice", "user-alice", "user-alice"},
-		"bad":               {[]string{bearer(bad)}, "invalid_token", "anonymous", "invalid_token"},
-		"garbage":           {[]string{bearer("garbage")}, "invalid_token", "anonymous", "invalid_token"},
-		"too long":          {[]string{bearer(strings.Repeat("a", 16<<10+1))}, "invalid_token", "anonymous", "invalid_token"},
-		"twice":             {[]string{bearer(good), bearer(good)}, "invalid_request", "anonymous", "invalid_request"},
+		"none":               {nil, "missing_token", "anonymous", "anonymous"},
+		"another scheme":     {[]string{"Authorization: Basic YTpi"}, "missing_token", "anonymous", "anonymous"},
+		"Bearer alone":       {[]string{"Authorization: Bearer"}, "missing_token", "anonymous", "anonymous"},
+		"Bearer and spaces":  {[]string{"Authorization: Bearer   "}, "missing_token", "anonymous", "anonymous"},
+		"valid":              {[]string{bearer(valid)}, "user-alice", "user-alice", "user-alice"},
+		"valid, in any case": {[]string{"Authorization: bEARER  " + valid}, "user-alice", "user-alice", "user-alice"},
+		"bad":                {[]string{bearer(bad)}, "invalid_token", "anonymous", "invalid_token"},
+		"garbage":            {[]string{bearer("garbage")}, "invalid_token", "anonymous", "invalid_token"},
+		"too long":           {[]string{bearer(strings.Repeat("a", 16<<10+1))}, "invalid_token", "anonymous", "invalid_token"},
+		"twice":              {[]string{bearer(valid), bearer(valid)}, "invalid_request", "anonymous", "invalid_request"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for path, want := range map[string]string{"/required": row.required, "/optional": row.optional, "/strict": row.strict} {
@@ -62,11 +62,11 @@ func TestGuardsTellMissingBadAndGoodTokensApart(t *testing.T) {
 		})
 	}
 	t.Run("a token in the query is none", func(t *testing.T) {
-		requireError(t, a.get(browser(), "/required?access_token="+good), http.StatusUnauthorized, "missing_token")
+		requireError(t, a.get(browser(), "/required?access_token="+valid), http.StatusUnauthorized, "missing_token")
 	})
 }
 
-// What makes an access token good, each thing broken by itself. Every token is
+// What makes an access token valid, each thing broken by itself. Every token is
 // signed by the provider's own key.
 func TestGuardChecksOfAnAccessToken(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
@@ -78,7 +78,7 @@ func TestGuardChecksOfAnAccessToken(t *testing.T) {
 	claim := header
 	for name, row := range map[string]struct {
 		header, claims map[string]any
-		good           bool
+		valid          bool
 	}{
 		"as the provider makes it":        {nil, nil, true},
 		"typ at+jwt":                      {header("typ", "at+jwt"), nil, true},
@@ -140,7 +140,7 @@ func TestGuardChecksOfAnAccessToken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			raw := provider.SignedToken(t, row.header, provider.Claims("alice", row.claims))
 			got := a.get(browser(), "/required", bearer(raw))
-			if row.good {
+			if row.valid {
 				require.Equal(t, http.StatusOK, got.StatusCode, got.body)
 			} else {
 				requireError(t, got, http.StatusUnauthorized, "invalid_token")
@@ -196,12 +196,12 @@ func TestLeewayCanBeSwitchedOff(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider, func(c *core.Config) { c.Leeway = -1 })
 	for _, row := range []struct {
-		exp  time.Duration
-		good bool
+		exp   time.Duration
+		valid bool
 	}{{2 * time.Second, true}, {-time.Second, false}} {
 		raw := provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"exp": a.clock.Now().Add(row.exp).Unix(), "iat": nil, "nbf": nil}))
 		_, err := a.auth.Verify(t.Context(), raw)
-		require.Equal(t, row.good, err == nil, "%v: %v", row.exp, err)
+		require.Equal(t, row.valid, err == nil, "%v: %v", row.exp, err)
 	}
 }
 

@@ -146,7 +146,7 @@ func publish(t testing.TB, provider *oidctest.Provider, keys ...any) {
 	provider.Answer(oidctest.KeysPath, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { _, _ = w.Write(document) })
 }
 
-// claims is the payload of a good token, with some claims changed and those that
+// claims is the payload of a valid token, with some claims changed and those that
 // are nil left out.
 func (x *target) claims(change map[string]any) string {
 	x.t.Helper()
@@ -162,8 +162,8 @@ func (x *target) claims(change map[string]any) string {
 	return string(payload)
 }
 
-// good is a token that nothing is wrong with.
-func (x *target) good() string { return x.token(x.t, x.header(), x.claims(nil)) }
+// valid is a token that nothing is wrong with.
+func (x *target) valid() string { return x.token(x.t, x.header(), x.claims(nil)) }
 
 func (x *target) requireAccepted(t *testing.T, raw string) core.Token {
 	t.Helper()

@@ -21,19 +21,19 @@ func TestHealthTellsWhatIsDownAndWhatIsStillOfUse(t *testing.T) {
 		h := a.auth.Health()
 		return [4]core.State{h.Provider.State, h.Keys.State, h.Store.State, h.SigningKeys.State}
 	}
-	const unknown, good, stale, down = core.StateUnknown, core.StateGood, core.StateStale, core.StateDown
+	const unknown, valid, stale, down = core.StateUnknown, core.StateGood, core.StateStale, core.StateDown
 	require.Equal(t, [4]core.State{unknown, unknown, unknown, unknown}, states())
 
 	provider.Down(true)
 	require.ErrorIs(t, a.auth.Start(t.Context()), core.ErrUnavailable)
-	require.Equal(t, [4]core.State{down, unknown, good, good}, states())
+	require.Equal(t, [4]core.State{down, unknown, valid, valid}, states())
 	require.ErrorContains(t, a.auth.Health().Err(), "the provider: down since")
 
 	provider.Down(false)
 	a.clock.Add(time.Minute)
 	started := a.clock.Now()
 	require.NoError(t, a.auth.Start(t.Context()))
-	require.Equal(t, [4]core.State{good, good, good, good}, states())
+	require.Equal(t, [4]core.State{valid, valid, valid, valid}, states())
 	require.NoError(t, a.auth.Health().Err())
 	require.Equal(t, started, a.auth.Health().Provider.LastGood)
 	require.Equal(t, started.Add(-time.Minute), a.auth.Health().Provider.LastBad)
@@ -56,12 +56,12 @@ func TestHealthTellsWhatIsDownAndWhatIsStillOfUse(t *testing.T) {
 
 	// A caller who goes away says nothing about the store.
 	store.fail(nil)
-	require.Equal(t, good, func() core.State { a.auth.Reseal(t.Context()); return a.auth.Health().Store.State }())
+	require.Equal(t, valid, func() core.State { a.auth.Reseal(t.Context()); return a.auth.Health().Store.State }())
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := a.auth.Reseal(gone)
 	require.Error(t, err)
-	require.Equal(t, good, a.auth.Health().Store.State)
+	require.Equal(t, valid, a.auth.Health().Store.State)
 
 	body, err := json.Marshal(a.auth.Health())
 	require.NoError(t, err)

@@ -39,7 +39,7 @@ func TestExtraCannotReplaceTheBrokersClaims(t *testing.T) {
 	require.Equal(t, "extra value", claimsOf(t, a.signIn("alice").AccessToken)["subject"])
 }
 
-func TestExtraIsSaidAsItWasSet(t *testing.T) {
+func TestTokensHaveExtraAsItWasSet(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}), identifying(func(_ context.Context, who *core.Identity) error {
 		who.Extra["number"] = int64(9007199254740993) // more than a float64 can hold
 		who.Extra["object"] = map[string]any{"b": 1.5, "a": []any{nil, true, "<&>"}}

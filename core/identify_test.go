@@ -66,7 +66,7 @@ func TestIdentifyDecidesWhatTokensSay(t *testing.T) {
 	check(a.tokens(a.exchange(a.provider.AccessToken(t, "alice"))).AccessToken, "openid profile email")
 }
 
-func TestARefreshFindsOutAnewWhatTokensSay(t *testing.T) {
+func TestARefreshAsksIdentifyAgain(t *testing.T) {
 	role := "first"
 	a := newApp(t, newProvider(t, oidctest.Options{}), identifying(func(_ context.Context, who *core.Identity) error {
 		who.Roles = []string{role}
@@ -254,7 +254,7 @@ func TestIdentifyBeginsEachTimeWithTheGrantedScopes(t *testing.T) {
 }
 
 // A function that returns a *core.Error gives an error that is not nil.
-func TestAnErrorOfIdentifyThatIsNilIsAnErrorAndNoPanic(t *testing.T) {
+func TestANilPointerToAnErrorFromIdentifyIsAnErrorAndNoPanic(t *testing.T) {
 	fails := true
 	a := newApp(t, newProvider(t, oidctest.Options{}), identifying(func(context.Context, *core.Identity) error {
 		if fails {

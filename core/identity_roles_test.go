@@ -21,7 +21,7 @@ func (a *app) lightweight(more map[string]any) {
 }
 
 // An access token that says nothing of roles is no word about them.
-func TestAnAccessTokenThatIsSilentTakesNoRoleAway(t *testing.T) {
+func TestAnAccessTokenWithoutRoleClaimsTakesNoRoleAway(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}), brokered(exchanging))
 	a.lightweight(nil)
 	first := a.signIn("alice")
@@ -60,7 +60,7 @@ func TestRolesNeverComeFromAnOlderIDToken(t *testing.T) {
 	require.Equal(t, []any{"writer"}, claimsOf(t, a.tokens(a.refresh(next.RefreshToken)).AccessToken)["roles"])
 }
 
-func TestASilentAccessTokenIsJudgedByTheConfiguredRoleClaims(t *testing.T) {
+func TestOnlyTheConfiguredRoleClaimsTellWhetherATokenHasRoles(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}), brokered(), func(c *core.Config) { c.Providers[0].RoleClaims = []string{"permissions"} })
 	a.overhear(func(body map[string]any) { a.resigned(body, nil, map[string]any{"permissions": "read"}) })
 	require.Equal(t, []any{"read"}, claimsOf(t, a.signIn("alice").AccessToken)["roles"])

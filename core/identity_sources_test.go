@@ -139,7 +139,7 @@ func TestWithOpaqueAccessTokensClaimsAreTheIDTokensAndUserinfos(t *testing.T) {
 	t.Run("userinfo does not take the token", func(t *testing.T) {
 		for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden} {
 			fail(provider, oidctest.UserinfoPath, status, "")
-			require.Equal(t, []any{"of-the-id-token"}, claimsOf(t, a.signIn("alice").AccessToken)["roles"], "the rest is good without it")
+			require.Equal(t, []any{"of-the-id-token"}, claimsOf(t, a.signIn("alice").AccessToken)["roles"], "the rest is used without it")
 		}
 	})
 }
@@ -152,7 +152,7 @@ func TestUserinfoIsNotAskedForWhatAJWTSays(t *testing.T) {
 
 // An access token says something about the user only when it is certain that the
 // provider says so, and about whom.
-func TestAccessTokensThatProveNothingSayNothing(t *testing.T) {
+func TestClaimsOfAnUnverifiedAccessTokenAreIgnored(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	other := newProvider(t, oidctest.Options{})
 	root := func(more map[string]any) map[string]any {

@@ -51,7 +51,7 @@ func TestSubjectsThatAStoreCannotHoldAreRefused(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}), brokered())
 	for name, row := range map[string]struct {
 		subject string
-		good    bool
+		valid   bool
 	}{
 		"1,024 bytes":         {strings.Repeat("s", 1024), true},
 		"1,025 bytes":         {strings.Repeat("s", 1025), false},
@@ -65,7 +65,7 @@ func TestSubjectsThatAStoreCannotHoldAreRefused(t *testing.T) {
 				a.resigned(body, subject, subject)
 			})
 			got := a.codeLogin("alice")
-			if row.good {
+			if row.valid {
 				require.Equal(t, row.subject, claimsOf(t, a.tokens(got).AccessToken)["sub"])
 				return
 			}

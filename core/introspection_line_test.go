@@ -16,7 +16,7 @@ import (
 
 // Whoever is signed in is served while strangers send more made-up tokens than the
 // provider is asked about at once, and it answers none of those.
-func TestMadeUpTokensDoNotKeepOutThoseThatWereGoodBefore(t *testing.T) {
+func TestMadeUpTokensDoNotKeepOutThoseThatWereValidBefore(t *testing.T) {
 	for name, turns := range map[string]int{"by default": 0, "with two turns": 2, "with an odd number": 5} {
 		t.Run(name, func(t *testing.T) {
 			provider := newProvider(t, oidctest.Options{OpaqueTokens: true, AccessTokenLifetime: 1000 * time.Hour})

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAnOpaqueTokenIsGoodWhenTheProviderSaysSo(t *testing.T) {
+func TestAnOpaqueTokenIsValidWhenTheProviderSaysSo(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
 	a := newApp(t, provider, introspecting)
 	raw := provider.AccessToken(t, "alice")
@@ -61,7 +61,7 @@ func TestARevokedOpaqueTokenIsRefusedAMinuteLater(t *testing.T) {
 	require.ErrorIs(t, err, core.ErrInvalidToken)
 }
 
-func TestAnIntrospectionAnswerIsHeldAgainstTheSameRulesAsAToken(t *testing.T) {
+func TestIntrospectionAnswersFollowTheSameRulesAsTokens(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
 	a := newApp(t, provider, introspecting, func(c *core.Config) { c.CacheSize = -1 })
 	now := a.clock.Now().Unix()
@@ -114,7 +114,7 @@ func TestAnIntrospectionAnswerCountsNoLongerThanItsToken(t *testing.T) {
 	require.Equal(t, 2, provider.Requests(oidctest.IntrospectPath))
 }
 
-func TestAProviderThatCannotIntrospectMakesNoTokenBad(t *testing.T) {
+func TestAProviderThatCannotIntrospectMakesNoTokenInvalid(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
 	a := newApp(t, provider, introspecting)
 	raw := provider.AccessToken(t, "alice")
@@ -229,7 +229,7 @@ func TestAnIntrospectedTokenOfAnotherKindIsRefused(t *testing.T) {
 
 // A mistake below us, or the end of the program, says nothing about a token, and its
 // text is for the log alone.
-func TestWhatStopsAnIntrospectionMakesNoTokenBad(t *testing.T) {
+func TestAnIntrospectionThatFailsMakesNoTokenInvalid(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
 	broken := newApp(t, provider, introspecting, func(c *core.Config) {
 		c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {

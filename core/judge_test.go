@@ -77,7 +77,7 @@ func TestAGuardTellsItsScopes(t *testing.T) {
 }
 
 // A stream that ends at GoodUntil ends when its token would be refused.
-func TestATokenIsGoodUntilGuardsRefuseIt(t *testing.T) {
+func TestATokenIsValidUntilGuardsRefuseIt(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	for name, leeway := range map[string]time.Duration{"the default leeway": 0, "none": -1, "a minute": time.Minute} {
 		t.Run(name, func(t *testing.T) {

@@ -95,12 +95,12 @@ func TestAFurtherIssuersKeyMayBeReplacedUnderItsName(t *testing.T) {
 }
 
 // Strangers can sign what they like. Whatever they send, the provider is asked for its
-// keys once per cool-down, and nobody whose token is good waits or is refused.
+// keys once per cool-down, and nobody whose token is valid waits or is refused.
 func TestStrangersSignaturesCauseOneFetchPerCoolDown(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider)
-	good := provider.AccessToken(t, "alice")
-	_, err := a.auth.Verify(t.Context(), good)
+	valid := provider.AccessToken(t, "alice")
+	_, err := a.auth.Verify(t.Context(), valid)
 	require.NoError(t, err)
 	stranger := newForger(t, "RS256")
 	stranger.private = rsaKeys()[1]
@@ -121,7 +121,7 @@ func TestStrangersSignaturesCauseOneFetchPerCoolDown(t *testing.T) {
 				for range 5 {
 					got := serve(a.auth.Required(), bearer(signer.token(t, header, payload(i))))
 					require.Equal(t, http.StatusUnauthorized, got.StatusCode, got.body)
-					require.Equal(t, http.StatusOK, serve(a.auth.Required(), bearer(good)).StatusCode)
+					require.Equal(t, http.StatusOK, serve(a.auth.Required(), bearer(valid)).StatusCode)
 				}
 			})
 		}
@@ -139,7 +139,7 @@ func TestUnknownKidsDoNotBreakTheBackOff(t *testing.T) {
 	unknown := provider.SignedToken(t, map[string]any{"kid": "x"}, provider.Claims("alice", map[string]any{"exp": a.clock.Now().Add(time.Hour).Unix()}))
 	tries := func() int { return provider.Requests(oidctest.KeysPath) }
 	_, err := a.auth.Verify(t.Context(), unknown)
-	require.ErrorIs(t, err, core.ErrUnavailable, "it may be good: nobody knows")
+	require.ErrorIs(t, err, core.ErrUnavailable, "it may be valid: nobody knows")
 	for range 4 { // until the back-off is longer than the cool-down
 		before := tries()
 		a.clock.Add(10 * time.Second)
@@ -236,7 +236,7 @@ func TestForgedTokensDoNotStopLoginsAfterARotation(t *testing.T) {
 	a.signIn("alice")
 }
 
-func TestAGoodTokenIsNotCalledBadWhenKeysRotateDuringAnOutage(t *testing.T) {
+func TestAValidTokenIsNotCalledInvalidWhenKeysRotateDuringAnOutage(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider)
 	require.NoError(t, a.auth.Start(t.Context()))

@@ -202,7 +202,7 @@ func TestGuardsObserveWhatTheyRefuse(t *testing.T) {
 	serve(guard)
 	require.Empty(t, a.log.events, "a missing token is no event")
 	serve(guard, bearer(a.provider.AccessToken(t, "alice")))
-	require.Empty(t, a.log.events, "a good token is no event")
+	require.Empty(t, a.log.events, "a valid token is no event")
 
 	serve(guard, bearer("garbage"))
 	event := a.log.last(t)

@@ -130,7 +130,7 @@ func TestALinkMaySetTheLoginParamsThatAreListed(t *testing.T) {
 	}
 }
 
-func TestLoginRefusesBadParameters(t *testing.T) {
+func TestLoginRefusesInvalidParameters(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}))
 	challenge := strings.Repeat("a", 43)
 	for name, query := range map[string]string{

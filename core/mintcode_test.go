@@ -43,7 +43,7 @@ func TestATokenThatIsMintedFromCodeIsTakenAsALogins(t *testing.T) {
 
 func TestMintRefusesWhatNoLoginWouldGive(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}), brokered(), func(c *core.Config) { c.Require = []core.Constraint{core.Claim("department", "IT")} })
-	good := core.Identity{Subject: "job", Claims: map[string]any{"department": "IT"}}
+	valid := core.Identity{Subject: "job", Claims: map[string]any{"department": "IT"}}
 	for name, row := range map[string]struct {
 		change func(who *core.Identity, o *core.MintOptions)
 		is     error // nil: a mistake in the program
@@ -61,7 +61,7 @@ func TestMintRefusesWhatNoLoginWouldGive(t *testing.T) {
 		}, nil, "16 KiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			who, o := good, core.MintOptions{}
+			who, o := valid, core.MintOptions{}
 			row.change(&who, &o)
 			raw, err := a.auth.Mint(t.Context(), who, o)
 			require.Empty(t, raw)
@@ -71,11 +71,11 @@ func TestMintRefusesWhatNoLoginWouldGive(t *testing.T) {
 			}
 		})
 	}
-	raw, err := a.auth.Mint(t.Context(), good, core.MintOptions{})
+	raw, err := a.auth.Mint(t.Context(), valid, core.MintOptions{})
 	require.NoError(t, err)
 	require.NotContains(t, claimsOf(t, raw), "department", "it was looked at, and is not in the token")
 	require.Equal(t, "job", me(a.auth, raw).body)
 
-	_, err = newApp(t, a.provider).auth.Mint(t.Context(), good, core.MintOptions{})
+	_, err = newApp(t, a.provider).auth.Mint(t.Context(), valid, core.MintOptions{})
 	require.ErrorContains(t, err, "Config.Broker")
 }

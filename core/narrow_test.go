@@ -12,7 +12,7 @@ import (
 )
 
 // north and south are two brokers. South takes the tokens of north's users, and can do
-// with such a token whatever the token is good for.
+// with such a token whatever the token allows.
 func northAndSouth(t *testing.T) (north, south *app) {
 	south = newApp(t, newProvider(t, oidctest.Options{}), brokered())
 	north = newApp(t, newProvider(t, oidctest.Options{}), brokered(exchanging, func(b *core.Broker) { b.PeerAudiences = []string{south.api, "east"} }))
@@ -21,7 +21,7 @@ func northAndSouth(t *testing.T) (north, south *app) {
 }
 
 // The attack: a user of north visits south, and south plays the user's token back.
-func TestATokenThatIsNarrowedToAPeerIsGoodThereAndNowhereElse(t *testing.T) {
+func TestATokenThatIsNarrowedToAPeerIsValidThereAndNowhereElse(t *testing.T) {
 	north, south := northAndSouth(t)
 	first := north.signIn("alice")
 	refreshed := north.tokens(north.refresh(first.RefreshToken, "resource", south.api))
@@ -46,13 +46,13 @@ func TestAGuardTakesNoTokenThatIsForItsPeersAlone(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider, brokered(func(b *core.Broker) { b.Audience, b.PeerAudiences = "orders", []string{"stock", "billing"} }))
 	got := a.signIn("alice")
-	for resources, good := range map[string]bool{"orders": true, "stock": false, "stock billing": false, "stock orders": true} {
+	for resources, valid := range map[string]bool{"orders": true, "stock": false, "stock billing": false, "stock orders": true} {
 		var fields []string
 		for resource := range strings.FieldsSeq(resources) {
 			fields = append(fields, "resource", resource)
 		}
 		got = a.tokens(a.refresh(got.RefreshToken, fields...))
-		require.Equal(t, good, a.verifies(got.AccessToken) == nil, resources)
+		require.Equal(t, valid, a.verifies(got.AccessToken) == nil, resources)
 	}
 }
 

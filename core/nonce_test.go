@@ -88,7 +88,7 @@ func TestACodeOfAnotherLoginIsRefusedWhereTheNonceIsTheClients(t *testing.T) {
 }
 
 // The nonce of a login that began before the provider announced PKCE is ours, and
-// good; that of a client's own is none where we check it.
+// valid; that of a client's own is none where we check it.
 func TestNoncesOutliveAChangeOfTheProviders(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	announcesNoPKCE(provider)

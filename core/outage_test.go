@@ -16,7 +16,7 @@ import (
 
 func TestAProviderThatIsDownAtStartCostsOnlyTheRequestsThatNeedIt(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
-	good := provider.AccessToken(t, "alice")
+	valid := provider.AccessToken(t, "alice")
 	provider.Down(true)
 	a := newApp(t, provider) // New makes no calls
 	a.guarded("/required", a.auth.Required())
@@ -24,7 +24,7 @@ func TestAProviderThatIsDownAtStartCostsOnlyTheRequestsThatNeedIt(t *testing.T) 
 	require.ErrorIs(t, a.auth.Start(t.Context()), core.ErrUnavailable)
 
 	for _, path := range []string{"/required", "/optional"} {
-		got := a.get(browser(), path, bearer(good))
+		got := a.get(browser(), path, bearer(valid))
 		requireError(t, got, http.StatusServiceUnavailable, "temporarily_unavailable")
 		require.Equal(t, "1", got.Header.Get("Retry-After"))
 	}
@@ -35,15 +35,15 @@ func TestAProviderThatIsDownAtStartCostsOnlyTheRequestsThatNeedIt(t *testing.T) 
 	requireError(t, a.get(browser(), "/required", bearer("garbage")), http.StatusUnauthorized, "invalid_token")
 
 	provider.Down(false)
-	requireError(t, a.get(browser(), "/required", bearer(good)), http.StatusServiceUnavailable, "temporarily_unavailable")
+	requireError(t, a.get(browser(), "/required", bearer(valid)), http.StatusServiceUnavailable, "temporarily_unavailable")
 	a.clock.Add(time.Second)
-	require.Equal(t, "user-alice", a.get(browser(), "/required", bearer(good)).body)
+	require.Equal(t, "user-alice", a.get(browser(), "/required", bearer(valid)).body)
 	require.NoError(t, a.auth.Start(t.Context()))
 }
 
 func TestAProviderThatIsDownIsLeftAloneForLongerAndLonger(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{AccessTokenLifetime: 1000 * time.Hour})
-	good := provider.AccessToken(t, "alice")
+	valid := provider.AccessToken(t, "alice")
 	provider.Down(true)
 	a := newApp(t, provider)
 	tries := func() int { return provider.Requests(oidctest.DiscoveryPath) }
@@ -54,7 +54,7 @@ func TestAProviderThatIsDownIsLeftAloneForLongerAndLonger(t *testing.T) {
 	for i, pause := range pauses {
 		before := tries()
 		for range 5 {
-			_, err := a.auth.Verify(t.Context(), good)
+			_, err := a.auth.Verify(t.Context(), valid)
 			require.ErrorIs(t, err, core.ErrUnavailable)
 			var e *core.Error
 			require.ErrorAs(t, err, &e)
@@ -63,13 +63,13 @@ func TestAProviderThatIsDownIsLeftAloneForLongerAndLonger(t *testing.T) {
 		}
 		require.Equal(t, before+1, tries(), "try %d", i)
 		a.clock.Add(pause*time.Second - time.Millisecond)
-		_, err := a.auth.Verify(t.Context(), good)
+		_, err := a.auth.Verify(t.Context(), valid)
 		require.ErrorIs(t, err, core.ErrUnavailable)
 		require.Equal(t, before+1, tries(), "too early after try %d", i)
 		a.clock.Add(time.Millisecond)
 	}
 	provider.Down(false)
-	_, err := a.auth.Verify(t.Context(), good)
+	_, err := a.auth.Verify(t.Context(), valid)
 	require.NoError(t, err)
 	require.Equal(t, 75*2, strings.Count(a.log.logged(), "a document could not be fetched"), "each failure of each document is logged")
 }
@@ -96,25 +96,25 @@ func TestTheBackOffBeginsAnewAfterASuccess(t *testing.T) {
 func TestTokensOfKnownKeysAreVerifiedWhileTheProviderIsDown(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{AccessTokenLifetime: 1000 * time.Hour})
 	a := newApp(t, provider)
-	good := provider.AccessToken(t, "alice")
+	valid := provider.AccessToken(t, "alice")
 	require.NoError(t, a.auth.Start(t.Context()))
 	provider.Down(true)
 	for range 23 {
 		a.clock.Add(time.Hour)
-		_, err := a.auth.Verify(t.Context(), good)
+		_, err := a.auth.Verify(t.Context(), valid)
 		require.NoError(t, err)
 	}
 	a.clock.Add(time.Hour)
 	require.Eventually(t, func() bool { // a refresh in the background may still be failing
-		_, err := a.auth.Verify(t.Context(), good)
+		_, err := a.auth.Verify(t.Context(), valid)
 		return err != nil
 	}, 5*time.Second, time.Millisecond, "keys that could not be refreshed for a day are given up")
-	_, err := a.auth.Verify(t.Context(), good)
+	_, err := a.auth.Verify(t.Context(), valid)
 	require.ErrorIs(t, err, core.ErrUnavailable)
 	provider.Down(false)
 	require.Eventually(t, func() bool { // the last of those may have begun a back-off
 		a.clock.Add(time.Minute)
-		_, err = a.auth.Verify(t.Context(), good)
+		_, err = a.auth.Verify(t.Context(), valid)
 		return err == nil
 	}, 5*time.Second, time.Millisecond)
 }
@@ -144,7 +144,7 @@ func TestAPanicInAFetchIsAnErrorOfThatFetch(t *testing.T) {
 func TestAnUnknownKidAfterCloseIsAnsweredAtOnce(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider)
-	good := provider.AccessToken(t, "alice")
+	valid := provider.AccessToken(t, "alice")
 	require.NoError(t, a.auth.Start(t.Context()))
 	require.NoError(t, a.auth.Close())
 	unknown := provider.SignedToken(t, map[string]any{"kid": "x"}, provider.Claims("alice", nil))
@@ -152,13 +152,13 @@ func TestAnUnknownKidAfterCloseIsAnsweredAtOnce(t *testing.T) {
 		_, err := a.auth.Verify(t.Context(), unknown)
 		require.ErrorIs(t, err, core.ErrUnavailable)
 	}
-	_, err := a.auth.Verify(t.Context(), good)
+	_, err := a.auth.Verify(t.Context(), valid)
 	require.NoError(t, err)
 }
 
 func TestFirstFetchIsOneForAllWhoWaitAndSurvivesTheFirstsGoingAway(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
-	good := provider.AccessToken(t, "alice")
+	valid := provider.AccessToken(t, "alice")
 	a := newApp(t, provider)
 	arrived, release := make(chan struct{}), make(chan struct{})
 	var once sync.Once
@@ -170,7 +170,7 @@ func TestFirstFetchIsOneForAllWhoWaitAndSurvivesTheFirstsGoingAway(t *testing.T)
 	impatient, leave := context.WithCancel(t.Context())
 	gone := make(chan error, 1)
 	go func() {
-		_, err := a.auth.Verify(impatient, good)
+		_, err := a.auth.Verify(impatient, valid)
 		gone <- err
 	}()
 	<-arrived
@@ -178,7 +178,7 @@ func TestFirstFetchIsOneForAllWhoWaitAndSurvivesTheFirstsGoingAway(t *testing.T)
 	var all sync.WaitGroup
 	for range 64 {
 		all.Go(func() {
-			if _, err := a.auth.Verify(context.Background(), good); err != nil {
+			if _, err := a.auth.Verify(context.Background(), valid); err != nil {
 				failed.Add(1)
 			}
 		})
@@ -194,7 +194,7 @@ func TestFirstFetchIsOneForAllWhoWaitAndSurvivesTheFirstsGoingAway(t *testing.T)
 
 func TestARefreshInTheBackgroundStopsNobody(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{AccessTokenLifetime: 10 * time.Hour})
-	good := provider.AccessToken(t, "alice")
+	valid := provider.AccessToken(t, "alice")
 	a := newApp(t, provider)
 	require.NoError(t, a.auth.Start(t.Context()))
 	arrived, release := make(chan struct{}, 64), make(chan struct{})
@@ -205,7 +205,7 @@ func TestARefreshInTheBackgroundStopsNobody(t *testing.T) {
 	})
 	a.clock.Add(15 * time.Minute)
 	for range 64 {
-		_, err := a.auth.Verify(t.Context(), good) // would hang if it waited
+		_, err := a.auth.Verify(t.Context(), valid) // would hang if it waited
 		require.NoError(t, err)
 	}
 	<-arrived
@@ -226,7 +226,7 @@ func TestGuardsAnswer503WhileKeysCannotBeHad(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			provider := newProvider(t, oidctest.Options{})
-			good := provider.AccessToken(t, "alice")
+			valid := provider.AccessToken(t, "alice")
 			a := newApp(t, provider)
 			a.guarded("/required", a.auth.Required())
 			switch row.discovery {
@@ -239,7 +239,7 @@ func TestGuardsAnswer503WhileKeysCannotBeHad(t *testing.T) {
 			default:
 				fail(provider, oidctest.DiscoveryPath, 200, row.discovery)
 			}
-			requireError(t, a.get(browser(), "/required", bearer(good)), http.StatusServiceUnavailable, "temporarily_unavailable")
+			requireError(t, a.get(browser(), "/required", bearer(valid)), http.StatusServiceUnavailable, "temporarily_unavailable")
 			require.ErrorIs(t, a.auth.Start(t.Context()), core.ErrProvider)
 			if row.discovery != "" {
 				requireError(t, a.get(browser(), "/auth/v2/login"), http.StatusBadGateway, "server_error")
@@ -278,7 +278,7 @@ func TestErrorsOfStartSayWhatToMend(t *testing.T) {
 func TestCloseEndsWhatRunsInTheBackground(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider, func(c *core.Config) { c.Timeout = time.Hour })
-	good := provider.AccessToken(t, "alice")
+	valid := provider.AccessToken(t, "alice")
 	arrived := make(chan struct{})
 	provider.Answer(oidctest.DiscoveryPath, func(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
 		close(arrived)
@@ -286,7 +286,7 @@ func TestCloseEndsWhatRunsInTheBackground(t *testing.T) {
 	})
 	done := make(chan error)
 	go func() {
-		_, err := a.auth.Verify(context.Background(), good)
+		_, err := a.auth.Verify(context.Background(), valid)
 		done <- err
 	}()
 	<-arrived
@@ -296,21 +296,21 @@ func TestCloseEndsWhatRunsInTheBackground(t *testing.T) {
 	require.NotContains(t, a.log.logged(), "a document could not be fetched", "nothing to warn of")
 
 	b := newApp(t, newProvider(t, oidctest.Options{}))
-	good = b.provider.AccessToken(t, "alice")
+	valid = b.provider.AccessToken(t, "alice")
 	require.NoError(t, b.auth.Start(t.Context()))
 	require.NoError(t, b.auth.Close())
-	_, err := b.auth.Verify(t.Context(), good)
+	_, err := b.auth.Verify(t.Context(), valid)
 	require.NoError(t, err, "known keys go on verifying")
 	b.clock.Add(25 * time.Hour)
 	_, err = b.auth.Verify(t.Context(), b.provider.SignedToken(t, nil, b.provider.Claims("alice", map[string]any{"exp": b.clock.Now().Add(time.Hour).Unix()})))
 	require.ErrorIs(t, err, core.ErrUnavailable)
 }
 
-// Random failures, refreshes and clocks, from many goroutines: a good token is
-// good or the keys can't be had, never bad.
-func TestAGoodTokenIsNeverCalledBad(t *testing.T) {
+// Random failures, refreshes and clocks, from many goroutines: a valid token is
+// valid or the keys can't be had, never invalid.
+func TestAValidTokenIsNeverCalledInvalid(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
-	good := provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"exp": time.Now().Add(1000 * time.Hour).Unix()}))
+	valid := provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"exp": time.Now().Add(1000 * time.Hour).Unix()}))
 	a := newApp(t, provider)
 	var all sync.WaitGroup
 	for i := range 16 {
@@ -322,7 +322,7 @@ func TestAGoodTokenIsNeverCalledBad(t *testing.T) {
 				case i == 1:
 					a.clock.Add(5 * time.Minute)
 				default:
-					if _, err := a.auth.Verify(context.Background(), good); err != nil {
+					if _, err := a.auth.Verify(context.Background(), valid); err != nil {
 						if !strings.Contains(err.Error(), "temporarily_unavailable") {
 							t.Errorf("%d/%d: %v", i, j, err)
 						}

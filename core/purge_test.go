@@ -82,7 +82,7 @@ func TestALoginHasExpiredRecordsPurged(t *testing.T) {
 	for _, removed := range []int{5, 5, 2} {
 		require.Equal(t, purge{now, 5, removed}, spy.next(t))
 	}
-	require.Equal(t, 1, spy.sessions(t), "the one that is good")
+	require.Equal(t, 1, spy.sessions(t), "the one that is valid")
 
 	// It goes on by itself, and not with each login or refresh.
 	a.tokens(a.refresh(token))

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestABadIDTokenAtARefreshIsRefusedAndTheSessionGoesOn(t *testing.T) {
+func TestAnInvalidIDTokenAtARefreshIsRefusedAndTheSessionGoesOn(t *testing.T) {
 	for name, claims := range map[string]map[string]any{
 		"of another nonce":    {"nonce": "another", "at_hash": nil},
 		"of another audience": {"aud": "somebody", "at_hash": nil},
@@ -97,11 +97,11 @@ func TestTheNonceOfALoginIsRememberedHoweverManyRefreshesLeaveItOut(t *testing.T
 	require.NotEmpty(t, nonce)
 	for _, row := range []struct {
 		nonce any
-		good  bool
+		valid bool
 	}{{nil, true}, {nonce, true}, {nil, true}, {"another", false}, {"", false}, {nonce, true}} {
 		a.overhear(func(body map[string]any) { a.resigned(body, nil, map[string]any{"nonce": row.nonce}) })
 		got := a.refresh(token)
-		if row.good {
+		if row.valid {
 			token = a.tokens(got).RefreshToken
 		} else {
 			requireError(t, got, 502, "server_error")

@@ -76,7 +76,7 @@ func TestAForgedRefreshTokenIsRefusedWithoutAskingTheStore(t *testing.T) {
 	spy := newSpyStore()
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider, stored(spy))
-	good := a.signIn("alice").RefreshToken
+	valid := a.signIn("alice").RefreshToken
 	other := newApp(t, provider, brokered(), func(c *core.Config) {
 		c.Secrets = []string{base64.StdEncoding.EncodeToString([]byte("another secret of thirty-two bytes"))}
 	}).signIn("alice")
@@ -88,12 +88,12 @@ func TestAForgedRefreshTokenIsRefusedWithoutAskingTheStore(t *testing.T) {
 		"an access token":                      other.AccessToken,
 		"nonsense":                             "nonsense",
 		"only the prefix":                      "ogr1.",
-		"without the prefix":                   strings.TrimPrefix(good, "ogr1."),
-		"with padding":                         good + "==",
-		"another spelling of the last bits":    good[:len(good)-1] + "_",
-		"twice":                                good + good,
+		"without the prefix":                   strings.TrimPrefix(valid, "ogr1."),
+		"with padding":                         valid + "==",
+		"another spelling of the last bits":    valid[:len(valid)-1] + "_",
+		"twice":                                valid + valid,
 	}
-	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(good, "ogr1."))
+	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(valid, "ogr1."))
 	require.NoError(t, err)
 	for i := range raw {
 		changed := append([]byte(nil), raw...)
@@ -106,7 +106,7 @@ func TestAForgedRefreshTokenIsRefusedWithoutAskingTheStore(t *testing.T) {
 		require.Empty(t, calls, name)
 	}
 	require.Empty(t, a.log.ends())
-	a.tokens(a.refresh(good))
+	a.tokens(a.refresh(valid))
 }
 
 // One client of the provider may serve two applications with one store.

@@ -65,7 +65,7 @@ func TestRequireIsJudgedAfterIdentify(t *testing.T) {
 }
 
 // Nobody has judged a peer's tokens for us.
-func TestRequireIsHeldAgainstWhatAPeersTokenSays(t *testing.T) {
+func TestRequireIsCheckedForPeersTokensToo(t *testing.T) {
 	demanding := func(c *core.Config) { c.Require = []core.Constraint{core.Claim("realm_access.roles", "admin")} }
 	a := newApp(t, newProvider(t, oidctest.Options{}), fleet(), demanding)
 	peer := newHostile(t)

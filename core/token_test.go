@@ -247,7 +247,7 @@ func TestTokenRefusesCredentialsOfAnotherClient(t *testing.T) {
 	for name, row := range map[string]struct {
 		basic  []string // as the header carries them
 		fields []string
-		good   bool
+		valid  bool
 	}{
 		"none":                     {nil, nil, true},
 		"our id":                   {nil, []string{"client_id", "app:one"}, true},
@@ -273,7 +273,7 @@ func TestTokenRefusesCredentialsOfAnotherClient(t *testing.T) {
 				req.SetBasicAuth(row.basic[0], row.basic[1])
 			}
 			got := a.do(browser(), req)
-			if row.good {
+			if row.valid {
 				a.tokens(got)
 				return
 			}
