@@ -1,13 +1,25 @@
-// Package chiauth puts OpenID Connect on a chi router: [Router] has the routes
-// of a [core.Auth], to be mounted under the prefix that its PublicURL names, and
-// [Required] and [Optional] are middleware for the application's own routes.
+// Package chiauth adds OpenID Connect to a chi router:
 //
-//	api := chiauth.Router(auth)
-//	api.With(chiauth.Required(auth)).Get("/me", me)
-//	r := chi.NewRouter()
-//	r.Mount("/api", api)
+//	func main() {
+//		auth, err := core.New(core.Config{
+//			Providers: []core.Provider{{Issuer: "https://id.example.org/realms/demo", ClientID: "shop", ClientSecret: os.Getenv("CLIENT_SECRET")}},
+//			PublicURL: "http://localhost:8000/api",
+//		})
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		api := chiauth.Router(auth)
+//		api.With(chiauth.Required(auth)).Get("/me", func(w http.ResponseWriter, r *http.Request) {
+//			fmt.Fprintln(w, "hello", core.TokenFrom(r.Context()).Username())
+//		})
+//		r := chi.NewRouter()
+//		r.Mount("/api", api)
+//		log.Fatal(http.ListenAndServe("localhost:8000", r))
+//	}
 //
-// The package translates and decides nothing; everything else is in [core].
+// [Router] has the routes of a [core.Auth]; mount it at the path of Config.PublicURL.
+// [Required] and [Optional] are middleware for the application's own routes. The package
+// only translates: all decisions are in core.
 package chiauth
 
 import (
@@ -17,11 +29,10 @@ import (
 	"github.com/oidcgate/oidcgate/core"
 )
 
-// Router gives a new router with every route of auth that is switched on. Mount
-// it, at any depth, where Config.PublicURL says. The application may add routes
-// of its own; since chi wants middleware before routes, those take theirs by
-// With and Group, not by Use. A router is configured before it serves, by one
-// goroutine.
+// Router returns a new router with every route of auth that is switched on. Mount it, at
+// any depth, at the path of Config.PublicURL. The application may add its own routes. Use
+// With or Group for their middleware, not Use: chi wants Use before the first route.
+// Like any chi router it must not be changed while it serves.
 func Router(auth *core.Auth) chi.Router {
 	r := chi.NewRouter()
 	for _, e := range auth.Endpoints() {
@@ -30,16 +41,18 @@ func Router(auth *core.Auth) chi.Router {
 	return r
 }
 
-// Required is middleware that rejects requests without a valid access token that
-// satisfies the constraints: they are answered 401, 403 or 503 as [core.WriteError] does.
-// For the others [core.TokenFrom] finds the token in the request's context. It panics
-// on a malformed constraint. See [core.Auth.Required].
+// Required returns middleware that rejects requests without a valid access token that
+// satisfies the constraints. It answers them 401, 403 or 503 with [core.WriteError].
+// Handlers get the token from [core.TokenFrom] with the request's context.
+// Required panics on a malformed constraint. The middleware is safe for concurrent use.
+// See [core.Auth.Required].
 func Required(auth *core.Auth, constraints ...core.Constraint) func(http.Handler) http.Handler {
 	return auth.Required(constraints...).Handler
 }
 
-// Optional is middleware that takes requests without a valid access token for anonymous:
-// for those [core.TokenFrom] gives a token that is not Valid. See [core.Auth.Optional].
+// Optional returns middleware that also lets requests without a valid access token
+// through. For these, Valid of the token from [core.TokenFrom] is false. Optional panics
+// on a malformed constraint. See [core.Auth.Optional].
 func Optional(auth *core.Auth, constraints ...core.Constraint) func(http.Handler) http.Handler {
 	return auth.Optional(constraints...).Handler
 }

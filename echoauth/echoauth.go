@@ -1,22 +1,32 @@
-// Package echoauth puts OpenID Connect on Echo v4: [Mount] adds the routes of a
-// [core.Auth] to an instance or a group, and [Required] and [Optional] are
-// middleware for the application's own routes.
+// Package echoauth adds OpenID Connect to Echo v4:
 //
-//	e := echo.New()
-//	api := e.Group("/api")
-//	echoauth.Mount(api, auth)
-//	api.GET("/me", func(c echo.Context) error {
-//		return c.String(http.StatusOK, "hello "+core.TokenFrom(c.Request().Context()).Username())
-//	}, echoauth.Required(auth))
+//	func main() {
+//		auth, err := core.New(core.Config{
+//			Providers: []core.Provider{{Issuer: "https://id.example.org/realms/demo", ClientID: "shop", ClientSecret: os.Getenv("CLIENT_SECRET")}},
+//			PublicURL: "http://localhost:8000/api",
+//		})
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		e := echo.New()
+//		api := e.Group("/api")
+//		echoauth.Mount(api, auth)
+//		api.GET("/me", func(c echo.Context) error {
+//			return c.String(http.StatusOK, "hello "+core.TokenFrom(c.Request().Context()).Username())
+//		}, echoauth.Required(auth))
+//		log.Fatal(e.Start("localhost:8000"))
+//	}
 //
-// A group may be below a parameter, as in "/u/:tenant/api". Routes for the root of
-// the host are registered with echo.WrapHandler:
+// [Mount] adds the routes of a [core.Auth] to an instance or a group. [Required] and
+// [Optional] are middleware for the application's own routes. A group may be below a
+// parameter, as in "/u/:tenant/api". The package only translates: all decisions are in
+// core.
+//
+// Use echo.WrapHandler for the routes at the root of the host:
 //
 //	for _, endpoint := range auth.RootEndpoints() {
 //		e.Any(endpoint.Path, echo.WrapHandler(endpoint.Handler))
 //	}
-//
-// The package translates and decides nothing; everything else is in [core].
 package echoauth
 
 import (
@@ -24,30 +34,31 @@ import (
 	"github.com/oidcgate/oidcgate/core"
 )
 
-// Router is what Mount needs of an [echo.Echo] and an [echo.Group].
+// Router is the part of [echo.Echo] and [echo.Group] that Mount needs.
 type Router interface {
 	Any(path string, h echo.HandlerFunc, middleware ...echo.MiddlewareFunc) []*echo.Route
 }
 
-// Mount adds every route of auth that is switched on to r, an instance or a group,
-// which must be where Config.PublicURL leads to. It is called before the instance
-// serves, by one goroutine.
+// Mount adds every route of auth that is switched on to r, an instance or a group at the
+// path of Config.PublicURL. Call it before the instance serves.
 func Mount(r Router, auth *core.Auth) {
 	for _, e := range auth.Endpoints() {
 		r.Any(e.Path, echo.WrapHandler(e.Handler))
 	}
 }
 
-// Required is middleware that rejects requests without a valid access token that
-// satisfies the constraints: they are answered 401, 403 or 503 as [core.WriteError] does.
-// For the others [core.TokenFrom] finds the token in the context of c.Request(). It panics
-// on a malformed constraint. See [core.Auth.Required].
+// Required returns middleware that rejects requests without a valid access token that
+// satisfies the constraints. It answers them 401, 403 or 503 with [core.WriteError].
+// Handlers get the token from [core.TokenFrom] with the context of c.Request().
+// Required panics on a malformed constraint. The middleware is safe for concurrent use.
+// See [core.Auth.Required].
 func Required(auth *core.Auth, constraints ...core.Constraint) echo.MiddlewareFunc {
 	return guard(auth.Required(constraints...))
 }
 
-// Optional is middleware that takes requests without a valid access token for anonymous:
-// for those [core.TokenFrom] gives a token that is not Valid. See [core.Auth.Optional].
+// Optional returns middleware that also lets requests without a valid access token
+// through. For these, Valid of the token from [core.TokenFrom] is false. Optional panics
+// on a malformed constraint. See [core.Auth.Optional].
 func Optional(auth *core.Auth, constraints ...core.Constraint) echo.MiddlewareFunc {
 	return guard(auth.Optional(constraints...))
 }

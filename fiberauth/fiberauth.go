@@ -1,38 +1,43 @@
-// Package fiberauth puts OpenID Connect on Fiber v3: [Mount] adds the routes of a
-// [core.Auth] to an app or a group, and [Required] and [Optional] are middleware for
-// the application's own routes.
+// Package fiberauth adds OpenID Connect to Fiber v3:
 //
-//	app := fiber.New(fiber.Config{ReadBufferSize: fiberauth.ReadBufferSize, ReadTimeout: fiberauth.ReadTimeout})
-//	api := app.Group("/api")
-//	fiberauth.Mount(api, auth)
-//	api.Get("/me", fiberauth.Required(auth), func(c fiber.Ctx) error {
-//		return c.SendString("hello " + core.TokenFrom(c.Context()).Username())
-//	})
+//	func main() {
+//		auth, err := core.New(core.Config{
+//			Providers: []core.Provider{{Issuer: "https://id.example.org/realms/demo", ClientID: "shop", ClientSecret: os.Getenv("CLIENT_SECRET")}},
+//			PublicURL: "http://localhost:8000/api",
+//		})
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		app := fiber.New(fiber.Config{ReadBufferSize: fiberauth.ReadBufferSize, ReadTimeout: fiberauth.ReadTimeout})
+//		api := app.Group("/api")
+//		fiberauth.Mount(api, auth)
+//		api.Get("/me", fiberauth.Required(auth), func(c fiber.Ctx) error {
+//			return c.SendString("hello " + core.TokenFrom(c.Context()).Username())
+//		})
+//		log.Fatal(app.Listen("localhost:8000"))
+//	}
 //
-// A group may be below a parameter, as in "/u/:tenant/api"; an app of its own that is
-// mounted with Use may not, since Fiber doesn't find its routes there.
+// [Mount] adds the routes of a [core.Auth] to an app or a group. [Required] and [Optional]
+// are middleware for the application's own routes. A group may be below a parameter, as
+// in "/u/:tenant/api". A separate app that is mounted with Use may not, because Fiber does
+// not find its routes there. The package only translates: all decisions are in core.
 //
-// # What Fiber does differently
+// # How Fiber differs
 //
-// Fiber uses the memory of a request again for the next one. Nothing that core is
-// given, and so nothing that a [core.Token] holds, is a view of it: tokens may be
-// kept.
-//
-// Fiber's context does not end when the client goes away. The routes therefore have
-// a time limit, [TimeLimit], or what is left of a shorter one that a middleware has
-// set with c.SetContext. Handlers behind a guard have the context that they had,
-// with the token in it; the guard itself waits for the provider no longer than
-// Config.Timeout allows.
-//
-// Fiber answers 431 to headers that don't fit its read buffer of 4 KiB, and a token
-// may have 16: see [ReadBufferSize]. It reads the body of a request before any handler
-// is asked, and waits for it for ever unless its config has a [ReadTimeout]. It also answers 413 in its own words to bodies
-// beyond its BodyLimit (4 MiB), and leaves it to its recover middleware that a
-// handler which panics does not end the program. Letter case and a slash at the end
-// make no difference to its paths, unless its config is CaseSensitive and
-// StrictRouting.
-//
-// The package translates and decides nothing; everything else is in [core].
+//   - Fiber reuses the memory of a request for the next one. A [core.Token] never refers to
+//     this memory, so you may keep tokens.
+//   - Fiber's context does not end when the client disconnects. So the routes have a time
+//     limit, [TimeLimit], or the rest of a shorter one that a middleware set with
+//     c.SetContext. Handlers behind a guard keep their context, with the token added. The
+//     guard waits for the provider no longer than Config.Timeout allows.
+//   - Fiber answers 431 if the headers don't fit into its read buffer of 4 KiB. A token may
+//     have 16 KiB: set [ReadBufferSize].
+//   - Fiber reads a request's body before it calls any handler, and waits for it forever:
+//     set [ReadTimeout].
+//   - Fiber answers 413 in its own format to bodies larger than its BodyLimit (4 MiB).
+//   - A panic in a handler ends the program unless you use Fiber's recover middleware.
+//   - Paths ignore letter case and a trailing slash, unless CaseSensitive and StrictRouting
+//     are set.
 package fiberauth
 
 import (
@@ -48,43 +53,43 @@ import (
 	"github.com/oidcgate/oidcgate/core"
 )
 
-// ReadBufferSize, as the ReadBufferSize of a fiber.Config, in bytes, takes requests
-// with the longest token that core does, and cookies besides.
+// ReadBufferSize, in bytes, is a value for ReadBufferSize of fiber.Config. It is large
+// enough for the longest token that core accepts, and for cookies.
 const ReadBufferSize = 32 << 10
 
-// ReadTimeout, as the ReadTimeout of a fiber.Config, is how long a request may take to
-// arrive. Other routers are given this limit by core.
+// ReadTimeout is a value for ReadTimeout of fiber.Config: the time in which a request
+// must arrive. On other routers core sets this limit for its routes.
 const ReadTimeout = 10 * time.Second
 
-// TimeLimit is how long a request to one of the routes may take. Each call to the
-// provider or the store has a limit of its own, Config.Timeout; this one is for all
-// of them together.
+// TimeLimit is how long a request to one of the routes may take, with all its calls to the
+// provider and the store. Each single call is limited by Config.Timeout.
 const TimeLimit = time.Minute
 
-// Local is the key of c.Locals under which a guard leaves the [core.Token], for
-// middleware and templates that look there. It is what [core.TokenFrom] gives for
+// Local is the key of c.Locals under which a guard stores the [core.Token], for middleware
+// and templates that look there. It is the same token that [core.TokenFrom] returns for
 // c.Context().
 const Local = "oidcgate"
 
-// Mount adds every route of auth that is switched on to r, an app or a group, which
-// must be where Config.PublicURL leads to. It is called before the app serves, by
-// one goroutine.
+// Mount adds every route of auth that is switched on to r, an app or a group at the path
+// of Config.PublicURL. Call it before the app serves.
 func Mount(r fiber.Router, auth *core.Auth) {
 	for _, e := range auth.Endpoints() {
 		r.All(e.Path, Handler(e.Handler))
 	}
 }
 
-// Required is middleware that rejects requests without a valid access token that
-// satisfies the constraints: they are answered 401, 403 or 503 as [core.WriteError] does.
-// For the others [core.TokenFrom] finds the token in c.Context(). It panics
-// on a malformed constraint. See [core.Auth.Required].
+// Required returns middleware that rejects requests without a valid access token that
+// satisfies the constraints. It answers them 401, 403 or 503 with [core.WriteError].
+// Handlers get the token from [core.TokenFrom] with c.Context().
+// Required panics on a malformed constraint. The middleware is safe for concurrent use.
+// See [core.Auth.Required].
 func Required(auth *core.Auth, constraints ...core.Constraint) fiber.Handler {
 	return guard(auth.Required(constraints...))
 }
 
-// Optional is middleware that takes requests without a valid access token for anonymous:
-// for those [core.TokenFrom] gives a token that is not Valid. See [core.Auth.Optional].
+// Optional returns middleware that also lets requests without a valid access token
+// through. For these, Valid of the token from [core.TokenFrom] is false. Optional panics
+// on a malformed constraint. See [core.Auth.Optional].
 func Optional(auth *core.Auth, constraints ...core.Constraint) fiber.Handler {
 	return guard(auth.Optional(constraints...))
 }
@@ -124,19 +129,19 @@ func requestOf(c fiber.Ctx, authorization []string) core.Request {
 
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// Handler makes a handler of net/http one of Fiber: for [core.Auth.RootEndpoints],
-// which don't belong below the prefix, and for handlers of the application behind a
-// guard. Fiber also takes those as they are, but then they are not given c.Context(),
-// and [core.TokenFrom] finds no token.
+// Handler converts a net/http handler to a Fiber handler. Use it for
+// [core.Auth.RootEndpoints], which are not below the prefix, and for net/http handlers
+// behind a guard. Fiber accepts net/http handlers without it, but does not give them
+// c.Context(), so [core.TokenFrom] finds no token.
 //
 //	for _, e := range auth.RootEndpoints() {
 //		app.All(e.Path, fiberauth.Handler(e.Handler))
 //	}
 //	api.Get("/me", fiberauth.Required(auth), fiberauth.Handler(me))
 //
-// The request is as on net/http, with [TimeLimit] for all that the handler does.
-// The handler must not stream, since its answer is collected first, and must not keep
-// the body of its request. It may be used concurrently.
+// The handler's context ends after [TimeLimit]. The handler must not stream, because its
+// answer is buffered, and must not keep the request's body. The result is safe for
+// concurrent use.
 func Handler(h http.Handler) fiber.Handler {
 	return func(c fiber.Ctx) error {
 		ctx, cancel := context.WithTimeout(c.Context(), TimeLimit)

@@ -1,22 +1,32 @@
-// Package ginauth puts OpenID Connect on Gin: [Mount] adds the routes of a
-// [core.Auth] to an engine or a group, and [Required] and [Optional] are middleware
-// for the application's own routes.
+// Package ginauth adds OpenID Connect to Gin:
 //
-//	router := gin.New()
-//	api := router.Group("/api")
-//	ginauth.Mount(api, auth)
-//	api.GET("/me", ginauth.Required(auth), func(c *gin.Context) {
-//		c.String(http.StatusOK, "hello %s", core.TokenFrom(c.Request.Context()).Username())
-//	})
+//	func main() {
+//		auth, err := core.New(core.Config{
+//			Providers: []core.Provider{{Issuer: "https://id.example.org/realms/demo", ClientID: "shop", ClientSecret: os.Getenv("CLIENT_SECRET")}},
+//			PublicURL: "http://localhost:8000/api",
+//		})
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		router := gin.New()
+//		api := router.Group("/api")
+//		ginauth.Mount(api, auth)
+//		api.GET("/me", ginauth.Required(auth), func(c *gin.Context) {
+//			c.String(http.StatusOK, "hello %s", core.TokenFrom(c.Request.Context()).Username())
+//		})
+//		log.Fatal(router.Run("localhost:8000"))
+//	}
 //
-// A group may be below a parameter, as in "/u/:tenant/api". Routes for the root of
-// the host are registered with gin.WrapH:
+// [Mount] adds the routes of a [core.Auth] to an engine or a group. [Required] and
+// [Optional] are middleware for the application's own routes. A group may be below a
+// parameter, as in "/u/:tenant/api". The package only translates: all decisions are in
+// core.
+//
+// Use gin.WrapH for the routes at the root of the host:
 //
 //	for _, e := range auth.RootEndpoints() {
 //		router.Any(e.Path, gin.WrapH(e.Handler))
 //	}
-//
-// The package translates and decides nothing; everything else is in [core].
 package ginauth
 
 import (
@@ -24,25 +34,27 @@ import (
 	"github.com/oidcgate/oidcgate/core"
 )
 
-// Mount adds every route of auth that is switched on to r, an engine or a group,
-// which must be where Config.PublicURL leads to. Like Gin it panics when a route is
-// there already. It is called before the engine serves, by one goroutine.
+// Mount adds every route of auth that is switched on to r, an engine or a group at the
+// path of Config.PublicURL. Like Gin, it panics if a route exists already. Call it before
+// the engine serves.
 func Mount(r gin.IRoutes, auth *core.Auth) {
 	for _, e := range auth.Endpoints() {
 		r.Any(e.Path, gin.WrapH(e.Handler))
 	}
 }
 
-// Required is middleware that rejects requests without a valid access token that
-// satisfies the constraints: they are answered 401, 403 or 503 as [core.WriteError] does.
-// For the others [core.TokenFrom] finds the token in the context of c.Request. It panics
-// on a malformed constraint. See [core.Auth.Required].
+// Required returns middleware that rejects requests without a valid access token that
+// satisfies the constraints. It answers them 401, 403 or 503 with [core.WriteError].
+// Handlers get the token from [core.TokenFrom] with the context of c.Request.
+// Required panics on a malformed constraint. The middleware is safe for concurrent use.
+// See [core.Auth.Required].
 func Required(auth *core.Auth, constraints ...core.Constraint) gin.HandlerFunc {
 	return guard(auth.Required(constraints...))
 }
 
-// Optional is middleware that takes requests without a valid access token for anonymous:
-// for those [core.TokenFrom] gives a token that is not Valid. See [core.Auth.Optional].
+// Optional returns middleware that also lets requests without a valid access token
+// through. For these, Valid of the token from [core.TokenFrom] is false. Optional panics
+// on a malformed constraint. See [core.Auth.Optional].
 func Optional(auth *core.Auth, constraints ...core.Constraint) gin.HandlerFunc {
 	return guard(auth.Optional(constraints...))
 }

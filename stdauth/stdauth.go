@@ -1,12 +1,24 @@
-// Package stdauth puts OpenID Connect on net/http's own router: [Mount] adds
-// the routes of a [core.Auth] to an http.ServeMux, and [Required] and [Optional]
-// are middleware for the application's own routes.
+// Package stdauth adds OpenID Connect to net/http's ServeMux:
 //
-//	mux := http.NewServeMux()
-//	stdauth.Mount(mux, "/api", auth)
-//	mux.Handle("GET /api/me", stdauth.Required(auth)(me))
+//	func main() {
+//		auth, err := core.New(core.Config{
+//			Providers: []core.Provider{{Issuer: "https://id.example.org/realms/demo", ClientID: "shop", ClientSecret: os.Getenv("CLIENT_SECRET")}},
+//			PublicURL: "http://localhost:8000/api",
+//		})
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		mux := http.NewServeMux()
+//		stdauth.Mount(mux, "/api", auth)
+//		mux.Handle("GET /api/me", stdauth.Required(auth)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+//			fmt.Fprintln(w, "hello", core.TokenFrom(r.Context()).Username())
+//		})))
+//		log.Fatal(http.ListenAndServe("localhost:8000", mux))
+//	}
 //
-// The package translates and decides nothing; everything else is in [core].
+// [Mount] adds the routes of a [core.Auth] to a mux. [Required] and [Optional] are
+// middleware for the application's own routes. The package only translates: all
+// decisions are in core.
 package stdauth
 
 import (
@@ -15,18 +27,17 @@ import (
 	"github.com/oidcgate/oidcgate/core"
 )
 
-// methods are all that net/http names. Each is registered by itself: a pattern
-// without a method would panic beside an application's "GET /", since neither
-// of the two is more specific.
+// methods are all methods of net/http. Each is registered by itself: a pattern without
+// a method conflicts with an application's "GET /", because neither is more specific,
+// and the mux panics.
 var methods = []string{
 	http.MethodConnect, http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodOptions,
 	http.MethodPatch, http.MethodPost, http.MethodPut, http.MethodTrace, "QUERY",
 }
 
-// Mount adds every route of auth that is switched on to the mux, below prefix:
-// "" or a path such as "/api", without a slash at its end, which is where
-// Config.PublicURL leads to. Like mux.Handle it panics when a route is there
-// already.
+// Mount adds every route of auth that is switched on to the mux, below prefix. The prefix
+// is the path of Config.PublicURL: "", or a path such as "/api" without a trailing slash.
+// Like mux.Handle, Mount panics if a route exists already.
 func Mount(mux *http.ServeMux, prefix string, auth *core.Auth) {
 	for _, e := range auth.Endpoints() {
 		for _, method := range methods {
@@ -35,16 +46,18 @@ func Mount(mux *http.ServeMux, prefix string, auth *core.Auth) {
 	}
 }
 
-// Required is middleware that rejects requests without a valid access token that
-// satisfies the constraints: they are answered 401, 403 or 503 as [core.WriteError] does.
-// For the others [core.TokenFrom] finds the token in the request's context. It panics
-// on a malformed constraint. See [core.Auth.Required].
+// Required returns middleware that rejects requests without a valid access token that
+// satisfies the constraints. It answers them 401, 403 or 503 with [core.WriteError].
+// Handlers get the token from [core.TokenFrom] with the request's context.
+// Required panics on a malformed constraint. The middleware is safe for concurrent use.
+// See [core.Auth.Required].
 func Required(auth *core.Auth, constraints ...core.Constraint) func(http.Handler) http.Handler {
 	return auth.Required(constraints...).Handler
 }
 
-// Optional is middleware that takes requests without a valid access token for anonymous:
-// for those [core.TokenFrom] gives a token that is not Valid. See [core.Auth.Optional].
+// Optional returns middleware that also lets requests without a valid access token
+// through. For these, Valid of the token from [core.TokenFrom] is false. Optional panics
+// on a malformed constraint. See [core.Auth.Optional].
 func Optional(auth *core.Auth, constraints ...core.Constraint) func(http.Handler) http.Handler {
 	return auth.Optional(constraints...).Handler
 }
