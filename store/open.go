@@ -10,13 +10,13 @@ import (
 	"sync"
 )
 
-// stores are the ways to open a store, by the scheme of its URL.
+// stores has the functions that open a store, by URL scheme.
 var stores = struct {
 	sync.RWMutex
 	open map[string]func(*url.URL) (Store, error)
 }{open: map[string]func(*url.URL) (Store, error){}}
 
-// storeModules are the modules that register a scheme when they are imported.
+// storeModules are the modules that register each scheme.
 var storeModules = map[string]string{
 	"memory":     "github.com/oidcgate/oidcgate/store/memory",
 	"sqlite":     "github.com/oidcgate/oidcgate/store/sqlite",
@@ -24,26 +24,25 @@ var storeModules = map[string]string{
 	"postgresql": "github.com/oidcgate/oidcgate/store/postgres",
 }
 
-// Advice for URLs of other programs. SQLAlchemy puts a driver behind the scheme, and
-// counts the slashes of a file in another way.
+// Advice for URLs of other programs. SQLAlchemy adds a driver to the scheme, and uses
+// another number of slashes for files.
 const (
 	adviseSQLite   = "write sqlite:app.db for a file in the working directory (sqlite:///app.db in Python), sqlite:/var/lib/app.db for one anywhere else (sqlite:////var/lib/app.db in Python)"
 	advisePostgres = "write postgres://<user>@<host>/<database>, without a driver"
 )
 
-// foreignSchemes are what other programs call the databases that there are stores for,
-// without a driver behind a plus sign.
+// foreignSchemes are other programs' schemes for databases that have a store, without a
+// driver after a plus sign.
 var foreignSchemes = map[string]string{
 	"sqlite": adviseSQLite, "sqlite3": adviseSQLite, "file": adviseSQLite,
 	"postgres": advisePostgres, "postgresql": advisePostgres, "pgsql": advisePostgres, "psql": advisePostgres, "pgx": advisePostgres,
 	"memory": "write memory:",
 }
 
-// Register makes a store available to [Open] under the scheme of a
-// URL, in lower case. It is for the init functions of packages, as
-// [database/sql.Register] is, and panics when the scheme is taken or open is
-// nil. It may be called concurrently. The function makes no I/O, and its errors
-// repeat no password.
+// Register lets [Open] open URLs with a scheme, in lower case. Like
+// [database/sql.Register], it is for the init functions of packages. It panics if the
+// scheme is already registered or open is nil. It is safe for concurrent use. The function
+// open must make no I/O, and its errors must not contain a password.
 func Register(scheme string, open func(*url.URL) (Store, error)) {
 	stores.Lock()
 	defer stores.Unlock()
@@ -56,17 +55,17 @@ func Register(scheme string, open func(*url.URL) (Store, error)) {
 	stores.open[scheme] = open
 }
 
-// Open makes the store that a URL names (memory:, sqlite:/var/lib/app.db,
-// postgres://…), if the program imports the package that knows its scheme:
+// Open returns the store for a URL: memory:, sqlite:/var/lib/app.db or postgres://…. The
+// program must import the package for the scheme:
 //
 //	import _ "github.com/oidcgate/oidcgate/store/memory"
 //
-// postgresql: is the same as postgres:. Of a URL for a driver of Python
+// postgresql: is the same as postgres:. For a URL of a Python driver
 // (postgresql+asyncpg:, sqlite+aiosqlite:) the error says what to write instead.
 //
-// It makes no I/O: core opens the store when it is needed, or in core.Auth.Start.
-// Errors repeat nothing of the URL but its scheme, since there may be a password
-// in it. It may be called concurrently.
+// Open makes no I/O: core opens the store when it is needed, or in core.Auth.Start. Errors
+// contain only the URL's scheme, because the rest may contain a password. Open is safe for
+// concurrent use.
 func Open(rawURL string) (Store, error) {
 	scheme, _, found := strings.Cut(rawURL, ":")
 	scheme = strings.ToLower(scheme)

@@ -1,13 +1,30 @@
-// Package store is the contract between oidcgate and the databases that keep its
-// records: an application hands one to core.Broker.
+// Package store defines what oidcgate needs of a database, and opens the stores that
+// there are:
 //
-//	records, err := store.Open("sqlite:/var/lib/app.db") // with the import of store/sqlite
-//	…
-//	core.Config{Broker: &core.Broker{Store: records} /* … */}
+//	import _ "github.com/oidcgate/oidcgate/store/sqlite"
 //
-// Package store/memory keeps records in the memory of the process, modules store/sqlite
-// and store/postgres in databases. Anything else that implements [Store] and passes
-// the tests of store/storetest works as well. The module depends on nothing.
+//	func main() {
+//		records, err := store.Open("sqlite:/var/lib/app/app.db")
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		defer records.Close()
+//		auth, err := core.New(core.Config{
+//			Providers: []core.Provider{{Issuer: "https://id.example.org/realms/demo", ClientID: "shop", ClientSecret: os.Getenv("CLIENT_SECRET")}},
+//			PublicURL: "https://shop.example.org/api",
+//			Secrets:   []string{os.Getenv("SHOP_SECRET")}, // openssl rand -base64 32
+//			Broker:    &core.Broker{Store: records},
+//		})
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		defer auth.Close()
+//		// … mount the routes of auth and serve
+//	}
+//
+// The package store/memory keeps records in memory. The modules store/sqlite and
+// store/postgres keep them in a database. Any other type that implements [Store] and
+// passes the tests of store/storetest works as well. This module has no dependencies.
 package store
 
 import (
@@ -16,88 +33,86 @@ import (
 	"time"
 )
 
-// Record is the one thing that a [Store] keeps. What it means is core's
-// business; Data is sealed, so that nothing in a store makes a token, and all
-// the rest is there to find it by.
+// Record is what a [Store] keeps. Core alone knows what a record means. Data is encrypted,
+// so a stolen database is not enough to make a token. The other fields are for finding
+// the record.
 type Record struct {
-	// Kind and ID name the record. Kind is 1 to 32 bytes of a-z and -, ID 1
-	// to 128 bytes of printable ASCII, spaces included. Both are compared byte
-	// by byte.
+	// Kind and ID together identify the record. Kind has 1 to 32 bytes of a-z and -. ID has
+	// 1 to 128 bytes of printable ASCII, including spaces. Both are compared byte by byte.
 	Kind, ID string
-	// Version is 1 for a record that was just inserted and one more with each
-	// change.
+	// Version is 1 for a new record, and one more with each change.
 	Version int64
-	// Keys are what [Store.Find] finds the record by, besides: up to 1,024
-	// bytes of UTF-8 each, without control characters, compared byte by byte.
-	// "" is no key. Several records may have the same.
+	// Keys are further keys for [Store.Find]. Each has up to 1,024 bytes of UTF-8 without
+	// control characters, and is compared byte by byte. "" means no key. Several records
+	// may have the same key.
 	Keys [2]string
-	// Data is any bytes, up to 1 MiB. nil and empty are the same.
+	// Data is up to 1 MiB of any bytes. nil and empty mean the same.
 	Data []byte
-	// Expires is when [Store.Purge] may remove the record, in whole
-	// milliseconds, between the years 1900 and 9999. The zero time is never.
+	// Expires is when [Store.Purge] may remove the record, in whole milliseconds, between
+	// the years 1900 and 9999. The zero time means never.
 	Expires time.Time
 }
 
-// Store keeps records for all replicas of an application. It has one kind of
-// race, two who change the same record, and one answer to it: Put and Delete
-// name the version that they saw, and the second gets [ErrConflict]. A conflict
-// always means that somebody else was faster; a database that gives up a
-// transaction for reasons of its own is asked again by the store.
+// Store keeps records for all replicas of an application.
 //
-// All methods may be called concurrently, by several processes too if the
-// records outlive one. Each obeys its context: when that has ended, the call
-// fails soon, with an error that is the context's to [errors.Is]. A call that
-// fails may still have been done (an answer can get lost), or be done a moment later;
-// core finds out by the version. A call that got no answer is therefore neither
-// ErrConflict nor ErrNotFound. An error says what to do and repeats no password;
-// where waiting won't mend anything it wraps [ErrUnusable]. Slices that are
-// handed in or out are not kept.
+// Versions resolve races. If two callers change the same record, both name the version
+// that they have read, and the second one gets [ErrConflict]. A conflict always means that
+// another caller was faster. If the database aborts a transaction for its own reasons, the
+// store repeats it.
 //
-// A store knows no time. It gives a record until Delete or Purge removes it,
-// and core alone, by the clock of its Config, judges what has expired; a store
-// with an expiry of its own may drop a record any time after Expires.
+// All methods are safe for concurrent use, by several processes as well if the records
+// outlive a process. Each method obeys its context: when the context ends, the call fails
+// soon, and [errors.Is] matches the context's error.
 //
-// The package store/storetest has a test suite that tells whether a store does
-// all this.
+// A failed call may still have changed the record, or change it a moment later, because an
+// answer can be lost. Core then reads the record and compares the version. So a call
+// without an answer must return neither ErrConflict nor ErrNotFound.
+//
+// An error says what to do and contains no password. If waiting can't help, it wraps
+// [ErrUnusable]. A store does not keep slices that it gets or returns.
+//
+// A store has no clock. It returns a record until Delete or Purge removes it. Only core
+// decides what has expired, by the clock of its Config. A store with its own expiry may
+// drop a record at any time after Expires.
+//
+// The package store/storetest tests all this.
 type Store interface {
-	// Open connects and creates or migrates what the store needs. It comes
-	// before every other call and may come again, from ten processes at once.
+	// Open connects, and creates or migrates what the store needs. It is called before any
+	// other method. It may be called repeatedly, and by ten processes at once.
 	Open(ctx context.Context) error
-	// Get gives a record, or ErrNotFound.
+	// Get returns a record, or ErrNotFound.
 	Get(ctx context.Context, kind, id string) (Record, error)
-	// Find gives the records of a kind that have the key among their Keys, or,
-	// for the key "", all of that kind: those with an ID greater than after, in
-	// the order of their IDs byte by byte, the first limit (1 or more) of them,
-	// each once. So the last ID of one page asks for the next.
+	// Find returns records of a kind, in byte order of their IDs: those that have key among
+	// their Keys, or all if key is "". It skips IDs up to and including after, and returns
+	// at most limit (1 or more) records. To get the next page, pass the last ID as after.
 	Find(ctx context.Context, kind, key, after string, limit int) ([]Record, error)
-	// Put inserts the record, when its Version is 0, or else puts it in the
-	// place of the one with that version, and gives the new version, which is
-	// one more. It fails with ErrConflict, and changes nothing, when the record
-	// to insert is there already, or the one to replace is not there in that
-	// version.
+	// Put inserts the record if its Version is 0. Otherwise it replaces the record that has
+	// this version. It returns the new version, which is one more. If the record to insert
+	// exists already, or the record to replace does not exist in this version, Put changes
+	// nothing and returns ErrConflict.
 	Put(ctx context.Context, r Record) (version int64, err error)
-	// Delete removes the record in that version. It fails with ErrConflict, and
-	// changes nothing, when it is not there in that version.
+	// Delete removes the record that has this version. If there is none, it changes nothing
+	// and returns ErrConflict.
 	Delete(ctx context.Context, kind, id string, version int64) error
-	// Purge removes at most limit (1 or more) records of any kind whose Expires
-	// is now or earlier, and tells how many it removed; fewer than limit means
-	// that there are no more, but for those that somebody else is removing.
+	// Purge removes records of any kind whose Expires is now or earlier, at most limit (1 or
+	// more), and returns how many it removed. Fewer than limit means that none are left,
+	// except those that another caller is removing.
 	Purge(ctx context.Context, now time.Time, limit int) (int, error)
-	// Close releases what Open took, and may be called twice. No other call
-	// comes after it. The records stay, if they outlive the process at all.
+	// Close releases the resources of Open. It may be called twice. No other method is
+	// called after it. Records that outlive the process stay.
 	Close() error
 }
 
-// Errors of a [Store], to be wrapped or given as they are. Any other error means that
-// the store is down.
+// Errors of a [Store], returned as they are or wrapped. Any other error means that the
+// store is down.
 var (
 	// ErrNotFound: there is no such record.
 	ErrNotFound = errors.New("there is no such record")
 	// ErrConflict: the record has another version.
 	ErrConflict = errors.New("the record was changed by somebody else, or is there already")
-	// ErrUnusable: somebody has to mend something, a password, rights, the schema;
-	// the error's text says what. Then core.Auth.Start fails with an error that is not
-	// core.ErrUnavailable, and the program had better end; requests are answered as while
-	// the store is down, since another replica may do better.
+	// ErrUnusable: somebody must correct something: a password, rights, the schema. The
+	// error's text says what. core.Auth.Start then returns an error that is not
+	// core.ErrUnavailable, and the program should exit. Requests are answered as if the
+	// store were down, because another replica may work.
 	ErrUnusable = errors.New("the store can't be used as it is")
 )

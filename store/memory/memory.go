@@ -10,7 +10,7 @@ import (
 	"github.com/oidcgate/oidcgate/store"
 )
 
-// New gives a new, empty store. It may be called concurrently.
+// New returns a new, empty store. It is safe for concurrent use.
 func New() *Store {
 	return &Store{
 		byID: map[string]map[string]*entry{},
@@ -23,15 +23,13 @@ func New() *Store {
 	}
 }
 
-// Store keeps records as long as the value lives. It implements [store.Store]; make one
-// with [New]. Open and Close do nothing; a closed store may be opened again and has its
-// records still. It may be used concurrently.
+// Store implements [store.Store] in memory. Make one with [New]. Open and Close do nothing:
+// a closed store keeps its records and may be opened again. It is safe for concurrent use.
 //
-// It is three indexes of the same records. A change is written into the
-// record where it is, and moves it in an index only if it has another place there. A
-// refresh moves none, since among a million records each step of a search is far from
-// the processor. What Data points to is never written to, and may be read without the
-// lock.
+// It consists of three indexes of the same records. A change is made in place. It moves the
+// record in an index only if its position there changes. A refresh moves nothing, because
+// with a million records each step of a search is a cache miss. The bytes of Data are never
+// changed, so they may be read without the lock.
 type Store struct {
 	mu    sync.RWMutex
 	byID  map[string]map[string]*entry // by kind and id

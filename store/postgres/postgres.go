@@ -1,54 +1,67 @@
-// Package postgres keeps records in a PostgreSQL database, version 14 or newer,
-// which many replicas of an application share.
+// Package postgres is a store in a PostgreSQL database, version 14 or newer, for many
+// replicas:
 //
 //	import _ "github.com/oidcgate/oidcgate/store/postgres"
 //
-//	records, err := store.Open("postgres://app@db.example.org/app?sslmode=verify-full")
-//	…
-//	core.Config{Broker: &core.Broker{Store: records} /* … */}
+//	func main() {
+//		records, err := store.Open("postgres://app@db.example.org/app?sslmode=verify-full")
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		defer records.Close()
+//		auth, err := core.New(core.Config{
+//			Providers: []core.Provider{{Issuer: "https://id.example.org/realms/demo", ClientID: "shop", ClientSecret: os.Getenv("CLIENT_SECRET")}},
+//			PublicURL: "https://shop.example.org/api",
+//			Secrets:   []string{os.Getenv("SHOP_SECRET")}, // openssl rand -base64 32
+//			Broker:    &core.Broker{Store: records},
+//		})
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		defer auth.Close()
+//		// … mount the routes of auth and serve
+//	}
 //
-// The import makes URLs known to store.Open that begin with postgres: or
-// postgresql: and are otherwise what libpq takes (but that sslmode is require where
-// none is named), with two parameters of our own:
+// Importing the package lets [store.Open] open URLs that begin with postgres: or
+// postgresql:. They are those of libpq, except that the default sslmode is require. There
+// are two more parameters:
 //
 //	postgres://user:password@db.example.org/app?sslmode=verify-full&schema=auth&pool_max_conns=20
 //
-// schema is as [Options].Schema, pool_max_conns how many connections the store
-// opens at most (10). Those that were not used for five minutes are closed. Where
-// the program has a pool already, hand it to [New].
+// schema is [Options].Schema. pool_max_conns is the maximum number of connections (default
+// 10). Connections that are idle for five minutes are closed. If your program already has
+// a pool, pass it to [New].
 //
 // # What is in the database
 //
-// Open creates two tables, oidcgate_records and oidcgate_schema (the version of
-// the first one), or brings them up to date; ten replicas may do that at once,
-// since an advisory lock has them do it one after the other. A role that may not
-// create tables will do where another has opened the store before, and granted it
-// SELECT, INSERT, UPDATE and DELETE on the one table and SELECT on the other. Open
-// refuses tables of a newer version. Columns that are compared have COLLATE "C", so
-// that the order is that of bytes whatever the language of the database is; times
-// are integers, milliseconds since 1970, UTC. Every look-up has its index.
+// Open creates or migrates two tables, oidcgate_records and oidcgate_schema (the version of
+// the first one). Ten replicas may do so at once: an advisory lock makes them wait for each
+// other. If another role has opened the store before, a role without the right to create
+// tables is enough. It needs SELECT, INSERT, UPDATE and DELETE on the first table and SELECT
+// on the second. Open rejects tables of a newer version. Compared columns have COLLATE "C",
+// so their order is byte order in any locale. Times are integers: milliseconds since 1970,
+// UTC. Every look-up has an index.
 //
 // # How it works
 //
-// Each call is one statement, and so one transaction. What the server gives up for
-// reasons of its own (serialization failures, deadlocks) is done again. So is what a
-// lost connection has interrupted. That is safe for reading, and for changing too,
-// since a statement takes effect only on the version that it names. But if it finds
-// another version the second time, nobody knows whose that is: then the error is
-// one of an unknown outcome, and not [store.ErrConflict]. Inserting names no version,
-// and is not done again, lest it bring back a record that somebody has deleted
-// meanwhile; each has its connection tried first, which costs it another request.
+// Each call is one statement, and so one transaction. If the server aborts it for its own
+// reasons (serialization failures, deadlocks), the call is repeated. The same is true if the
+// connection is lost. This is safe for reads. It is also safe for changes, because a
+// statement affects only the version that it names. If the repeated change finds another
+// version, nobody knows who wrote it. The error then says that the outcome is unknown, and
+// is not [store.ErrConflict]. Inserts are not repeated, because they name no version and
+// could restore a record that was deleted meanwhile. Instead, each insert first tests its
+// connection, which costs one more request.
 //
-// A call whose context ends returns at once, even if the server is silent, and the
-// query is cancelled.
+// A call whose context ends returns at once, even if the server is silent, and the query
+// is cancelled.
 //
 // # PgBouncer
 //
-// In transaction mode, successive requests on one connection may reach different
-// servers. The store sets nothing in the session, names no statement, and takes
-// only locks that end with a transaction. A statement's text and its
-// parameters must go to the server in one request. For a URL that is set; a pool
-// handed to New needs binary_parameters=yes with lib/pq, and
+// In transaction mode, successive requests on one connection may reach different servers.
+// So the store sets nothing in the session, uses no named statements, and takes only locks
+// that end with the transaction. A statement and its parameters must be sent in one
+// request. For a URL this is set. A pool for New needs binary_parameters=yes with lib/pq, or
 // default_query_exec_mode=exec with pgx.
 package postgres
 
@@ -64,17 +77,17 @@ import (
 	"github.com/oidcgate/oidcgate/store"
 )
 
-// Options are what a store can be told besides its database.
+// Options are the options of [New]. The zero value is valid.
 type Options struct {
-	// Schema is where the tables are, and is created if it is missing. "" is the
-	// first schema of the connection's search_path, as a rule public.
+	// Schema is the schema of the tables. It is created if it is missing. "" means the
+	// first schema of the connection's search_path, usually public.
 	Schema string
 }
 
-// New gives a store in a database. db stays the caller's: the store sets no
-// limits, and Close leaves it open. Any driver will do that takes $1 for a
-// parameter and whose errors have a method SQLState, such as lib/pq and pgx. New
-// makes no I/O. The store may be used concurrently.
+// New returns a store in a database. The caller keeps db: the store sets no limits, and
+// Close does not close it. The driver must accept $1 for a parameter, and its errors must
+// have a method SQLState, as those of lib/pq and pgx have. New makes no I/O. The store is
+// safe for concurrent use.
 func New(db *sqlx.DB, o Options) store.Store {
 	s := &records{
 		// A caller's own mapping of columns to fields must not become ours.

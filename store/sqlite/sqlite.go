@@ -1,44 +1,54 @@
-// Package sqlite keeps records in one file, with no server to install: for an
-// application that runs on one machine, as one process or a few, and whose
-// sessions and keys are to survive a restart.
+// Package sqlite is a store in one SQLite file:
 //
-//	records := sqlite.New("/var/lib/app/app.db")
-//	…
-//	core.Config{Broker: &core.Broker{Store: records} /* … */}
+//	func main() {
+//		records := sqlite.New("/var/lib/app/app.db")
+//		defer records.Close()
+//		auth, err := core.New(core.Config{
+//			Providers: []core.Provider{{Issuer: "https://id.example.org/realms/demo", ClientID: "shop", ClientSecret: os.Getenv("CLIENT_SECRET")}},
+//			PublicURL: "https://shop.example.org/api",
+//			Secrets:   []string{os.Getenv("SHOP_SECRET")}, // openssl rand -base64 32
+//			Broker:    &core.Broker{Store: records},
+//		})
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		defer auth.Close()
+//		// … mount the routes of auth and serve
+//	}
 //
-// Importing the package also makes these URLs known to [store.Open]:
+// It is for an application on one machine, with one process or a few, whose sessions and
+// keys must survive a restart. It needs no server.
+//
+// Importing the package also lets [store.Open] open these URLs:
 //
 //	sqlite:/var/lib/app/app.db   a file, by its absolute path
-//	sqlite:app.db                a file in the folder that the program runs in
+//	sqlite:app.db                a file in the working directory
 //	sqlite::memory:              a database in memory, of this one store, for tests
 //
-// There are no options. A space, ?, % or # in a path is written %20, %3F, %25 or
-// %23 in the URL, and as it is for [New].
+// There are no options. In a URL, write a space, ?, % or # of a path as %20, %3F, %25 or
+// %23. [New] takes the path unescaped.
 //
 // # The file
 //
-// Open makes it, readable and writable by its user alone (mode 0600), and folders
-// that are missing likewise (0700). A file that is there keeps its mode, and may be
-// behind a symbolic link. If it is removed or replaced while it is open, every call
-// fails, since what was written then would be lost. SQLite
-// puts two more files beside it, app.db-wal and app.db-shm, with the same mode: all
-// three belong together, so don't copy the first one alone while a program uses it
-// (docs/stores.md tells how to make a backup). The file is the store's own: one with
-// tables of another program is refused. It must be on a local disk, since the locks
-// of network file systems can't be relied upon.
+// Open creates the file with mode 0600, and missing folders with mode 0700. An existing
+// file keeps its mode, and may be behind a symbolic link. If the file is removed or
+// replaced while it is open, every call fails, because writes would be lost. SQLite
+// adds two files with the same mode, app.db-wal and app.db-shm. All three belong together:
+// don't copy the first one alone while a program uses it (docs/stores.md shows how to make
+// a backup). A file with tables of another program is rejected. The file must be on a local
+// disk, because locks on network file systems are not reliable.
 //
 // # How it works
 //
-// The database is in WAL mode, in which those who read wait for nobody. Whoever
-// writes takes the lock of the database at once and waits for it as long as the
-// context allows, a minute at most, so that several goroutines and several
-// processes can write without one failing because another is faster. What Put has
-// answered is on the disk, and survives a power cut. What was written is moved from the
-// -wal file into the database by a goroutine, from Open to Close, so that no writer has
-// to. Times are integers, milliseconds since 1970, UTC.
+// The database is in WAL mode, so readers never wait. A writer takes the database's lock at
+// once and waits for it until the context ends, but for a minute at most. So goroutines and
+// processes that write at the same time don't fail. When Put returns, the record is on the
+// disk and survives a power failure. From Open to Close a goroutine moves the content of the
+// -wal file into the database, so that no writer has to. Times are integers: milliseconds
+// since 1970, UTC.
 //
-// The version of the schema is in the database's user_version. Open brings an older
-// one up to date, and refuses a newer one.
+// The schema's version is in the database's user_version. Open migrates an older schema and
+// rejects a newer one.
 package sqlite
 
 import (
@@ -53,12 +63,12 @@ import (
 	_ "modernc.org/sqlite" // the driver
 )
 
-// New gives a store in the file at path, which is taken as it is: relative to the
-// folder that the program runs in, with no character that means anything special.
-// Only ":memory:" is no file, but an empty database in memory of this store's own,
-// gone with Close ("./:memory:" is a file). New makes no I/O: what is wrong with the
-// path or the file, Open tells. Several stores, in several processes too, may use
-// one file. The store may be used concurrently; its errors name the path.
+// New returns a store in the file at path. A relative path is relative to the working
+// directory. No character in it is special. The path ":memory:" is a new database in memory
+// for this store, which Close deletes ("./:memory:" is a file). New makes no I/O: Open
+// returns an error if something is wrong with the path or the file. Several stores may use
+// one file, also in several processes. The store is safe for concurrent use. Its errors
+// contain the path.
 func New(path string) store.Store { return &records{path: path} }
 
 type records struct {

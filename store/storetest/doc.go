@@ -1,5 +1,5 @@
-// Package storetest tells whether a [store.Store] does what its contract says.
-// The author of a store writes one test:
+// Package storetest tests whether a [store.Store] keeps its contract. The author of a store
+// writes one test:
 //
 //	func TestStore(t *testing.T) {
 //		storetest.Run(t, func(t *testing.T) func() store.Store {
@@ -8,37 +8,33 @@
 //		})
 //	}
 //
-// The outer function makes an empty place for records, such as a new file or a
-// schema of its own in a database, and leaves it to t to remove it. The inner one
-// gives a new [store.Store] for that place, on which Open has not been called; the
-// suite takes up to ten, to see what happens when several processes share the
-// place. Where records live in a value of the program and not outside of it,
-// there is just that value to give, each time the same. It must then bear calls
-// after a Close.
+// The outer function makes an empty place for records, such as a new file or a new schema
+// in a database. It uses t.Cleanup to remove it. The inner function returns a new
+// [store.Store] for that place, before Open. The suite takes up to ten of them to test
+// several processes that share the place. If the records live in a value of the program,
+// the inner function returns that same value each time. Its methods must then work after a
+// Close.
 //
-// # What it holds
+// # What is tested
 //
-// Each rule is a subtest whose name is the rule: what is put comes back byte by
-// byte; of two who change one version one wins; pages are in the order of bytes,
-// and complete even while others write; Purge goes by the time it is given, to the
-// millisecond; an ended context ends each call; several handles may be opened at
-// once and see the same records. In the end random operations are held against a
-// model that is a map.
+// Each rule is a subtest; its name is the rule. Some of them: a record comes back byte by
+// byte. If two callers change one version, one wins. Pages are in byte order, and complete
+// even while others write. Purge uses the time that it is given, to the millisecond. An
+// ended context ends each call. Several stores may be opened at once and see the same
+// records. At the end, random operations are compared with a model, which is a map.
 //
 // # Over a network
 //
-// A store that talks to a server has two more tests. [RunNetwork] puts a [Proxy]
-// before the server, has connections hang and break, and loses answers after the
-// server has done the work. [RunUnusable] has stores that somebody has to correct,
-// such as one with a wrong password.
+// A store that talks to a server has two more tests. [RunNetwork] puts a [Proxy] before the
+// server. Connections hang and break, and answers are lost after the server has done the
+// work. [RunUnusable] takes stores with a wrong configuration, such as a wrong password.
 //
 // # Limits
 //
-// A store may drop records by an expiry of its own. The suite therefore gives
-// expiries in the future to what it wants to see again.
+// A store may drop expired records by itself. So the suite gives records that it wants to
+// read again an expiry in the future.
 //
-// Every call has a time limit of its own, so that a store which hangs, but obeys
-// its context, fails instead. There is no sleeping and no order between subtests.
-// A run makes some ten thousand calls. The package needs no more than the standard
-// library.
+// Every call has a time limit, so a store that hangs but obeys its context fails instead.
+// The suite does not sleep, and its subtests don't depend on order. A run makes about ten
+// thousand calls. The package depends only on the standard library.
 package storetest

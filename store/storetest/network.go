@@ -16,13 +16,13 @@ var (
 	recoverSoon = 2 * time.Minute
 )
 
-// RunNetwork holds a store over a network to what [store.Store] says of calls that get
-// no answer, in a subtest of t for each rule. network and address are those of the
-// server, as [net.Dial] takes them; the suite puts a [Proxy] before it.
+// RunNetwork tests a store over a network against the rules of [store.Store] for calls
+// without an answer, in one subtest per rule. network and address are those of the server,
+// as for [net.Dial]. The suite puts a [Proxy] before the server.
 //
-// It calls fresh once for each subtest to make an empty place for records, as [Run]
-// does. Each call of open gives a new store for that place which connects to the host
-// and port of address, without TLS. RunNetwork comes besides Run, not in its place.
+// Like [Run], it calls fresh once for each subtest to make an empty place for records. Each
+// call of open returns a new store for that place, which connects to the host and port of
+// address without TLS. Use RunNetwork in addition to Run.
 func RunNetwork(t *testing.T, network, address string, fresh func(t *testing.T) (open func(address string) store.Store)) {
 	for _, rule := range networkRules {
 		t.Run(rule.name, func(t *testing.T) {

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// Proxy stands between a store and its server, and does what a bad network does. It
-// hands bytes to and fro and knows nothing of the protocol. Make one with [NewProxy].
-// Its methods may be called concurrently.
+// Proxy stands between a store and its server and behaves like a bad network. It copies
+// bytes and does not know the protocol. Make one with [NewProxy]. Its methods are safe for
+// concurrent use.
 type Proxy struct {
 	network, address string // of the server
 	listener         net.Listener
@@ -35,8 +35,8 @@ type link struct {
 	dead           bool // it has hung, and stays so
 }
 
-// NewProxy starts a proxy before the server at an address, as [net.Dial] takes them.
-// It listens on 127.0.0.1 and ends with the test.
+// NewProxy starts a proxy for the server at network and address, as for [net.Dial]. It
+// listens on 127.0.0.1 and ends with the test.
 func NewProxy(t testing.TB, network, address string) *Proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -49,19 +49,19 @@ func NewProxy(t testing.TB, network, address string) *Proxy {
 	return p
 }
 
-// Addr returns the host and port that clients are to connect to.
+// Addr returns the host and port that clients must connect to.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
-// Pass lets everything through again. A connection that has hung stays silent for
-// ever, as one whose server is gone without a word; new ones work.
+// Pass ends Hang and Cut: new connections work. A connection that has hung stays silent
+// forever, as if its server had disappeared.
 func (p *Proxy) Pass() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.state, p.skip, p.onLoss = passing, -1, nil
 }
 
-// Hang swallows all that is sent from now on, in both directions, without ending a
-// connection. New connections are accepted, and silent as well.
+// Hang drops all data from now on, in both directions, without closing a connection. New
+// connections are accepted and are silent, too.
 func (p *Proxy) Hang() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -71,7 +71,7 @@ func (p *Proxy) Hang() {
 	}
 }
 
-// Cut ends all connections, and each new one at once.
+// Cut closes all connections, and closes each new one at once.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -81,10 +81,9 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// LoseAnswer lets skip answers of the server pass and loses the one after them: its
-// connection ends when the server has done what it was asked. Before it ends, then is
-// called, if it is not nil. Later connections work. An answer is what one read from
-// the server gives.
+// LoseAnswer passes skip answers of the server and loses the next one: the connection is
+// closed after the server has done the work. Before that, then is called if it is not nil.
+// Later connections work. An answer is the data of one read from the server.
 func (p *Proxy) LoseAnswer(skip int, then func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -6,19 +6,18 @@ import (
 	"github.com/oidcgate/oidcgate/store"
 )
 
-// Run holds a store to each rule of [store.Store] in a subtest of t. It calls fresh
-// once for each subtest, with the t of that one, to make an empty place for
-// records. Each call of open gives a store for the place on which Open has not been
-// called, or, where the records live in a value of the program, always that value.
-// The suite opens and closes the stores, and calls open itself from one goroutine
-// at a time. Subtests run one after the other.
+// Run tests a store against each rule of [store.Store], in one subtest per rule. It calls
+// fresh once for each subtest, with the subtest's t, to make an empty place for records.
+// Each call of open returns a store for that place, before Open. If the records live in a
+// value of the program, open always returns that value. The suite opens and closes the
+// stores. It calls open from one goroutine at a time. Subtests run one after the other.
 func Run(t *testing.T, fresh func(t *testing.T) (open func() store.Store)) {
 	for _, rule := range rules {
 		t.Run(rule.name, func(t *testing.T) { rule.check(place{t, fresh(t)}) })
 	}
 }
 
-// rules are what a store is held to, by the sentence that says so.
+// rules are the rules that Run tests, by name.
 var rules = []struct {
 	name  string
 	check func(place)

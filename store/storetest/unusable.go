@@ -10,11 +10,10 @@ import (
 	"github.com/oidcgate/oidcgate/store"
 )
 
-// RunUnusable holds stores that can't work before somebody corrects something (a
-// password, rights, the name of a database) to saying so, in a subtest of t for each:
-// Open fails with [store.ErrUnusable], so that a program which starts ends instead of
-// waiting, and no error repeats password, if it is not "". Each function gives a new
-// store on which Open has not been called.
+// RunUnusable tests stores with a wrong configuration (a password, rights, the name of a
+// database), in one subtest per store. Open must fail with [store.ErrUnusable], so that a
+// program exits at its start and does not wait. No error may contain password, unless that
+// is "". Each function returns a new store, before Open.
 func RunUnusable(t *testing.T, password string, stores map[string]func() store.Store) {
 	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
