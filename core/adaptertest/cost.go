@@ -10,15 +10,14 @@ import (
 	"github.com/oidcgate/oidcgate/core/oidctest"
 )
 
-// Requests builds a router with two routes that do the same, one of them behind the
-// adapter's Required without constraints, and gives functions that have the router
-// serve one request to each, in the process and with this Authorization header: see
-// [Get]. Both do no more than they must: what is made once for many requests, they make
-// before.
+// Requests builds a router with two equal routes. One of them is behind the adapter's
+// Required without constraints. It returns two functions, bare and guarded. Each makes the
+// router serve one request to its route, in the process, with this Authorization header:
+// see [Get]. Whatever can be reused for many requests is made before.
 type Requests func(auth *core.Auth, authorization string) (bare, guarded func())
 
-// Get gives a function that has a router serve a GET to path with this Authorization
-// header, for [Requests]. The answer must be 204, or the function panics.
+// Get returns a function for [Requests] that makes a router serve a GET to path with this
+// Authorization header. The function panics if the answer is not 204.
 func Get(router http.Handler, path, authorization string) func() {
 	r, w := httptest.NewRequest(http.MethodGet, path, nil), discard{http.Header{}}
 	r.Header.Set("Authorization", authorization)
@@ -36,9 +35,9 @@ func (d discard) WriteHeader(status int) {
 	}
 }
 
-// GuardAllocations fails if a guard of the adapter makes more than most allocations
-// for each request besides those of [core.Auth.Verify] and of the router. With the
-// race detector, which makes some of its own, it is skipped.
+// GuardAllocations fails if the adapter's guard makes more than most allocations per
+// request, without those of [core.Auth.Verify] and of the router. It is skipped with the
+// race detector, which allocates as well.
 func GuardAllocations(t *testing.T, most int, requests Requests) {
 	t.Helper()
 	if raceEnabled {
@@ -53,8 +52,8 @@ func GuardAllocations(t *testing.T, most int, requests Requests) {
 	}
 }
 
-// BenchmarkGuard runs three benchmarks, of which the third costs what the first two do
-// and what the guard adds: verify, bare and guarded.
+// BenchmarkGuard runs three benchmarks: verify, bare and guarded. The cost of guarded is the
+// cost of the other two plus the cost of the guard.
 func BenchmarkGuard(b *testing.B, requests Requests) {
 	verify, bare, guarded := cost(b, requests)
 	for _, part := range []struct {

@@ -1,6 +1,5 @@
-// Package adaptertest tells whether an adapter puts core on its router so that
-// nobody can tell the router from the answers. The author of an adapter writes
-// one test:
+// Package adaptertest tests whether an adapter gives the same answers as core. The author of
+// an adapter writes one test:
 //
 //	func TestAdapter(t *testing.T) {
 //		adaptertest.Run(t, func(t *testing.T, listener net.Listener, app adaptertest.App) {
@@ -17,20 +16,22 @@
 //		})
 //	}
 //
-// # What it holds
+// # What is tested
 //
-// Each rule is a subtest whose name is the rule. The suite speaks HTTP, over
-// connections of its own, with an application that signs its users in at a
-// provider of [core/oidctest]: every route in both modes, every error that can be
-// provoked from outside, prefixes, moved routes, methods, parameters in the wrong
-// place, bodies that are too large, slow, chunked or cut off, tokens as long as they
-// may be, handlers that panic, and hundreds of requests of different users on few
-// connections. What core would answer by itself is the measure: an answer must have
-// the same status, the same body, and core's headers with the same values. Headers
-// that a router adds of its own are not looked at.
+// Each rule is a subtest; its name is the rule. The suite speaks HTTP with an application
+// that signs its users in at a provider of [core/oidctest]. It tests
 //
-// There is no sleeping, no fixed port and no order between subtests. The package
-// needs no more than the standard library, core and oidctest.
+//   - every route in both modes, and every error that a request can cause
+//   - prefixes, moved routes, methods, and parameters in the wrong place
+//   - bodies that are too large, slow, chunked or cut off, and tokens of the maximum length
+//   - handlers that panic
+//   - hundreds of requests of different users on few connections
+//
+// Every answer is compared with core's own answer. It must have the same status, the same
+// body, and the same values of core's headers. Headers that the router adds are ignored.
+//
+// The suite does not sleep and uses no fixed ports, and its subtests don't depend on order.
+// The package depends only on the standard library, core and oidctest.
 //
 // [core/oidctest]: https://pkg.go.dev/github.com/oidcgate/oidcgate/core/oidctest
 package adaptertest

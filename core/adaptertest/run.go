@@ -12,10 +12,10 @@ import (
 	"github.com/oidcgate/oidcgate/core"
 )
 
-// App is what an adapter has to serve.
+// App is what an adapter must serve.
 type App struct {
-	// Auth has the routes. Auth.Endpoints belong below Prefix, and
-	// Auth.RootEndpoints at the root of the host.
+	// Auth has the routes. Its Endpoints belong below Prefix, its RootEndpoints at the root
+	// of the host.
 	Auth *core.Auth
 	// Prefix is "", or a path of one or more segments without a slash at its
 	// end, such as "/api" and "/a/b/api". Where the router has groups that nest,
@@ -27,8 +27,8 @@ type App struct {
 	Routes []Route
 }
 
-// Route is a route of the application's own. As an [http.Handler] it can be put
-// on routers for net/http as it is.
+// Route is one of the application's own routes. It is an [http.Handler], so routers for
+// net/http can use it directly.
 type Route struct {
 	// Method is GET, POST or DELETE.
 	Method string
@@ -44,16 +44,16 @@ type Route struct {
 	Serve func(ctx context.Context) (status int, body string)
 }
 
-// ServeHTTP answers with what Serve says about the request's context.
+// ServeHTTP answers with the result of Serve for the request's context.
 func (route Route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status, body := route.Serve(r.Context())
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, body) // the client may have gone away
 }
 
-// Segments are those of the prefix, each with a slash before it, for routers whose groups
-// nest. A segment in braces is written as the router writes a parameter, with mark before
-// the name: with ":" it is "/:tenant". With "" the braces stay.
+// Segments returns the segments of the prefix, each with a leading slash, for routers with
+// nested groups. mark is the router's prefix of a parameter: with ":" the segment
+// "/{tenant}" becomes "/:tenant". With "" the braces stay.
 func (app App) Segments(mark string) []string {
 	prefix := strings.TrimPrefix(app.Prefix, "/")
 	if prefix == "" {
@@ -69,7 +69,7 @@ func (app App) Segments(mark string) []string {
 	return segments
 }
 
-// Guard tells which guard of the adapter a [Route] asks for.
+// Guard is the kind of guard that a [Route] needs.
 type Guard int
 
 // The kinds of guards.
@@ -79,8 +79,8 @@ const (
 	Optional               // the adapter's Optional
 )
 
-// Guards are the guard that a route asks for, made by the functions of the adapter, or
-// none.
+// Guards returns the guard that a route needs, made by the adapter's required or optional,
+// or nothing for an unguarded route.
 func Guards[G any](auth *core.Auth, route Route, required, optional func(*core.Auth, ...core.Constraint) G) []G {
 	switch route.Guard {
 	case Required:
@@ -91,23 +91,20 @@ func Guards[G any](auth *core.Auth, route Route, required, optional func(*core.A
 	return nil
 }
 
-// Run holds an adapter to each rule in a subtest of t. For each application that a
-// rule needs it calls serve, with the t of that subtest, to build a router with
-// what the [App] says, and to answer the connections of the listener until the
-// test ends: serve returns as soon as that is under way, and leaves it to
-// t.Cleanup to stop the server and to wait for what runs. An own port for each
-// application keeps suites that run at once apart. The server has to take request
-// headers of 24 KiB, and to give up on a body after ten seconds where core can't see to
-// that itself (see [core.Endpoint]).
+// Run tests an adapter against each rule, in one subtest per rule. For each application that
+// a rule needs, it calls serve with the subtest's t. serve builds a router for the [App],
+// starts to answer the connections of the listener, and returns. It uses t.Cleanup to stop
+// the server and to wait for running handlers. Each application has its own port, so suites
+// may run at the same time. The server must accept request headers of 24 KiB. It must give
+// up on a body after ten seconds if core can't do that itself (see [core.Endpoint]).
 func Run(t *testing.T, serve func(t *testing.T, listener net.Listener, app App)) {
 	for _, rule := range rules {
 		t.Run(rule.name, func(t *testing.T) { rule.check(suite{t, serve}) })
 	}
 }
 
-// Serve answers the connections of a listener by a handler until the test ends.
-// It is for routers that are handlers of net/http, to be called at the end of the
-// function that [Run] is given.
+// Serve answers the connections of a listener with a handler until the test ends. Routers
+// that are net/http handlers call it at the end of the function for [Run].
 func Serve(t *testing.T, listener net.Listener, handler http.Handler) {
 	server := &http.Server{Handler: handler, ErrorLog: quiet}
 	done := make(chan error, 1)

@@ -1,5 +1,5 @@
-// Package coretest makes tokens for tests of handlers that are behind a guard. The
-// handler is tested alone, without a provider and without the network:
+// Package coretest makes tokens for tests of single handlers, without a provider or a
+// network:
 //
 //	func TestOrdersGreetTheUser(t *testing.T) {
 //		r := httptest.NewRequest("GET", "/orders", nil)
@@ -11,8 +11,8 @@
 //		}
 //	}
 //
-// The guard itself is not run. [core.Guard.Check] and the login are tested with
-// package oidctest, which is a real provider.
+// The guard itself does not run. To test guards and logins, use package oidctest, which is a
+// real provider.
 package coretest
 
 import (
@@ -33,30 +33,29 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 )
 
-// Claims of a token that NewToken was given no others for.
+// Default claims of [NewToken].
 const (
 	DefaultIssuer  = "https://id.example.com"
 	DefaultSubject = "alice"
 	DefaultClient  = "app" // aud and client_id
 )
 
-// NewToken gives a valid token with these claims, as a guard gives it to a handler.
-// Those that are missing have defaults: iss, sub, aud and client_id are the constants
-// of this package, iat is now, exp is in an hour. A claim that is nil is left out.
+// NewToken returns a valid token with these claims, as handlers get it from a guard. Missing
+// claims have defaults: iss, sub, aud and client_id are the constants of this package, iat is
+// now, exp is in one hour. A claim that is nil is left out.
 //
-// Claims are written as encoding/json does, so times are Unix seconds:
+// Claims are encoded with encoding/json. Write times as Unix seconds:
 //
 //	map[string]any{"sub": "alice", "roles": []string{"admin"}, "scope": "orders:read orders:write"}
 //
-// The token is signed and then verified by [core.Auth.Verify], so a test can't go by a
-// token that no guard accepts, such as one that has expired or has no sub: NewToken ends the
-// test and says why. Any aud is accepted. Roles are read where the zero
-// Provider.RoleClaims finds them: in roles, groups and realm_access.roles; an application with
-// RoleClaims of its own puts them into roles here. Constraints of the application's
-// Config.Require are not applied.
+// The token is signed, and verified by [core.Auth.Verify]. If no guard would accept it, for
+// example because it has expired or has no sub, the test fails and says why. Any aud is
+// accepted. Roles are read at the default Provider.RoleClaims: roles, groups and
+// realm_access.roles. If your application has its own RoleClaims, put its roles into roles
+// here. Config.Require is not applied.
 //
-// It may be called from several tests at once, and inside a testing/synctest bubble,
-// whose clock it follows. Like tb.Fatal, it must be called from the test's goroutine.
+// NewToken is safe for concurrent use by several tests. It works inside a testing/synctest
+// bubble and uses its clock. Like tb.Fatal, call it from the test's goroutine.
 func NewToken(tb testing.TB, claims map[string]any) core.Token {
 	tb.Helper()
 	token, err := newToken(claims)

@@ -17,8 +17,8 @@ import (
 // maxSteps is how many requests a login may take.
 const maxSteps = 20
 
-// Tokens is a token answer (RFC 6749, section 5.1), with the members that
-// applications and providers add to it. What an answer does not have is zero.
+// Tokens is a token response (RFC 6749, section 5.1), with members that applications and
+// providers add. Absent members are zero.
 type Tokens struct {
 	AccessToken  string `json:"access_token"`
 	TokenType    string `json:"token_type"`
@@ -34,12 +34,11 @@ type Tokens struct {
 	RefreshExpires   int64 `json:"refresh_expires"`
 }
 
-// SignIn signs a user in to an application as a browser with no cookies would:
-// it gets loginURL, the application's login route, follows it to the provider,
-// fills in the login page there, follows back to the redirect URI, which is the
-// application's callback, and on to where that leads. The last answer must have
-// status 200 and be a JSON object with an access_token; it is returned. If
-// anything else happens, the test ends with what was answered and where.
+// SignIn signs a user in to an application, like a browser without cookies. It requests
+// loginURL, the application's login route, and follows the redirect to the provider. There
+// it fills in the login page, and then follows all redirects, through the application's
+// callback. The last answer must have status 200 and be a JSON object with an access_token.
+// SignIn returns it. Otherwise the test fails and shows the answer and its URL.
 func (p *Provider) SignIn(tb testing.TB, loginURL, user string) Tokens {
 	tb.Helper()
 	u := p.known(tb, user)
@@ -51,14 +50,13 @@ func (p *Provider) SignIn(tb testing.TB, loginURL, user string) Tokens {
 	return tokens
 }
 
-// Authorize is the part of [Provider.SignIn] up to the redirect URI: it does not
-// request that, but returns it, with the code and state or the error in its
-// query. So nothing needs to listen there, and loginURL may as well be an
-// authorization URL of the provider.
+// Authorize is the first part of [Provider.SignIn]. It stops before the redirect URI and
+// returns it, with the code and state, or the error, in its query. So nothing needs to
+// listen there, and loginURL may also be an authorization URL of the provider.
 //
-// The client carries the cookies, so that a second call finds its user signed in
-// at the provider. It must have a cookie jar; nil stands for a new client with
-// one. To go on to the application's callback, use the same client.
+// The client must have a cookie jar; nil means a new client with one. A second call with the
+// same client finds its user signed in at the provider. Use the same client to continue
+// with the application's callback.
 func (p *Provider) Authorize(tb testing.TB, client *http.Client, loginURL, user string) *url.URL {
 	tb.Helper()
 	u := p.known(tb, user)
@@ -72,9 +70,8 @@ func (p *Provider) Authorize(tb testing.TB, client *http.Client, loginURL, user 
 	return target
 }
 
-// Device does what a person does on the device page: it types the user code,
-// signs in as user, and approves or refuses. It ends the test if no device waits
-// with this code.
+// Device does what a person does on the device page: it enters the user code, signs in as
+// user, and approves or refuses. The test fails if no device waits with this code.
 func (p *Provider) Device(tb testing.TB, userCode, user string, approve bool) {
 	tb.Helper()
 	u := p.known(tb, user)

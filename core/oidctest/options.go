@@ -11,14 +11,13 @@ import (
 	"time"
 )
 
-// The client that [Options] describes when it names none.
+// The client of an [Options] that names none.
 const (
 	DefaultClientID     = "app"
 	DefaultClientSecret = "app-secret-for-tests"
 )
 
-// The endpoints, as paths below the issuer. [Provider.Answer] and
-// [Provider.Requests] take these.
+// The endpoints, as paths below the issuer, for [Provider.Answer] and [Provider.Requests].
 const (
 	DiscoveryPath           = "/.well-known/openid-configuration"
 	AuthorizePath           = "/authorize"

@@ -16,8 +16,8 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// Provider is a running OpenID provider. [New] and [Start] make one; its methods
-// may be called from several goroutines at once. The fields are for reading.
+// Provider is a running OpenID provider. [New] and [Start] make one. Its methods are safe
+// for concurrent use. The fields must not be changed.
 type Provider struct {
 	// Issuer is the issuer identifier. The discovery document is at Issuer and
 	// DiscoveryPath.
@@ -39,8 +39,8 @@ type Provider struct {
 	server  *server
 }
 
-// New starts a provider on a free port of 127.0.0.1 and closes it when the test
-// ends. It ends the test if it cannot.
+// New starts a provider on a free port of 127.0.0.1 and closes it when the test ends. If it
+// can't start, the test fails.
 func New(tb testing.TB, o Options) *Provider {
 	tb.Helper()
 	p, err := Start("127.0.0.1:0", o)
@@ -55,11 +55,11 @@ func New(tb testing.TB, o Options) *Provider {
 	return p
 }
 
-// Start starts a provider that listens on addr, for examples and programs. The
-// port may be 0, which takes a free one. The host of addr becomes part of the
-// issuer; with none, or one that stands for every address, the issuer is at
-// localhost. The error names all that is wrong with the options, or says why it
-// cannot listen. The caller has to call [Provider.Close].
+// Start starts a provider that listens on addr, for examples and programs. Port 0 takes a
+// free port. The host of addr becomes part of the issuer. If the host is empty or stands for
+// every address, the issuer's host is localhost. The error lists everything that is wrong
+// with the options, or says why the provider can't listen. The caller must call
+// [Provider.Close].
 func Start(addr string, o Options) (*Provider, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {

@@ -77,9 +77,9 @@ func (s *storage) endSession(which func(sid string) bool) {
 	}
 }
 
-// EndSessions ends everything that lasts longer than an access token: every
-// browser must sign in again, and every refresh token and unused code is
-// answered with invalid_grant. Access tokens stay good until they expire.
+// EndSessions ends all sessions: every browser must sign in again, and every refresh token
+// and unused code is answered with invalid_grant. Access tokens stay valid until they
+// expire.
 func (p *Provider) EndSessions() {
 	p.storage.endSession(func(string) bool { return true })
 }

@@ -15,10 +15,9 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// Issue issues an access token to the client for a user, as if they had just signed
-// in and the code had been exchanged, but without any request. No scopes mean
-// openid, profile and email. It fails if there is no such user. In a test,
-// [Provider.AccessToken] is shorter.
+// Issue returns an access token for a user, as after a login, but without any request.
+// Without scopes, the token has openid, profile and email. Issue returns an error if there
+// is no such user. In a test, [Provider.AccessToken] is shorter.
 func (p *Provider) Issue(user string, scopes ...string) (string, error) {
 	u, err := p.find(user)
 	if err != nil {
@@ -35,7 +34,7 @@ func (p *Provider) Issue(user string, scopes ...string) (string, error) {
 	return answer.AccessToken, nil
 }
 
-// AccessToken is [Provider.Issue] for tests: it ends the test on an error.
+// AccessToken is [Provider.Issue] for tests. On an error the test fails.
 func (p *Provider) AccessToken(tb testing.TB, user string, scopes ...string) string {
 	tb.Helper()
 	token, err := p.Issue(user, scopes...)
@@ -45,8 +44,7 @@ func (p *Provider) AccessToken(tb testing.TB, user string, scopes ...string) str
 	return token
 }
 
-// KeyID is the kid of the key that tokens are signed with at the moment, "" with
-// [Options.NoKeyIDs].
+// KeyID returns the kid of the current signing key, or "" with [Options.NoKeyIDs].
 func (p *Provider) KeyID(tb testing.TB) string {
 	tb.Helper()
 	key, err := p.storage.keys.signer()
@@ -56,11 +54,11 @@ func (p *Provider) KeyID(tb testing.TB) string {
 	return key.id
 }
 
-// Claims are the claims of an access token that the provider would issue now for
-// a user, with the scopes openid, profile and email. Those of extra are added or
-// replaced, and those that are nil in extra are left out. They are meant for
-// [Provider.Sign]: the provider itself has not issued the token, and does not
-// take it at the userinfo endpoint. It panics if there is no such user.
+// Claims returns the claims of an access token that the provider would issue now for a user
+// with the scopes openid, profile and email. The claims of extra are added or replaced; a
+// nil value removes a claim. Use the result with [Provider.Sign]. The provider has not
+// issued such a token, so its userinfo endpoint rejects it. Claims panics if there is no
+// such user.
 func (p *Provider) Claims(user string, extra map[string]any) map[string]any {
 	u, err := p.find(user)
 	if err != nil {
@@ -82,18 +80,17 @@ func (p *Provider) Claims(user string, extra map[string]any) map[string]any {
 	return override(claims, extra)
 }
 
-// Sign makes a compact JWS of exactly these claims, signed with the key that is
-// published at the moment. It is for tokens that no provider should issue.
+// Sign returns a compact JWS with exactly these claims, signed with the current key. It is
+// for tokens that no provider should issue.
 //
-// The header has alg, kid and typ "JWT". The entries of header are added to it or
-// replace them, and those that are nil are left out. The signature follows alg
-// where the key allows: none leaves it empty, HS256 and its like take the public
-// key in PEM for the secret, as in the attack on verifiers that confuse the two,
-// and RS, PS and their sizes are made with an RSA key. For everything else the
-// signature is one that the key makes by default. A token of a foreign key with
-// the kid of this provider is one that another provider signs.
+// The header has alg, kid and typ "JWT". The entries of header are added or replaced; a nil
+// value removes an entry. The signature follows alg if the key allows it. none makes an
+// empty signature. HS256, HS384 and HS512 use the public key in PEM as the secret, as in
+// the algorithm confusion attack. RS and PS algorithms of all sizes need an RSA key. For any
+// other alg, the key's default algorithm signs. For a token with this provider's kid but
+// another key, let another provider sign it.
 //
-// It fails if header or claims can't be written as JSON. In a test,
+// Sign returns an error if header or claims can't be encoded as JSON. In a test,
 // [Provider.SignedToken] is shorter.
 func (p *Provider) Sign(header, claims map[string]any) (string, error) {
 	key, err := p.storage.keys.signer()
@@ -122,7 +119,7 @@ func (p *Provider) Sign(header, claims map[string]any) (string, error) {
 	return input + "." + base64.RawURLEncoding.EncodeToString(signature), nil
 }
 
-// SignedToken is [Provider.Sign] for tests: it ends the test on an error.
+// SignedToken is [Provider.Sign] for tests. On an error the test fails.
 func (p *Provider) SignedToken(tb testing.TB, header, claims map[string]any) string {
 	tb.Helper()
 	token, err := p.Sign(header, claims)

@@ -22,10 +22,10 @@ type trouble struct {
 	total    int
 }
 
-// Down makes the provider unreachable, or reachable again: while it is down, each
-// request has its connection cut without an answer. Idle connections, and those
-// of requests that wait for [Provider.Delay], are cut at once. A request that is
-// being answered already gets its answer.
+// Down makes the provider unreachable, or reachable again. While it is down, the connection
+// of each request is cut without an answer. Idle connections, and those of requests that
+// wait for [Provider.Delay], are cut at once. A request that is already being answered gets
+// its answer.
 func (p *Provider) Down(down bool) {
 	t := &p.trouble
 	t.mu.Lock()
@@ -40,20 +40,20 @@ func (p *Provider) Down(down bool) {
 	}
 }
 
-// Delay makes every answer wait for d first, or until whoever asked has gone
-// away. Zero ends that, for requests that are still to come.
+// Delay delays every answer by d, or until the client disconnects. Zero ends the delay for
+// later requests.
 func (p *Provider) Delay(d time.Duration) {
 	p.trouble.mu.Lock()
 	defer p.trouble.mu.Unlock()
 	p.trouble.delay = d
 }
 
-// Answer has h answer the requests to a path, which is one of the constants of
-// this package; nil gives them back to the provider. The real handler is there
-// for h to call: with the request as it is or another, to an
-// [net/http/httptest.ResponseRecorder] if the answer is to be changed. The path
-// of the request's URL has no issuer path in front. Down and Delay come first,
-// and Requests counts what h answers too.
+// Answer lets h answer the requests to a path, which is one of the constants of this
+// package. If h is nil, the provider answers again. h may call real, the provider's own
+// handler: with the same or another request, and with an
+// [net/http/httptest.ResponseRecorder] to change the answer. The path of the request's URL
+// does not contain the issuer's path. Down and Delay still apply, and Requests counts the
+// requests that h answers.
 func (p *Provider) Answer(path string, h func(w http.ResponseWriter, r *http.Request, real http.Handler)) {
 	t := &p.trouble
 	t.mu.Lock()
@@ -68,9 +68,9 @@ func (p *Provider) Answer(path string, h func(w http.ResponseWriter, r *http.Req
 	t.hooks[path] = h
 }
 
-// Requests tells how many requests have arrived at a path since the provider was
-// started, those included that were cut or answered by a function of Answer. The
-// path is one of the constants of this package; empty, all requests are counted.
+// Requests returns the number of requests to a path since the provider started. It includes
+// requests that were cut, or answered by a function of Answer. The path is one of the
+// constants of this package; "" counts all requests.
 func (p *Provider) Requests(path string) int {
 	t := &p.trouble
 	t.mu.Lock()
@@ -81,13 +81,12 @@ func (p *Provider) Requests(path string) int {
 	return t.requests[path]
 }
 
-// RotateKeys has the provider sign with a new key from now on. The old one is no
-// longer published, so whoever fetches the keys anew cannot verify what it has
-// signed: access tokens from before are no good at the provider either.
+// RotateKeys makes the provider sign with a new key. The old key is no longer published, so
+// a client that fetches the keys again can't verify older tokens. The provider rejects
+// older access tokens, too.
 func (p *Provider) RotateKeys() { p.storage.keys.rotate(false) }
 
-// ReplaceKey is [Provider.RotateKeys] by a provider that gives the new key the name
-// (kid) of the old one.
+// ReplaceKey is like [Provider.RotateKeys], but the new key has the kid of the old one.
 func (p *Provider) ReplaceKey() { p.storage.keys.rotate(true) }
 
 // arrive counts a request and lets the trouble happen to it. It does not return
