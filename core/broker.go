@@ -29,65 +29,61 @@ const (
 	maxTokenLifetime = broker.MaxTokenLifetime
 )
 
-// Broker, in a [Config], makes the application an issuer of its own: after the
-// provider's login it mints its own access tokens, keeps the provider's refresh
-// token sealed in a store, and hands out a refresh token of its own in its place.
-// Its guards take its own tokens and not the provider's. Its issuer is
-// Config.PublicURL. The zero Broker is safe and complete.
+// Broker, in a [Config], makes the application an issuer: after the provider's login it
+// issues its own access and refresh tokens, and keeps the provider's refresh token,
+// encrypted, in a store. Guards then accept the application's own tokens, not the
+// provider's. The issuer is Config.PublicURL. The zero Broker is safe and complete.
 type Broker struct {
-	// Store keeps the sessions and the signing keys, for all replicas. It stays
-	// its owner's: [Auth.Close] does not close it. nil: in memory, for one
-	// process that may forget everybody when it ends. A store that outlives the
-	// process needs Config.Secrets.
+	// Store keeps the sessions and the signing keys, for all replicas. The caller closes it;
+	// [Auth.Close] does not. A store that outlives the process requires Config.Secrets. nil:
+	// in memory; a restart signs everybody out.
 	Store store.Store
-	// Audience is the name of this application in the aud of access tokens (RFC
-	// 9068 2.2): guards take tokens that have it, and no others. "": PublicURL.
+	// Audience is the name of this application in the aud of access tokens (RFC 9068 2.2).
+	// Guards accept only tokens that have it. "": PublicURL.
 	Audience string
-	// PeerAudiences are the names of other applications that tokens are for as well,
-	// such as peers that trust this broker. A client gets a token for fewer with
-	// resource (RFC 8707); one that was narrowed to a peer's name is rejected here.
-	// The receiver of a token that is not narrowed can use it at all the others:
-	// see docs/federation.md. nil: none.
+	// PeerAudiences are the names of other applications that tokens are also for, such as
+	// peers that trust this broker. With the parameter resource (RFC 8707), a client gets a
+	// token for fewer of them. A token that is narrowed to a peer is rejected here. Whoever
+	// receives a token that is not narrowed can use it at all the others: see
+	// docs/federation.md. nil: none.
 	PeerAudiences []string
-	// Algorithm signs the tokens: RS256, ES256, PS256 or EdDSA (RFC 7518 3.1,
-	// RFC 8037 3.1). "": RS256, which every verifier knows. ES256 and EdDSA are
-	// some 25 times faster to sign with.
+	// Algorithm is the algorithm that signs tokens: RS256, ES256, PS256 or EdDSA (RFC 7518
+	// 3.1, RFC 8037 3.1). "": RS256, which every verifier supports. ES256 and EdDSA sign
+	// about 25 times faster.
 	Algorithm string
 
-	// TokenLifetime is how long an access token is good. It can't be called
-	// back, so keep it short. 0: 15 minutes; at most a day.
+	// TokenLifetime is how long an access token is valid. Access tokens can't be revoked, so
+	// keep it short. 0: 15 minutes; at most a day.
 	TokenLifetime time.Duration
-	// SessionLifetime is when a user has to sign in again in any case.
+	// SessionLifetime is the maximum length of a session. Then the user must sign in again.
 	// 0: 90 days.
 	SessionLifetime time.Duration
-	// SessionIdle is when a session ends that nobody refreshes. 0: 30 days.
+	// SessionIdle is the time without a refresh after which a session ends. 0: 30 days.
 	SessionIdle time.Duration
-	// RefreshGrace is how long a refresh token that was just used gives the same
-	// successor again, to a client that did not receive the answer. Later it is
-	// a replay, and ends the session. Clocks of replicas that are apart add to
-	// it or take away. 0: 45 seconds; at least 2, at most an hour.
+	// RefreshGrace is how long a used refresh token gives the same new token again, for a
+	// client that lost the answer. Later, reuse is a replay and ends the session. Differences
+	// between the clocks of replicas make it longer or shorter. 0: 45 seconds; at least 2
+	// seconds, at most an hour.
 	RefreshGrace time.Duration
-	// InsecureTolerateReplay refuses a replayed refresh token without ending its
-	// session: then whoever stole it and was first can go on, and the
-	// user notices nothing.
+	// InsecureTolerateReplay rejects a replayed refresh token without ending the session. A
+	// thief who uses a stolen token first then keeps the session, and the user notices
+	// nothing.
 	InsecureTolerateReplay bool
 
-	// Exchange switches token exchange on (RFC 8693): whoever brings an access
-	// token of the provider that is meant for this application gets one of ours.
+	// Exchange enables token exchange (RFC 8693): a client with an access token of the
+	// provider that is meant for this application gets one of the broker's.
 	Exchange bool
-	// SubjectIsUsername makes sub the username, as py-oidc-auth has it, in the
-	// place of the provider's subject. Usernames are given to others after a
-	// while; subjects never.
+	// SubjectIsUsername makes the username the sub, as in py-oidc-auth, and not the
+	// provider's subject. A username may later be given to another person; a subject is not.
 	SubjectIsUsername bool
-	// PythonPeers makes tokens and keys such that brokers of py-oidc-auth can trust
-	// this one. They take every key of a key set for an RSA key, so that only those
-	// are published and Algorithm must be RS256; and they allow no clock to be
-	// behind, so that iat lies 5 seconds back.
+	// PythonPeers makes tokens and keys compatible with brokers of py-oidc-auth that trust
+	// this one. They support only RSA keys, so Algorithm must be RS256, and other keys are not
+	// published. They have no clock leeway, so iat is 5 seconds in the past.
 	PythonPeers bool
-	// Identify is called at each login, refresh and exchange, before tokens are
-	// minted. It may change what they will say about the user, or refuse: see
-	// [Identity]. Its context ends after Config.Timeout, and it must return then.
-	// It must be safe for concurrent use. nil: tokens say what the provider said.
+	// Identify is called at each login, refresh and exchange, before tokens are issued. It may
+	// change what they say about the user, or reject the user: see [Identity]. It must return
+	// when its context ends, after Config.Timeout. It must be safe for concurrent use. nil:
+	// tokens say what the provider said.
 	Identify func(context.Context, *Identity) error
 }
 

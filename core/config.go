@@ -19,94 +19,88 @@ const (
 	DefaultMaxIntrospections = 32
 )
 
-// Config says where users sign in, who the application is, and what its routes and
-// guards allow. Its zero values are safe. It needs one provider, and either PublicURL
-// or clients that always send a redirect_uri. [New] copies it, so that later changes
-// have no effect.
+// Config configures an [Auth]. It needs one provider, and PublicURL unless all clients send a
+// redirect_uri. All other zero values are safe defaults. [New] copies the Config; later
+// changes have no effect.
 type Config struct {
-	// Providers are where users sign in. Exactly one for now; [New] rejects more.
+	// Providers are the providers at which users sign in. For now there must be exactly one.
 	Providers []Provider
 
 	// This application:
 
-	// PublicURL is the external URL of the place where the routes are
-	// mounted, https://app.example.org/api for instance: https, or http on
-	// loopback, without a trailing slash, query, fragment or braces; see
-	// InsecurePublicHTTP for http elsewhere. It is the base of
-	// the callback's URL and decides whether cookies are Secure. Nothing is
-	// ever taken from a request's Host or forwarding headers. With a Broker it is
-	// needed, and is the issuer of its tokens. Without one, "" means that every login
-	// must send a redirect_uri.
+	// PublicURL is the external URL at which the routes are mounted, such as
+	// https://app.example.org/api. It is https, or http on loopback (see also
+	// InsecurePublicHTTP), without a trailing slash, query, fragment or braces. It is the
+	// base of the callback's URL and decides whether cookies are Secure. A request's Host and
+	// forwarding headers are ignored. With a Broker it is required, and is the issuer of the
+	// Broker's tokens. Without one, "" means that every login must send a redirect_uri.
 	PublicURL string
-	// Routes are the paths below the mount, and which of them there are.
+	// Routes moves routes below the mount, or switches them off.
 	Routes Routes
-	// RedirectURIs are where a login may lead besides our callback and
-	// loopback addresses. They are compared exactly.
+	// RedirectURIs are the allowed redirect URIs besides the callback route and loopback
+	// addresses. They are compared exactly.
 	RedirectURIs []string
-	// PostLogoutURIs are where a logout may lead besides PublicURL's own
-	// origin. They are compared exactly.
+	// PostLogoutURIs are the allowed targets of a logout besides the origin of PublicURL.
+	// They are compared exactly.
 	PostLogoutURIs []string
-	// Secrets seal login states and, with a Broker, all that its store keeps,
-	// and authenticate refresh tokens. Each is base64 of 32 random bytes or more
-	// (openssl rand -base64 32). The first seals, all open: give every
-	// replica the new one last, then move it first everywhere; see [Auth.Reseal]
-	// before the old one is taken away. nil: a random one serves this process,
-	// so that a login or session that began before a restart, or at another
-	// replica, can't go on.
+	// Secrets encrypt login states. With a Broker they also encrypt the stored records and
+	// authenticate refresh tokens. Each is base64 of at least 32 random bytes (openssl rand
+	// -base64 32). The first secret encrypts; all can decrypt. To change it, add the new
+	// secret last at every replica, then move it first everywhere. See [Auth.Reseal] before
+	// you remove the old one. nil: a random secret for this process, so logins and sessions
+	// don't survive a restart and don't work across replicas.
 	Secrets []string
-	// Broker gives the application tokens and sessions of its own. nil:
-	// passthrough mode, in which clients have the provider's tokens.
+	// Broker makes the application issue its own tokens and keep sessions. nil: passthrough
+	// mode, in which clients get the provider's tokens.
 	Broker *Broker
-	// InsecurePublicHTTP allows http in a PublicURL that is not on loopback, for labs.
-	// Codes, tokens and cookies then go over the network unencrypted. RedirectURIs
-	// must still be https.
+	// InsecurePublicHTTP allows http in a PublicURL that is not on loopback, for test
+	// networks. Codes, tokens and cookies are then not encrypted on the network.
+	// RedirectURIs must still be https.
 	InsecurePublicHTTP bool
 
 	// Guards:
 
-	// Require are constraints that every guard adds to its own. With a Broker they also
-	// decide who gets a token: at each login, refresh and exchange they must hold for what
-	// the token will say, and a [Claim] that the token will not have for what the provider
-	// says. A user who fails one is refused, and the session ends. Guards then trust that for
-	// the claims which a token of ours leaves out.
+	// Require are constraints that every guard adds to its own. With a Broker they also decide
+	// who gets a token: they are checked at each login, refresh and exchange, against the new
+	// token. A [Claim] that the new token will not contain is checked against what the
+	// provider said. A user who fails is rejected, and the session ends. For claims that the
+	// Broker's tokens don't contain, guards rely on that check.
 	Require []Constraint
-	// TrustedIssuers are further issuers whose access tokens guards accept, each
-	// verified by its own keys: other providers or, with a Broker, other brokers.
-	// Users still sign in at the provider. See [Auth.SetTrustedIssuers].
+	// TrustedIssuers are further issuers whose access tokens guards accept: other providers
+	// or, with a Broker, other brokers. Each is verified with its own keys. Users still sign
+	// in at the provider. See [Auth.SetTrustedIssuers].
 	TrustedIssuers []Issuer
-	// Leeway is how far clocks may be apart. 0: 30 s; negative: none.
+	// Leeway is the allowed difference between clocks. 0: 30 s; negative: none.
 	Leeway time.Duration
-	// CacheSize is how many bytes of memory verified tokens may take, so that
-	// another request with the same token costs next to nothing. A token of 1 KiB
-	// takes up to 10 KiB, its claims decoded. 0: 32 MiB; negative: none are
-	// remembered.
+	// CacheSize is the size in bytes of the cache of verified tokens. A hit costs little more
+	// than a hash. A token of 1 KiB needs up to 10 KiB, with its claims decoded. 0: 32 MiB;
+	// negative: no cache.
 	CacheSize int
-	// MaxIntrospections is how many tokens the provider is asked about at once, 2 or more;
-	// see Provider.Introspection. Half of these turns are for tokens that were valid
-	// before, so that made-up ones can't keep them out. Eight times as many may wait;
-	// further requests are answered 503. 0: 32.
+	// MaxIntrospections is the number of concurrent introspection calls, at least 2; see
+	// Provider.Introspection. Half of them are reserved for tokens that were valid before, so
+	// that invented tokens can't block them. Eight times as many requests may wait; further
+	// requests are answered 503. 0: 32.
 	MaxIntrospections int
 
 	// Machinery:
 
-	// Timeout is how long one call to the provider or the store may take. 0: 10 s.
+	// Timeout limits each call to the provider or the store. 0: 10 s.
 	Timeout time.Duration
-	// HTTPClient makes the calls to the provider, with its transport and
-	// time-out; redirects are not followed and cookies not kept. nil: a client
-	// of our own.
+	// HTTPClient makes the calls to the provider. Its transport and time-out are used. It
+	// follows no redirects and keeps no cookies. nil: a default client.
 	HTTPClient *http.Client
-	// Logger gets what an operator should know. nil: slog.Default().
+	// Logger gets the messages for operators. nil: slog.Default().
 	Logger *slog.Logger
-	// Observe is called with each security event, in the request that caused
-	// it: return soon. It must be safe for concurrent use. nil: nobody.
+	// Observe is called with each security event, in the request that caused it, so it must
+	// return quickly. It must be safe for concurrent use. nil: events are dropped.
 	Observe func(context.Context, Event)
-	// Now is the clock of every decision. nil: time.Now.
+	// Now is the clock. nil: time.Now.
 	Now func() time.Time
-	// Rand is the source of states, verifiers and nonces. nil: crypto/rand.
+	// Rand is the source of randomness for states, verifiers and nonces. nil: crypto/rand.
 	Rand io.Reader
 	// InsecureProviderHTTP allows http to a provider or trusted issuer that is not on
-	// loopback, and endpoints inside a private network of one that is not.
-	// Whoever can change the traffic then decides who is signed in.
+	// loopback. It also allows a public provider to have endpoints inside a private network.
+	// Anyone who can modify the traffic can then sign in as any user.
 	InsecureProviderHTTP bool
 }
 

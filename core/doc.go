@@ -1,60 +1,75 @@
-// Package core is OpenID Connect for a web application: the routes that sign
-// users in at a provider, and guards for the application's own routes. It
-// knows no router and no database; the adapters chiauth, stdauth, fiberauth,
-// ginauth and echoauth put it on chi, net/http, Fiber, Gin and Echo, and for any
-// other router an adapter is made of [Auth.Endpoints] and [Guard.Check].
+// Package core adds OpenID Connect to a web application: routes that sign users in at a
+// provider, and guards that reject requests without a valid access token:
 //
-// # The story
+//	func main() {
+//		auth, err := core.New(core.Config{
+//			Providers: []core.Provider{{Issuer: "https://id.example.org/realms/demo", ClientID: "shop", ClientSecret: os.Getenv("CLIENT_SECRET")}},
+//			PublicURL: "http://localhost:8000/api",
+//		})
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		mux := http.NewServeMux()
+//		for _, e := range auth.Endpoints() {
+//			mux.Handle("/api"+e.Path, e.Handler)
+//		}
+//		mux.Handle("GET /api/me", auth.Required().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+//			fmt.Fprintln(w, "hello", core.TokenFrom(r.Context()).Username())
+//		})))
+//		log.Fatal(http.ListenAndServe("localhost:8000", mux))
+//	}
 //
-// [New] checks a [Config] and makes an [Auth]. The application mounts its
-// endpoints under a prefix and tells, in Config.PublicURL, by which URL the
-// world knows that place. A browser that comes to the login route is sent to
-// the provider with a PKCE challenge, a nonce and a sealed state; the user
-// signs in; the provider sends the browser back with a code; and the callback
-// route, or the token route, redeems the code, checks the ID token and answers
-// with tokens. Devices without a browser ask the device route for a code that
-// the user types elsewhere, and poll the token route.
+// The adapters chiauth, stdauth, fiberauth, ginauth and echoauth do the mounting on chi,
+// net/http, Fiber, Gin and Echo. For any other router, write an adapter with
+// [Auth.Endpoints] and [Guard.Check]. Core depends on no router and no database.
 //
-// The client then sends the access token with each request. A [Guard], made by
-// [Auth.Required] or [Auth.Optional], verifies it, holds it against its
-// constraints ([Scopes], [AnyRole], [Claim]) and puts the [Token] in the context of
-// the request, where [TokenFrom] finds it. A verified token is remembered, so that
-// the next request with it costs little more than a hash. Besides the provider's
-// tokens a guard takes those of Config.TrustedIssuers and, with
-// Provider.Introspection, opaque ones.
+// # How a login works
 //
-// # Who keeps a login safe
+// [New] checks a [Config] and returns an [Auth]. The application mounts its endpoints below
+// a prefix; Config.PublicURL is the external URL of that place. The login route redirects
+// the browser to the provider, with a PKCE challenge, a nonce and an encrypted state. The
+// user signs in, and the provider redirects the browser back with a code. The callback
+// route or the token route redeems the code, checks the ID token and answers with tokens.
+// A device without a browser asks the device route for a code, which the user enters
+// elsewhere, and polls the token route.
 //
-// A code is only ever redeemed together with a proof that it is redeemed by
-// whoever began the login. There are two ways. A client that does PKCE itself
-// (RFC 7636), as any OAuth library can, sends its own code_challenge to the
-// login route and its code_verifier to the token route. For everybody else we
-// do it: the state parameter is a sealed box with the verifier in it, good for
-// ten minutes, and bound to the browser by a cookie. For programs that listen on
-// loopback there is no cookie: there, a sealed state together with its code is
-// enough to redeem it, and PKCE of the client's own closes that gap.
+// # How a request is checked
 //
-// # Tokens of the application's own
+// The client sends the access token with each request. A [Guard] from [Auth.Required] or
+// [Auth.Optional] verifies the token, checks its constraints ([Scopes], [AnyRole],
+// [Claim]), and puts the [Token] into the request's context, where [TokenFrom] finds it.
+// Verified tokens are cached, so the next request with the same token costs little more
+// than a hash. Guards accept the tokens of the provider and of Config.TrustedIssuers. With
+// Provider.Introspection they also accept opaque tokens.
 //
-// Without more, clients have the provider's tokens in their hands (passthrough
-// mode). With a [Broker] in its Config the application is an issuer itself: after
-// the provider's login it mints short-lived access tokens of its own, publishes
-// the keys to verify them with, and keeps the provider's refresh token sealed in
-// a store (package store). Clients refresh with an opaque token that changes with each use, and
-// of which a copy in the wrong hands gives itself away. Stores are memory (of
-// this process), databases in modules of their own, or whatever implements the
-// interface and passes the tests of store/storetest.
+// # How a login is protected
+//
+// A code is redeemed only with proof from whoever began the login. There are two ways:
+//
+//   - The client does PKCE (RFC 7636), as any OAuth library can. It sends its code_challenge
+//     to the login route and its code_verifier to the token route.
+//   - Otherwise the login route does PKCE. The state contains the verifier, encrypted. It
+//     is valid for ten minutes, and a cookie binds it to the browser. Programs that listen
+//     on loopback have no cookie: there, anyone with the state and its code can redeem it.
+//     PKCE by the client closes that gap.
+//
+// # Broker mode
+//
+// Without a [Broker], clients get the provider's tokens (passthrough mode). With a Broker in
+// the Config, the application is an issuer itself. After the provider's login it issues its
+// own short-lived access tokens, publishes the keys that verify them, and keeps the
+// provider's refresh token, encrypted, in a store (package store). Clients refresh with an
+// opaque token that changes at each use. Reuse of a stolen refresh token ends the session.
 //
 // # Errors
 //
-// Every failure is an [Error], answered as JSON with error, error_description
-// and detail. No error, log line or [Event] contains a token, a code, a secret
-// or a key.
+// Every failure is an [Error]. It is answered as JSON with error, error_description and
+// detail. No error, log line or [Event] contains a token, a code, a secret or a key.
 //
-// # What it needs
+// # Network calls
 //
-// Nothing is called when an Auth is made. The provider's discovery document and
-// keys are fetched, and the store is opened, at first use or by [Auth.Start]; each
-// by one call at a time. Documents stay in use for a day while the provider is
-// down: known keys go on verifying. Until keys are known the guards answer 503.
+// [New] makes no call. The provider's discovery document and keys are fetched, and the store
+// is opened, when they are first needed or by [Auth.Start]; there is one call at a time for
+// each. While the provider is down, documents and keys stay in use for a day. Until keys are
+// known, guards answer 503.
 package core

@@ -10,28 +10,27 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/provider"
 )
 
-// Error is every failure that a route or a guard answers. It is a value: two
-// errors with the same code are the same to [errors.Is], so that
+// Error is the error of a route or a guard. [errors.Is] compares the code only:
 //
 //	errors.Is(err, core.ErrInvalidToken)
 //
-// holds whatever the description says. An Error never contains a token, a
-// code, a secret or a key, and so may be logged and shown.
+// is true for any description. An Error never contains a token, a code, a secret or a key, so
+// it may be logged. Only its Description is meant for callers.
 type Error struct {
 	// Status is the HTTP status code of the answer.
 	Status int
-	// Code is the registered OAuth error code (RFC 6749, RFC 6750, RFC 8628,
-	// RFC 8693), where there is one.
+	// Code is the registered OAuth error code (RFC 6749, RFC 6750, RFC 8628, RFC 8693) if
+	// there is one.
 	Code string
-	// Description is one sentence for a person.
+	// Description is one sentence for people.
 	Description string
-	// RetryAfter is when to try again, for ErrUnavailable; it is sent in
-	// whole seconds, rounded up. Zero: not said.
+	// RetryAfter is the time to wait before the next try, for ErrUnavailable. It is sent in
+	// whole seconds, rounded up. Zero: it is not sent.
 	RetryAfter time.Duration
-	// Scope lists all scopes that a guarded route needs, separated by spaces, for a 401
-	// and for ErrInsufficientScope, of which the description names the missing ones. It
-	// is sent as the scope of WWW-Authenticate (RFC 6750 3): a client that was told only what is
-	// missing would ask for that and lose what it had. "": none are needed.
+	// Scope lists all scopes that a guarded route needs, separated by spaces. It is for a 401
+	// and for ErrInsufficientScope, and is sent as scope in WWW-Authenticate (RFC 6750 3).
+	// It lists all scopes, not only the missing ones: a client that asks only for those
+	// would lose the scopes that it has. "": the route needs none.
 	Scope string
 
 	cause error
@@ -49,21 +48,20 @@ const (
 	formPolling             // device polling: without the error member
 )
 
-// The errors that a program may want to tell apart, for use with [errors.Is].
-// Each occurrence has a description of its own; a guard of yours may answer
-// with these as they are.
+// The errors of routes and guards, for [errors.Is]. An error that is returned has its own
+// description. Your own guards may answer with these values.
 var (
 	// ErrInvalidRequest: a parameter is missing, repeated, malformed or too long.
 	ErrInvalidRequest = &Error{Status: http.StatusBadRequest, Code: "invalid_request", Description: "The request is malformed."}
 	// ErrInvalidGrant: a code, verifier, state, refresh token or device code is
 	// wrong, expired, used or revoked.
 	ErrInvalidGrant = &Error{Status: http.StatusBadRequest, Code: "invalid_grant", Description: "The grant is wrong, expired, used or revoked."}
-	// ErrInvalidScope: a scope is malformed or wider than Provider.AllowedScopes.
+	// ErrInvalidScope: a scope is malformed, or not in Provider.AllowedScopes.
 	ErrInvalidScope = &Error{Status: http.StatusBadRequest, Code: "invalid_scope", Description: "The scope is not allowed."}
-	// ErrInvalidTarget: a token exchange asks for an audience or resource that
-	// is not the broker's (RFC 8693 2.2.2).
+	// ErrInvalidTarget: a request asks for an audience or resource for which the broker issues
+	// no tokens (RFC 8693 2.2.2, RFC 8707 2).
 	ErrInvalidTarget = &Error{Status: http.StatusBadRequest, Code: "invalid_target", Description: "The audience is not one that this service issues tokens for."}
-	// ErrInvalidClient: client credentials were sent and are wrong.
+	// ErrInvalidClient: the client sent credentials, and they are wrong.
 	ErrInvalidClient = &Error{Status: http.StatusUnauthorized, Code: "invalid_client", Description: "The client credentials are wrong."}
 	// ErrUnsupportedGrant: the grant type is unknown or switched off.
 	ErrUnsupportedGrant = &Error{Status: http.StatusBadRequest, Code: "unsupported_grant_type", Description: "The grant type is not supported."}
@@ -75,21 +73,19 @@ var (
 	ErrInvalidToken = &Error{Status: http.StatusUnauthorized, Code: "invalid_token", Description: "The token is not good."}
 	// ErrInsufficientScope: a valid token lacks a scope.
 	ErrInsufficientScope = &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Description: "The token lacks a scope."}
-	// ErrInsufficientClaims: a valid token fails a claim or role constraint.
+	// ErrInsufficientClaims: a valid token does not satisfy a claim or role constraint.
 	ErrInsufficientClaims = &Error{Status: http.StatusForbidden, Code: "insufficient_claims", Description: "The token's claims do not allow this."}
-	// ErrNotFound: userinfo knows no username.
+	// ErrNotFound: the userinfo route found no username.
 	ErrNotFound = &Error{Status: http.StatusNotFound, Code: "not_found", Description: "There is no such thing."}
-	// ErrProvider: the provider does not accept this application, or answered
-	// something that can't be used.
+	// ErrProvider: the provider does not accept this application, or its answer is invalid.
 	ErrProvider = &Error{Status: http.StatusBadGateway, Code: "server_error", Description: "The provider gave an answer that can't be used."}
-	// ErrUnavailable: the provider or the store is down, too slow, or told us to
-	// come back; the same request may succeed later.
+	// ErrUnavailable: the provider or the store is down, too slow, or asks to try again
+	// later. The same request may succeed later.
 	ErrUnavailable = &Error{Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable", Description: "The provider can't be reached at the moment."}
 )
 
-// Error gives code, description, and the cause where there is one. It is for logs: the
-// cause names hosts and tells of faults inside. What a caller may see is Description
-// alone, also where an answer is not written by [WriteError].
+// Error returns the code, the description and the cause. It is for logs: the cause contains
+// host names and internal errors. Send only Description to callers.
 func (e *Error) Error() string {
 	if e == nil {
 		return "no error"
@@ -104,7 +100,7 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap gives the cause, which is for logs and never sent.
+// Unwrap returns the cause. It is for logs and is never sent.
 func (e *Error) Unwrap() error {
 	if e == nil {
 		return nil

@@ -10,60 +10,59 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/session"
 )
 
-// EventKind says what an [Event] is about.
+// EventKind is the kind of an [Event].
 type EventKind string
 
-// The kinds of events. Each that can fail has Event.Error set when it did.
+// The kinds of events. After a failure, Event.Error is set.
 const (
-	// EventLogin: a login ended, with tokens or without (callback, code grant,
-	// device polling that came to an end).
+	// EventLogin: a login ended, with or without tokens (at the callback, by a code grant, or
+	// with the last poll of a device).
 	EventLogin EventKind = "login"
 	// EventRefresh: a refresh token was used.
 	EventRefresh EventKind = "refresh"
-	// EventToken: a guard refused a bearer token. Good tokens are no event.
+	// EventToken: a guard rejected a bearer token. Valid tokens cause no event.
 	EventToken EventKind = "token"
 	// EventLogout: a user asked to be signed out.
 	EventLogout EventKind = "logout"
 	// EventExchange: a token of the provider was exchanged for one of ours.
 	EventExchange EventKind = "exchange"
-	// EventMint: the program made a token by [Auth.Mint].
+	// EventMint: the program issued a token with [Auth.Mint].
 	EventMint EventKind = "mint"
-	// EventEnd: a refresh, or a logout with a refresh token that was used up, ended a
-	// session before its time; Event.Reason says why.
+	// EventEnd: a refresh, or a logout with a used refresh token, ended a session early.
+	// Event.Reason says why.
 	EventEnd EventKind = "end"
 )
 
 // Reasons of an [EventEnd].
 const (
-	// ReasonReplayed: a refresh token came again after the grace period. Either
-	// it or its successor is in the wrong hands.
+	// ReasonReplayed: a refresh token was reused after the grace period. It or its successor
+	// is stolen.
 	ReasonReplayed = string(session.ReasonReplayed)
-	// ReasonForeign: a genuine refresh token came that the store does not know,
-	// as happens when the store was restored to an earlier state.
+	// ReasonForeign: the refresh token is genuine, but the store does not know it, for example
+	// because the store was restored to an earlier state.
 	ReasonForeign = string(session.ReasonForeign)
-	// ReasonRefused: the provider has ended its side of the session, or has refused to
-	// refresh it for a minute or more.
+	// ReasonRefused: the provider has ended the session, or has rejected its refreshes for a
+	// minute or more.
 	ReasonRefused = string(session.ReasonRefused)
-	// ReasonUnknown: an answer of the provider to an earlier refresh was lost,
-	// because the process died, the connection broke or the store failed for too
-	// long, and the provider does not take the token again that it had replaced.
+	// ReasonUnknown: the provider's answer to an earlier refresh was lost, because the process
+	// died, the connection broke or the store was down for too long, and the provider does
+	// not accept the replaced token again.
 	ReasonUnknown = string(session.ReasonUnknown)
-	// ReasonSubject: the provider's tokens were suddenly another user's.
+	// ReasonSubject: the provider's new tokens belong to another user.
 	ReasonSubject = string(session.ReasonSubject)
-	// ReasonDenied: Broker.Identify refused the user, or Config.Require does.
+	// ReasonDenied: Broker.Identify or Config.Require rejected the user.
 	ReasonDenied = string(session.ReasonDenied)
 )
 
-// Event is something that a security log wants to know. It contains no
-// secret.
+// Event is an entry for a security log. It contains no secret.
 type Event struct {
 	Kind    EventKind
 	Time    time.Time
-	Issuer  string // whose subject it is: the provider, or a further issuer (Config.TrustedIssuers)
-	Subject string // "" when unknown
-	Session string // the broker's (claim sid), of EventEnd and EventLogout; "" when there is none
-	Reason  string // of EventEnd
-	Error   *Error // nil: it went well
+	Issuer  string // the subject's issuer: the provider, or one of Config.TrustedIssuers
+	Subject string // "" if unknown
+	Session string // the broker's session (claim sid), for EventEnd and EventLogout; "" if there is none
+	Reason  string // for EventEnd
+	Error   *Error // nil after a success
 }
 
 // observe hands an event to the application. A provider that is down and a

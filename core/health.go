@@ -9,33 +9,29 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/vault"
 )
 
-// Health is how the things are doing that an [Auth] depends on. It is for those
-// who run the application, not for strangers: its errors name hosts. Written as
-// JSON it has the names in the tags.
+// Health is the state of everything that an [Auth] depends on. Don't publish it: its errors
+// contain host names.
 type Health struct {
-	// Provider is the provider's discovery document, without which nobody signs
-	// in.
+	// Provider is the provider's discovery document, which logins need.
 	Provider Dependency `json:"provider"`
-	// Keys are the provider's keys, by which its tokens are verified.
+	// Keys are the provider's keys, which verify its tokens.
 	Keys Dependency `json:"keys"`
-	// Store is Broker.Store, and SigningKeys what the broker signs with and
-	// verifies by. Without a Broker both are [StateUnused].
+	// Store is Broker.Store. SigningKeys are the keys with which the broker signs and
+	// verifies. Without a Broker both are [StateUnused].
 	Store       Dependency `json:"store"`
 	SigningKeys Dependency `json:"signing_keys"`
-	// Issuers are the keys of each of the further issuers, by its URL: see
-	// Config.TrustedIssuers.
+	// Issuers are the keys of each of Config.TrustedIssuers, by URL.
 	Issuers map[string]Dependency `json:"issuers,omitempty"`
 }
 
-// Dependency is how one thing is doing, as far as it is known from the last call
-// that was made.
+// Dependency is the state of one dependency, as of the last call to it.
 type Dependency struct {
 	State State `json:"state"`
-	// LastGood and LastBad are when a call last went well and when one failed;
-	// zero: never.
+	// LastGood and LastBad are the times of the last successful and the last failed call.
+	// Zero: never.
 	LastGood time.Time `json:"last_good,omitzero"`
 	LastBad  time.Time `json:"last_bad,omitzero"`
-	// Error is why the last call failed, "" when it went well. It holds no secret.
+	// Error says why the last call failed; "" if it succeeded. It contains no secret.
 	Error string `json:"error,omitzero"`
 }
 
@@ -44,24 +40,23 @@ type State string
 
 // The states of a [Dependency].
 const (
-	// StateUnused: the configuration has no such thing.
+	// StateUnused: the configuration does not use it.
 	StateUnused State = "unused"
-	// StateUnknown: it was not needed yet. Some time after [Auth.Start] nothing is.
+	// StateUnknown: it was not needed yet. Soon after [Auth.Start] no dependency is unknown.
 	StateUnknown State = "unknown"
-	// StateGood: the last call went well.
+	// StateGood: the last call succeeded.
 	StateGood State = "good"
-	// StateStale: the last call failed, or had no answer yet, and what was had before is
-	// still in use.
+	// StateStale: the last call failed, or has no answer yet, and the earlier result is still
+	// in use.
 	StateStale State = "stale"
 	// StateDown: the last call failed, and requests that need it answer 503.
 	StateDown State = "down"
 )
 
-// Health tells what is known about the provider and the store. It makes no calls
-// itself, takes no time and may be called concurrently, by a probe every second
-// for example. What it tells is as old as the last call: documents and keys are
-// fetched again every few minutes, and the store is called at each login and
-// refresh, and once a minute besides.
+// Health reports the state of the provider and the store. It makes no calls and returns at
+// once, so a probe may call it every second. It is safe for concurrent use. The report is as
+// old as the last call: documents and keys are fetched every few minutes, and the store is
+// called at each login and refresh and once a minute.
 func (a *Auth) Health() Health {
 	metadata, keys := a.provider.Documents()
 	h := Health{
@@ -82,11 +77,10 @@ func (a *Auth) Health() Health {
 	return h
 }
 
-// Err is nil while nothing is down that this application can't do without, and
-// otherwise tells what is and why; a further issuer is nothing of that kind. A
-// replica that fails a readiness probe for it takes no requests at all, although
-// guards verify tokens by the keys that they have while the provider or the store
-// is down: mostly it is better to raise an alarm.
+// Err returns an error that says what is down and why, or nil. Further issuers are not
+// included. A readiness probe should usually not use it: while the provider or the store is
+// down, guards still verify tokens with known keys, but a replica that is not ready serves
+// no requests at all. Raise an alarm instead.
 func (h Health) Err() error {
 	var problems []error
 	for _, part := range []struct {

@@ -4,8 +4,8 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 )
 
-// Identity is who a token is about. At a login, refresh or exchange Broker.Identify looks
-// at it, and changes it, before tokens are minted; for [Auth.Mint] a program makes one.
+// Identity is the user of a token. Broker.Identify gets it at each login, refresh and
+// exchange, and may change it before tokens are issued. For [Auth.Mint], a program makes one.
 //
 //	Identify: func(ctx context.Context, who *core.Identity) error {
 //		if !strings.HasSuffix(who.Email, "@example.org") {
@@ -16,49 +16,50 @@ import (
 //		return nil
 //	}
 //
-// [Refuse], or another error that is [ErrAccessDenied] to errors.Is, refuses: a
-// login or exchange with 403, a refresh by ending the session. Any other error
-// refuses a login and an exchange too, without telling the caller why; but at a
-// refresh, and everywhere if it is [ErrUnavailable], it means that nobody could
-// tell at the moment: 503, and the session stays as it is.
+// The error of Identify decides:
 //
-// Each call begins with what the provider says at that time; nothing that an
-// earlier call has changed is in it.
+//   - [Refuse], or any error that errors.Is matches with [ErrAccessDenied], rejects the user. A
+//     login or exchange is answered 403. A refresh ends the session.
+//   - [ErrUnavailable] means that the answer is not known now: 503, and the session stays.
+//   - Any other error rejects a login or exchange without a reason for the caller. At a
+//     refresh it is treated like ErrUnavailable.
+//
+// Each call gets what the provider says at that time, without the changes of earlier calls.
 type Identity struct {
-	// Issuer and Subject are the provider's name for the user; changing them
-	// changes nothing.
+	// Issuer and Subject identify the user at the provider. In Broker.Identify, changes to
+	// them have no effect.
 	Issuer  string
 	Subject string
-	// Claims are all that the provider said about the user, in its ID token,
-	// userinfo answer and access token, the latter before the former. They are
-	// for reading.
+	// Claims are all claims of the provider about the user, from the ID token, the userinfo
+	// answer and the access token. If they differ, the access token wins, then userinfo. They
+	// must not be changed.
 	Claims map[string]any
 
-	// Username, names and address are what userinfo answers and tokens say.
+	// Username, names and e-mail address are used in tokens and in userinfo answers.
 	Username  string
 	FirstName string
 	LastName  string
 	Name      string
 	Email     string
-	// EmailVerified is about the Email that the provider told: clear it when you
-	// put another in its place.
+	// EmailVerified says whether the provider has verified Email. Clear it if you change
+	// Email.
 	EmailVerified bool
-	// Roles are the flat roles (see [Token.Roles]): those of the provider's access
-	// token, if it is a JWT with one of the claims in Provider.RoleClaims, else those of
-	// the ID token that came with it and of userinfo.
+	// Roles are the user's roles (see [Token.Roles]). They come from the provider's access
+	// token if it is a JWT with one of the claims in Provider.RoleClaims, otherwise from the
+	// ID token that came with it and from userinfo.
 	Roles []string
-	// Scopes are what the provider granted.
+	// Scopes are the scopes that the provider granted.
 	Scopes []string
-	// Extra are further claims of the minted tokens; for Broker.Identify it is never nil.
-	// These can't be among them, in any letter case, since the broker sets them or they
-	// would make the token look like another one: iss, sub, aud, exp, iat, nbf, jti, sid,
+	// Extra are further claims of the issued tokens. In Broker.Identify it is never nil. It
+	// must not contain claims that the broker sets, or that would make the token look like
+	// another kind of token, in any letter case: iss, sub, aud, exp, iat, nbf, jti, sid,
 	// client_id, azp, idp_iss, auth_time, acr, amr, preferred_username, name, email,
-	// email_verified, roles, scope, scp, typ, token_use, nonce, at_hash, c_hash, events,
-	// act and cnf. None of them is a role: guards find those of our own tokens in the claim
-	// roles alone.
+	// email_verified, roles, scope, scp, typ, token_use, nonce, at_hash, c_hash, events, act
+	// and cnf. Extra claims are never roles: in the broker's own tokens, guards read roles
+	// only from the claim roles.
 	Extra map[string]any
 }
 
-// Refuse gives the error by which Broker.Identify refuses a user. why is a
-// sentence for the user, with nothing secret in it.
+// Refuse returns the error with which Broker.Identify rejects a user. why is a sentence for
+// the user; it must contain no secret.
 func Refuse(why string) error { return fault.AccessDenied.New(why) }

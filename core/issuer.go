@@ -12,19 +12,19 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/verify"
 )
 
-// Issuer is a further issuer of access tokens that guards take: see
-// Config.TrustedIssuers. In passthrough mode it is another provider; in broker
-// mode another broker, a peer. Each has keys of its own, and a key
-// verifies the tokens of its own issuer alone. A user is known by issuer and
-// subject together: the same subject of another issuer is somebody else.
+// Issuer is a further issuer whose access tokens guards accept: see Config.TrustedIssuers. In
+// passthrough mode it is another provider, in broker mode another broker, a peer. Its keys
+// verify only its own tokens. Issuer and subject together identify a user: the same subject
+// of another issuer is another person.
 type Issuer struct {
-	// URL is the issuer identifier, exactly as its tokens have it in iss; it is needed.
-	// Where JWKSURL is set it is a name and not an address, so that it may be http
-	// or no URL at all, as AD FS has it in access tokens
-	// (http://fs.example.org/adfs/services/trust). A provider with many tenants, which all have its keys in common, can be
-	// named by a pattern: {tenantid} in the path stands for the tenant, which a
-	// token must also have in its claim tid, as Entra's do. It needs JWKSURL, and
-	// accepts every tenant, unless Require says which:
+	// URL is the issuer identifier, exactly as in the iss of its tokens. It is required. If
+	// JWKSURL is set, URL is only a name: it may be http or not a URL at all, as in access
+	// tokens of AD FS (http://fs.example.org/adfs/services/trust).
+	//
+	// A provider with many tenants that share its keys can be named by a pattern: {tenantid}
+	// in the path stands for the tenant, which a token must also have in its claim tid, as
+	// Entra's tokens do. A pattern needs JWKSURL. It accepts every tenant, unless Require
+	// lists the allowed ones:
 	//
 	//	core.Issuer{
 	//		URL:     "https://login.microsoftonline.com/{tenantid}/v2.0",
@@ -32,31 +32,29 @@ type Issuer struct {
 	//		Require: []core.Constraint{core.Claim("tid", ourTenant, theirTenant)},
 	//	}
 	URL string
-	// JWKSURL is where the keys are fetched. "": where the issuer's discovery
-	// document says. Of a peer that has none, or one that is not about itself, or
-	// that points to another host: <URL>/auth/v2/.well-known/jwks.json.
+	// JWKSURL is the URL of the keys. "": the URL in the issuer's discovery document. If a
+	// peer has no such document, or the document names another issuer or points to another
+	// host, it is <URL>/auth/v2/.well-known/jwks.json.
 	JWKSURL string
-	// Audiences are the values of which aud must hold one. nil: those that guards
-	// take otherwise, which is Broker.Audience (PublicURL, when that is empty), or
-	// without a Broker Provider.Audiences (or ClientID).
+	// Audiences are the accepted audiences: aud must contain one of them. nil: those of other
+	// tokens, which is Broker.Audience, or without a Broker Provider.Audiences or ClientID.
 	Audiences []string
-	// Algorithms are those that may sign (RFC 7518 3.1, RFC 8037 3.1). nil: every
-	// asymmetric one: RS256 to RS512, PS256 to PS512, ES256 to ES512, EdDSA, which
-	// may also be named Ed25519 (RFC 9864 2.2).
+	// Algorithms are the accepted signature algorithms (RFC 7518 3.1, RFC 8037 3.1). nil: all
+	// asymmetric ones: RS256 to RS512, PS256 to PS512, ES256 to ES512, and EdDSA, also named
+	// Ed25519 (RFC 9864 2.2).
 	Algorithms []string
-	// Require are constraints that every guard adds for tokens of this issuer. What
-	// only your own users may be given belongs here: an issuer writes what it likes
-	// into its tokens, and [Claim] takes its word for it.
+	// Require are constraints that every guard adds for tokens of this issuer. Keep in mind
+	// that an issuer can write any claim into its tokens, and [Claim] believes it.
 	Require []Constraint
-	// Roles maps the roles that a token of this issuer asserts to those that it
-	// has here (see [Token.Roles]); it is called once for each token that is
-	// verified, must not change its argument, and must be safe for concurrent use.
-	// nil, or a panic: none, so that [AnyRole] lets nobody of this issuer in. Claims are
-	// not changed by it: [Claim] and [Token.Decode] see what the issuer has written.
+	// Roles maps the roles that a token of this issuer asserts to the roles that it has here
+	// (see [Token.Roles]). It is called once for each verified token. It must not change its
+	// argument and must be safe for concurrent use. nil, or after a panic: no roles, so
+	// [AnyRole] rejects all users of this issuer. Claims are not mapped: [Claim] and
+	// [Token.Decode] see what the issuer has written.
 	Roles func(asserted []string) []string
-	// Scopes maps the scopes that a token of this issuer asserts, maybe none, to those
-	// that it has here (see [Token.Scopes]), as Roles does: tokens of py-oidc-auth have no
-	// scope, for example. nil: those that it asserts. A panic: none.
+	// Scopes maps the scopes that a token of this issuer asserts, possibly none, to those that
+	// it has here (see [Token.Scopes]). It is called like Roles. Tokens of py-oidc-auth, for
+	// example, have no scopes. nil: the asserted scopes. After a panic: none.
 	Scopes func(asserted []string) []string
 }
 
