@@ -36,7 +36,7 @@ func TestLargeKeysOfAFurtherIssuerAreNotUsed(t *testing.T) {
 		publish(t, p, rsaKey("usual", 2048, "AQAB"), rsaKey("large", 4096, "AQAB"), rsaKey("larger", 8192, "AQAB"),
 			rsaKey("largest", 8200, "AQAB"), rsaKey("exponent", 2048, "f____w"), rsaKey("even", 2048, "AQAA"), rsaKey("one", 2048, "AQ"))
 	}
-	const tried, leftOut = "The signature does not match.", "The token is signed with a key that the issuer does not publish."
+	const tried, leftOut = "the signature does not match.", "it is signed with a key that the issuer does not publish."
 	for kid, said := range map[string][2]string{
 		"usual": {tried, tried}, "large": {tried, tried}, "larger": {tried, leftOut}, "largest": {leftOut, leftOut},
 		"exponent": {leftOut, leftOut}, "even": {leftOut, leftOut}, "one": {leftOut, leftOut},
@@ -61,7 +61,7 @@ func TestEd25519IsTakenByBothOfItsNames(t *testing.T) {
 			for _, alg := range []string{"EdDSA", "Ed25519"} { // in the token
 				_, err := a.auth.Verify(t.Context(), x.token(t, x.named("kid", alg).header(), x.claims(nil)))
 				if len(algorithms) > 0 && algorithms[0] == "RS256" {
-					require.ErrorContains(t, err, "The token's algorithm is not accepted.")
+					require.ErrorContains(t, err, "its algorithm is not accepted.")
 				} else {
 					require.NoError(t, err, "%s by a key for %s where %v may sign", alg, named, algorithms)
 				}

@@ -153,7 +153,7 @@ func (b *Broker) check(c Config) []error {
 	case b.RefreshGrace < minRefreshGrace:
 		wrong("Broker.RefreshGrace is %s: it needs %s or more, or clients that try again lose their sessions", b.RefreshGrace, minRefreshGrace)
 	case b.RefreshGrace > maxRefreshGrace:
-		wrong("Broker.RefreshGrace is %s: a stolen token would be good for as long, so that %s is the most", b.RefreshGrace, maxRefreshGrace)
+		wrong("Broker.RefreshGrace is %s: a stolen token could be used for as long, so that %s is the most", b.RefreshGrace, maxRefreshGrace)
 	}
 	if _, inMemory := b.Store.(*memory.Store); !inMemory && len(c.Secrets) == 0 {
 		wrong("Secrets is missing: what a store keeps is sealed, and without a secret nobody could open it after a restart; make one with: openssl rand -base64 32")

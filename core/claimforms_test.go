@@ -148,7 +148,7 @@ func TestOnlyClaimsThatAreNeededMakeATokenInvalid(t *testing.T) {
 	} {
 		raw := x.token(t, x.header(), x.claims(map[string]any{claim: json.RawMessage(value)}))
 		x.requireRefused(t, raw)
-		require.Contains(t, serve(x.guard, bearer(raw)).json["detail"], "The claim "+claim+" ", "%s: %s", claim, value)
+		require.Contains(t, serve(x.guard, bearer(raw)).json["detail"], "the claim "+claim+" ", "%s: %s", claim, value)
 	}
 }
 

@@ -96,7 +96,7 @@ func TestWriteErrorAnswersWithTheSentinels(t *testing.T) {
 	w := httptest.NewRecorder()
 	core.WriteError(w, core.ErrInvalidToken)
 	require.Equal(t, http.StatusUnauthorized, w.Code)
-	require.Equal(t, `Bearer realm="oidcgate", error="invalid_token", error_description="The token is not good."`, w.Header().Get("WWW-Authenticate"))
+	require.Equal(t, `Bearer realm="oidcgate", error="invalid_token", error_description="The access token is invalid."`, w.Header().Get("WWW-Authenticate"))
 	for _, err := range []error{nil, (*core.Error)(nil), &core.Error{Code: "x"}} {
 		w := httptest.NewRecorder()
 		core.WriteError(w, err)

@@ -70,7 +70,7 @@ var (
 	// ErrMissingToken: a guard found no bearer token.
 	ErrMissingToken = &Error{Status: http.StatusUnauthorized, Code: "missing_token", Description: "A bearer token is needed in the Authorization header."}
 	// ErrInvalidToken: a bearer token failed a check.
-	ErrInvalidToken = &Error{Status: http.StatusUnauthorized, Code: "invalid_token", Description: "The token is not good."}
+	ErrInvalidToken = &Error{Status: http.StatusUnauthorized, Code: "invalid_token", Description: "The access token is invalid."}
 	// ErrInsufficientScope: a valid token lacks a scope.
 	ErrInsufficientScope = &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Description: "The token lacks a scope."}
 	// ErrInsufficientClaims: a valid token does not satisfy a claim or role constraint.

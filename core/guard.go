@@ -208,12 +208,9 @@ func tokenError(err error) error {
 	if unavailable != nil {
 		return asError(unavailable)
 	}
-	e := ErrInvalidToken.because(sentence(reason))
+	e := ErrInvalidToken.because("The access token is invalid: " + reason + ".")
 	if detail := verify.Detail(err); detail != nil {
 		e = e.from(detail)
 	}
 	return e
 }
-
-// sentence makes a reason a sentence.
-func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] + "." }

@@ -165,7 +165,7 @@ func TestAKeyVerifiesTheTokensOfItsOwnIssuerAlone(t *testing.T) {
 	}
 	stranger := newProvider(t, oidctest.Options{})
 	_, err := a.auth.Verify(t.Context(), stranger.AccessToken(t, "alice"))
-	require.ErrorContains(t, err, "The token is of another issuer.")
+	require.ErrorContains(t, err, "it is of another issuer.")
 	require.Zero(t, stranger.Requests(""))
 }
 

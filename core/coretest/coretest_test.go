@@ -83,15 +83,15 @@ func TestClaimsThatNoTokenMayHaveEndTheTest(t *testing.T) {
 		claims map[string]any
 		says   string
 	}{
-		"expired":         {map[string]any{"exp": time.Now().Add(-time.Hour).Unix()}, "The token has expired"},
-		"exp is a text":   {map[string]any{"exp": time.Now().Add(time.Hour)}, "The claim exp is not a number"},
-		"not yet valid":   {map[string]any{"nbf": time.Now().Add(time.Hour).Unix()}, "The token is not valid yet"},
+		"expired":         {map[string]any{"exp": time.Now().Add(-time.Hour).Unix()}, "it has expired"},
+		"exp is a text":   {map[string]any{"exp": time.Now().Add(time.Hour)}, "the claim exp is not a number"},
+		"not yet valid":   {map[string]any{"nbf": time.Now().Add(time.Hour).Unix()}, "it is not valid yet"},
 		"no sub":          {map[string]any{"sub": nil}, "its subject is missing"},
-		"sub is a number": {map[string]any{"sub": 7}, "The claim sub is not a text"},
-		"no exp":          {map[string]any{"exp": nil}, "The token has no expiry"},
+		"sub is a number": {map[string]any{"sub": 7}, "the claim sub is not a text"},
+		"no exp":          {map[string]any{"exp": nil}, "it has no expiry"},
 		"no iss":          {map[string]any{"iss": nil}, "the claim iss must be"},
 		"iss is no URL":   {map[string]any{"iss": "me"}, "the claim iss can't be"},
-		"an ID token":     {map[string]any{"at_hash": "x"}, "The token is an ID token"},
+		"an ID token":     {map[string]any{"at_hash": "x"}, "it is an ID token"},
 		"bound to a key":  {map[string]any{"cnf": map[string]any{"jkt": "x"}}, "bound to a key"},
 		"not JSON":        {map[string]any{"roles": func() {}}, "can't be written as JSON"},
 	} {

@@ -75,5 +75,5 @@ func subjectTokenError(err error) error {
 	if unavailable != nil {
 		return unavailable
 	}
-	return fault.InvalidRequest.New("The subject_token is not good: " + reason + ".").From(verify.Detail(err))
+	return fault.InvalidRequest.New("The subject_token is invalid: " + reason + ".").From(verify.Detail(err))
 }

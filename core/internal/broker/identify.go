@@ -270,7 +270,7 @@ func (b *Broker) callIdentify(ctx context.Context, who *Identity, refresh bool) 
 	return fault.AccessDenied.New("The application does not let this user in.").From(err)
 }
 
-const failingIdentify = "Broker.Identify, which refuses a user for good by core.Refuse"
+const failingIdentify = "Broker.Identify, which refuses a user once and for all by core.Refuse"
 
 // identityError is for an identity that no token can be made of, which the
 // application mends in its Identify.

@@ -79,7 +79,7 @@ func answerFailed(err error) error {
 	case errors.Is(err, httpx.ErrTooLarge):
 		return fault.Provider.New("The provider's answer is too large.").From(err)
 	case errors.As(err, &certificate):
-		err = fmt.Errorf("%w; if the provider's certificate is good, let the transport of Config.HTTPClient trust who signed it", err)
+		err = fmt.Errorf("%w; if the provider's certificate is right, let the transport of Config.HTTPClient trust who signed it", err)
 	}
 	return ErrDown.From(err)
 }

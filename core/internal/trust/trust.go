@@ -133,7 +133,7 @@ func (t *Trust) tellAudience(ctx context.Context, by *verify.Verifier, err error
 	if !mistake || before != nil && now.Before(before.Add(tellAudienceAgain)) || !genuine() || !t.told.CompareAndSwap(before, &now) {
 		return
 	}
-	t.Logger.WarnContext(ctx, "a valid token was refused: it is meant for another audience. If it should be good here, name that in Provider.Audiences, or for a further issuer in Issuer.Audiences",
+	t.Logger.WarnContext(ctx, "a valid token was refused: it is meant for another audience. If it should be accepted here, name that in Provider.Audiences, or for a further issuer in Issuer.Audiences",
 		"issuer", by.Issuer.String(), "needed", by.Audience.String(), "token", verify.Detail(err))
 }
 

@@ -110,13 +110,13 @@ func (v *Verifier) timely(c *Candidate) error {
 	return nil
 }
 
-// Reason is why a token was not accepted. That keys can't be had, for whatever reason,
+// Reason is why a token was not accepted, to be put after "the token is invalid: ". That keys can't be had, for whatever reason,
 // says nothing about the token: then there is a fault instead.
 func Reason(err error) (reason string, unavailable error) {
 	var f *fault.Error
 	switch {
 	case !errors.As(err, &f):
-		return err.Error(), nil
+		return strings.NewReplacer("the token's ", "its ", "the token ", "it ").Replace(err.Error()), nil
 	case errors.Is(f, fault.Unavailable):
 		return "", err
 	}
