@@ -228,3 +228,11 @@ func TestStatesOfOneProviderAreWorthNothingAtAnother(t *testing.T) {
 	requireError(t, got, http.StatusBadRequest, "invalid_grant")
 	require.Zero(t, one.provider.Requests(oidctest.TokenPath))
 }
+
+func TestAnErrorBesideACodeIsAnError(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}))
+	client := browser()
+	code, state := a.authorize(client, "alice")
+	requireError(t, a.get(client, callback("code", code, "state", state, "error", "access_denied")), http.StatusForbidden, "access_denied")
+	require.Zero(t, a.provider.Requests(oidctest.TokenPath))
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,21 @@ import (
 	"github.com/oidcgate/oidcgate/core/oidctest"
 	"github.com/stretchr/testify/require"
 )
+
+// claiming is a token of the provider with these claims, and no roles but those in them.
+func (a *app) claiming(claims map[string]any) string {
+	all := map[string]any{"realm_access": nil, "groups": nil}
+	maps.Copy(all, claims)
+	return a.provider.SignedToken(a.t, nil, a.provider.Claims("alice", all))
+}
+
+// claimed is a token of claiming, verified.
+func (a *app) claimed(t *testing.T, claims map[string]any) core.Token {
+	t.Helper()
+	token, err := a.auth.Verify(t.Context(), a.claiming(claims))
+	require.NoError(t, err)
+	return token
+}
 
 // A role of another client is another application's business: an administrator there is
 // none here.
@@ -262,4 +278,17 @@ func TestTokenTellsWhatItHolds(t *testing.T) {
 		require.ErrorIs(t, zero.Decode(&struct{}{}), core.ErrMissingToken)
 		require.Equal(t, "anonymous", zero.String())
 	})
+}
+
+func TestClientIDComesFromAzpWhereThereIsNoOther(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider)
+	for _, row := range []struct {
+		client, party any
+		want          string
+	}{{"c", "p", "c"}, {nil, "p", "p"}, {nil, nil, ""}} {
+		token, err := a.auth.Verify(t.Context(), provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"client_id": row.client, "azp": row.party})))
+		require.NoError(t, err)
+		require.Equal(t, row.want, token.ClientID())
+	}
 }

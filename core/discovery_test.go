@@ -5,6 +5,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -245,4 +246,57 @@ func TestDiscoveryOfAnIssuerThatEndsInASlash(t *testing.T) {
 	tamper(provider, oidctest.DiscoveryPath, func(body map[string]any) { body["issuer"] = provider.Issuer + "/" })
 	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].Issuer += "/" })
 	require.NoError(t, a.auth.Start(t.Context()))
+}
+
+func TestEndpointsOfTheProviderMayHaveAQuery(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	tamper(provider, oidctest.DiscoveryPath, func(body map[string]any) {
+		body["authorization_endpoint"] = provider.Issuer + "/authorize?tenant=a"
+		body["end_session_endpoint"] = provider.Issuer + "/out?tenant=a"
+	})
+	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].AuthParams = url.Values{"audience": {"x"}} })
+	for range 2 { // a login changes nothing of the configuration
+		q := a.begin(browser(), "login_hint", "alice")
+		require.Equal(t, []string{"a"}, q["tenant"])
+		require.Equal(t, []string{"x"}, q["audience"])
+		require.Equal(t, []string{"code"}, q["response_type"])
+	}
+	require.NotContains(t, a.begin(browser()), "login_hint")
+	require.Equal(t, provider.Issuer+"/out?tenant=a&client_id=app", a.get(browser(), logoutRoute).Header.Get("Location"))
+}
+
+func TestDiscoveryMustNameWhatIsNeeded(t *testing.T) {
+	for field, value := range map[string]any{
+		"authorization_endpoint": nil, "token_endpoint": nil, "jwks_uri": nil,
+	} {
+		for _, bad := range []any{value, "http://id.example.org/x", "/relative", "https://"} {
+			provider := newProvider(t, oidctest.Options{})
+			tamper(provider, oidctest.DiscoveryPath, func(body map[string]any) {
+				if body[field] = bad; bad == nil {
+					delete(body, field)
+				}
+			})
+			require.ErrorIs(t, newApp(t, provider).auth.Start(t.Context()), core.ErrProvider, "%s %v", field, bad)
+			if field == "jwks_uri" {
+				given := newApp(t, provider, func(c *core.Config) { c.Providers[0].JWKSURL = c.Providers[0].Issuer + oidctest.KeysPath })
+				if bad == nil {
+					require.NoError(t, given.auth.Start(t.Context()))
+				}
+			}
+		}
+	}
+	for field, route := range map[string]string{"device_authorization_endpoint": "device", "userinfo_endpoint": "userinfo", "end_session_endpoint": "logout"} {
+		provider := newProvider(t, oidctest.Options{})
+		tamper(provider, oidctest.DiscoveryPath, func(body map[string]any) { body[field] = "http://id.example.org/x" })
+		a := newApp(t, provider)
+		require.NoError(t, a.auth.Start(t.Context()))
+		switch route {
+		case "device":
+			requireError(t, a.post(browser(), deviceRoute), http.StatusBadRequest, "unsupported_grant_type")
+		case "userinfo":
+			requireError(t, a.get(browser(), userinfoRoute, bearer(a.bare("alice"))), http.StatusNotFound, "not_found")
+		case "logout":
+			require.Equal(t, "/", a.get(browser(), logoutRoute).Header.Get("Location"))
+		}
+	}
 }

@@ -225,3 +225,45 @@ func TestGuardKeepsNoStringOfTheRequest(t *testing.T) {
 	require.NoError(t, token.Decode(&claims))
 	require.Equal(t, "user-alice", claims["sub"])
 }
+
+func TestGuardsObserveWhatTheyRefuse(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}))
+	guard := a.auth.Required(core.AnyRole("admin"))
+	serve(guard)
+	require.Empty(t, a.log.events, "a missing token is no event")
+	serve(guard, bearer(a.provider.AccessToken(t, "alice")))
+	require.Empty(t, a.log.events, "a valid token is no event")
+
+	serve(guard, bearer("garbage"))
+	event := a.log.last(t)
+	require.Equal(t, core.EventToken, event.Kind)
+	require.ErrorIs(t, event.Error, core.ErrInvalidToken)
+	require.Equal(t, a.provider.Issuer, event.Issuer)
+	require.Equal(t, a.clock.Now(), event.Time)
+
+	serve(guard, bearer(a.provider.AccessToken(t, "bob")))
+	event = a.log.last(t)
+	require.ErrorIs(t, event.Error, core.ErrInsufficientClaims)
+	require.Equal(t, "user-bob", event.Subject)
+
+	a.provider.Down(true)
+	events := len(a.log.events)
+	a.clock.Add(25 * time.Hour)
+	serve(guard, bearer(a.provider.SignedToken(t, nil, a.provider.Claims("alice", map[string]any{"exp": a.clock.Now().Add(time.Hour).Unix()}))))
+	require.Len(t, a.log.events, events, "an outage is no event")
+}
+
+func TestGuardsShareNoConstraints(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), func(c *core.Config) {
+		c.Require = append(make([]core.Constraint, 0, 8), core.Scopes("openid"))
+	})
+	first, second := a.auth.Required(core.AnyRole("admin")), a.auth.Required(core.AnyRole("user"))
+	bob := bearer(a.provider.AccessToken(t, "bob"))
+	require.Equal(t, http.StatusForbidden, serve(first, bob).StatusCode)
+	require.Equal(t, http.StatusOK, serve(second, bob).StatusCode)
+}
+
+func TestAProviderThatSignsWithES256(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{SigningAlgorithm: "ES256"}))
+	require.Equal(t, http.StatusOK, serve(a.auth.Required(), bearer(a.signIn("alice").AccessToken)).StatusCode)
+}

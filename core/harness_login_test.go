@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/oidcgate/oidcgate/core/oidctest"
@@ -168,4 +169,17 @@ func (a *app) hint(got answer) string {
 	require.Equal(a.t, a.provider.Issuer+oidctest.EndSessionPath, "http://"+u.Host+u.Path)
 	require.Equal(a.t, a.provider.ClientID, u.Query().Get("client_id"))
 	return u.Query().Get("id_token_hint")
+}
+
+// ownNonces are the applications in which the nonce of such a login is ours.
+func ownNonces(t *testing.T) map[string]*app {
+	silent := newProvider(t, oidctest.Options{})
+	announcesNoPKCE(silent)
+	plain := newProvider(t, oidctest.Options{})
+	tamper(plain, oidctest.DiscoveryPath, func(body map[string]any) { body["code_challenge_methods_supported"] = []string{"plain"} })
+	return map[string]*app{
+		"broker":                           newApp(t, newProvider(t, oidctest.Options{}), brokered()),
+		"passthrough, without PKCE":        newApp(t, silent),
+		"passthrough, another method only": newApp(t, plain),
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -103,21 +102,6 @@ func (a *app) resigned(body map[string]any, access, id map[string]any) {
 	}
 	body["access_token"] = resign(a.t, a.provider, body["access_token"].(string), nil, access)
 	body["id_token"] = resign(a.t, a.provider, body["id_token"].(string), nil, changed)
-}
-
-// claiming is a token of the provider with these claims, and no roles but those in them.
-func (a *app) claiming(claims map[string]any) string {
-	all := map[string]any{"realm_access": nil, "groups": nil}
-	maps.Copy(all, claims)
-	return a.provider.SignedToken(a.t, nil, a.provider.Claims("alice", all))
-}
-
-// claimed is a token of claiming, verified.
-func (a *app) claimed(t *testing.T, claims map[string]any) core.Token {
-	t.Helper()
-	token, err := a.auth.Verify(t.Context(), a.claiming(claims))
-	require.NoError(t, err)
-	return token
 }
 
 // announcesNoPKCE has the provider's discovery document say nothing of PKCE.

@@ -169,16 +169,16 @@ func (s *spyStore) kept(t *testing.T, count int) []store.Record {
 	return found
 }
 
-// keptID is the id of the record of an issuer's keys.
-func keptID(issuer string) string {
-	hash := sha256.Sum256([]byte(issuer))
-	return base64.RawURLEncoding.EncodeToString(hash[:])
-}
-
 // keptOf gives the record of an issuer's keys.
 func (s *spyStore) keptOf(t *testing.T, issuer string) store.Record {
 	t.Helper()
 	record, err := s.Store.Get(t.Context(), "key-set", keptID(issuer))
 	require.NoError(t, err)
 	return record
+}
+
+// keptID is the id of the record of an issuer's keys.
+func keptID(issuer string) string {
+	hash := sha256.Sum256([]byte(issuer))
+	return base64.RawURLEncoding.EncodeToString(hash[:])
 }

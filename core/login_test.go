@@ -277,3 +277,17 @@ func TestLoginCookieBelongsToOneBrowserAndOneLogin(t *testing.T) {
 		})
 	}
 }
+
+func TestAnEmptyListOfAllowedScopesAllowsNone(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), func(c *core.Config) { c.Providers[0].AllowedScopes = []string{} })
+	requireError(t, a.get(browser(), "/auth/v2/login?scope=email"), http.StatusBadRequest, "invalid_scope")
+	require.Equal(t, "openid profile email", a.begin(browser()).Get("scope"))
+}
+
+func TestAPageOnAnotherOriginDoesPKCEItself(t *testing.T) {
+	const page = "https://www.example.org/done"
+	a := newApp(t, newProvider(t, oidctest.Options{}), func(c *core.Config) { c.RedirectURIs = []string{page} })
+	verifier := strings.Repeat("v", 43)
+	code, _ := a.authorize(browser(), "alice", "redirect_uri", page, "code_challenge", challengeOf(verifier), "code_challenge_method", "S256")
+	a.tokens(a.post(browser(), tokenRoute, "code", code, "redirect_uri", page, "code_verifier", verifier)) // no cookie
+}

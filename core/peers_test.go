@@ -1,7 +1,6 @@
 package core_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -230,80 +229,6 @@ func TestTokensAreRememberedAfterTheListWasSetAgain(t *testing.T) {
 		}
 		require.Equal(t, round+1, verified)
 	}
-}
-
-func TestKeptKeysOfOneIssuerAreOfNoUseForAnother(t *testing.T) {
-	spy := newSpyStore()
-	home := newApp(t, newProvider(t, oidctest.Options{}), fleet(func(b *core.Broker) { b.Store = spy }))
-	peer, impostor := newHostile(t), newHostile(t)
-	home.trusts(core.Issuer{URL: peer.Issuer})
-	require.NoError(t, home.verifies(peer.token(t, nil, nil)))
-	// Somebody who can write to the store gives the record the other's name.
-	spy.kept(t, 1)
-	record := spy.keptOf(t, peer.Issuer)
-	record.ID, record.Version = keptID(impostor.Issuer), 0
-	_, err := spy.Put(t.Context(), record)
-	require.NoError(t, err)
-	impostor.Down(true)
-	home.trusts(core.Issuer{URL: impostor.Issuer})
-	require.ErrorIs(t, home.verifies(peer.token(t, nil, map[string]any{"iss": impostor.Issuer})), core.ErrUnavailable)
-	require.Contains(t, home.log.logged(), "a document that was kept can't be had")
-}
-
-// Who says where the keys are has a reason to say something else than before.
-func TestKeptKeysAreThoseOfThePlaceThatIsConfigured(t *testing.T) {
-	const issuer = "https://peer.example.org"
-	spy := newSpyStore()
-	home := newApp(t, newProvider(t, oidctest.Options{}), fleet(func(b *core.Broker) { b.Store = spy }))
-	old, next := newHostile(t), newHostile(t)
-	home.trusts(core.Issuer{URL: issuer, JWKSURL: old.Issuer + oidctest.KeysPath})
-	raw := old.token(t, nil, map[string]any{"iss": issuer})
-	require.NoError(t, home.verifies(raw))
-	spy.kept(t, 1)
-	next.Down(true)
-	home.trusts(core.Issuer{URL: issuer, JWKSURL: next.Issuer + oidctest.KeysPath})
-	require.ErrorIs(t, home.verifies(raw), core.ErrUnavailable)
-	next.Down(false)
-	home.clock.Add(time.Minute)
-	require.ErrorIs(t, home.verifies(raw), core.ErrInvalidToken)
-	require.NoError(t, home.verifies(next.token(t, nil, map[string]any{"iss": issuer})))
-}
-
-// Two writers may come in the wrong order, and then a key would be back after a
-// restart that its issuer has withdrawn.
-func TestKeysAreNotKeptInThePlaceOfLaterOnes(t *testing.T) {
-	spy := newSpyStore()
-	home := newApp(t, newProvider(t, oidctest.Options{}), fleet(func(b *core.Broker) { b.Store = spy }))
-	peer := newHostile(t)
-	home.trusts(core.Issuer{URL: peer.Issuer})
-	waits, release := make(chan struct{}), make(chan struct{})
-	var first sync.Once
-	spy.fail(func(_ context.Context, call string, over bool) error {
-		if call == "get key-set" && !over {
-			isFirst := false
-			first.Do(func() { isFirst = true })
-			if isFirst {
-				close(waits)
-				<-release
-			}
-		}
-		return nil
-	})
-	old := peer.token(t, nil, map[string]any{"exp": 4e9})
-	require.NoError(t, home.verifies(old))
-	<-waits
-	peer.RotateKeys()
-	home.clock.Add(20 * time.Second)
-	require.NoError(t, home.verifies(peer.token(t, nil, nil)))
-	kept := spy.kept(t, 1)[0]
-	close(release)
-	require.NoError(t, home.auth.Close()) // waits for what is being kept
-	require.Equal(t, kept, spy.kept(t, 1)[0])
-
-	peer.Down(true)
-	second := home.replica(spy, inFleet)
-	second.trusts(core.Issuer{URL: peer.Issuer})
-	require.ErrorIs(t, second.verifies(old), core.ErrUnavailable)
 }
 
 // A peer decides what its tokens say, and a function of the application's reads it.

@@ -3,6 +3,7 @@ package core_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/oidcgate/oidcgate/core"
@@ -150,5 +151,19 @@ func TestUserinfoSaysOfAnAddressOnlyWhatWasSaidOfIt(t *testing.T) {
 			raw := a.provider.SignedToken(t, nil, a.provider.Claims("alice", row.claims))
 			require.Equal(t, row.want, a.get(browser(), userinfoRoute, bearer(raw)).json["email_verified"])
 		})
+	}
+}
+
+// OpenID Connect Core 5.3: clients may ask by POST; the token is in the header all the
+// same.
+func TestUserinfoTakesPOST(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}))
+	token := a.signIn("alice").AccessToken
+	requireError(t, a.post(browser(), userinfoRoute, "access_token", token), http.StatusUnauthorized, "missing_token")
+	for _, body := range []string{"", "access_token=ignored"} {
+		req, err := http.NewRequest(http.MethodPost, a.api+userinfoRoute, strings.NewReader(body))
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+token)
+		require.Equal(t, "alice", a.do(browser(), req).json["username"])
 	}
 }

@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -146,4 +147,44 @@ func TestTheLogTellsWhatOnlyABrowserHasSaid(t *testing.T) {
 	got := a.get(client, "/auth/v2/callback?"+form("state", state, "error", "invalid_client", "error_description", "The secret has expired").Encode())
 	requireError(t, got, http.StatusBadGateway, "server_error")
 	require.Len(t, a.log.lines("from the URL of a browser, which any visitor can make up: the provider says invalid_client"), 1)
+}
+
+// The operator must learn why everybody is refused, and not once per request.
+func TestTheLogTellsOfAValidTokenForAnotherAudience(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{AccessTokenLifetime: 24 * time.Hour})
+	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].Audiences = []string{"orders"} })
+	const said = "a valid token was refused: it is meant for another audience"
+	raw := provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"aud": []string{"other", "account"}, "azp": "app"}))
+	refuse := func(raw string) {
+		requireError(t, serve(a.auth.Required(), bearer(raw)), http.StatusUnauthorized, "invalid_token")
+	}
+	refuse(raw[:len(raw)-8] + "AAAAAAAA")
+	require.Empty(t, a.log.lines(said), "strangers can't use it up")
+	for range 10 {
+		refuse(raw)
+	}
+	require.Len(t, a.log.lines(said), 1)
+	for _, part := range []string{"Provider.Audiences", "orders", "other account", "app"} {
+		require.Contains(t, a.log.lines(said)[0], part)
+	}
+	a.clock.Add(time.Hour)
+	refuse(raw)
+	require.Len(t, a.log.lines(said), 2)
+
+	opaque := newApp(t, provider, introspecting)
+	introspects(provider, `{"active":true,"scope":"a","sub":"alice","aud":"other"}`)
+	requireError(t, serve(opaque.auth.Required(), bearer("an-opaque-token")), http.StatusUnauthorized, "invalid_token")
+	require.Len(t, opaque.log.lines(said), 1)
+}
+
+// A line of the log is as long as what it tells, whatever a stranger writes.
+func TestAStrangersIssuerMakesNoLongLogLine(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	a := newApp(t, provider)
+	for _, iss := range []string{strings.Repeat("\x00", 230), strings.Repeat("🎉", 230), strings.Repeat(`\"`, 230), strings.Repeat("\u2028", 5000), strings.Repeat("<", 230)} {
+		_, err := a.auth.Required().Check(t.Context(), core.Request{Authorization: []string{"Bearer " + provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"iss": iss}))}})
+		require.ErrorIs(t, err, core.ErrInvalidToken)
+		text, _ := json.Marshal(a.log.last(t).Error.Error())
+		require.Less(t, len(text), 320+5*200*strings.Count(iss, "<")/230, "%s", text)
+	}
 }
