@@ -14,20 +14,21 @@ func (v *Verifier) AccessToken(ctx context.Context, c *Candidate) error {
 	return v.check(ctx, c, caller, v.ofIssuer, v.times, v.isAccessToken)
 }
 
-// isAccessToken is the one rule, for guards, token exchange and introspection, by which
-// a token is an access token that is good here.
+// isAccessToken checks that a token is an access token for this application. Guards,
+// token exchange and introspection share this one rule.
 func (v *Verifier) isAccessToken(c *Candidate) error {
 	return c.passes(headerType, noOtherToken, unbound, aboutSomebody, v.Audience.check)
 }
 
-// Incomplete reports whether all that is wrong with a token is that it leaves out whom
-// it is about or for, as Keycloak's lightweight tokens do.
+// Incomplete reports whether a token has no subject or no audience and is valid
+// otherwise, as Keycloak's lightweight tokens are.
 func (v *Verifier) Incomplete(ctx context.Context, c *Candidate) bool {
 	return (c.Claims.Subject == "" || len(c.Claims.Audience) == 0) &&
 		v.check(ctx, c, caller, v.ofIssuer, v.times, headerType, noOtherToken, unbound) == nil
 }
 
-// headerType keeps out what says of itself that it is something else.
+// headerType rejects tokens whose header names the type of another kind of token (RFC
+// 8725 3.11).
 func headerType(c *Candidate) error {
 	switch strings.ToLower(c.jws.Header.Type) {
 	case "", "jwt", "at+jwt", "application/at+jwt":
@@ -36,8 +37,8 @@ func headerType(c *Candidate) error {
 	return errors.New("the token's type is not that of an access token")
 }
 
-// noOtherToken keeps out ID tokens, logout tokens and, as Keycloak names them, refresh
-// tokens, which the same keys sign.
+// noOtherToken rejects ID tokens, logout tokens and Keycloak's refresh tokens. The same
+// keys sign them.
 func noOtherToken(c *Candidate) error {
 	kind := strings.ToLower(c.Claims.Type)
 	switch use := strings.ToLower(c.Claims.Use); {
@@ -56,14 +57,15 @@ func noOtherToken(c *Candidate) error {
 	return nil
 }
 
-// usedForAccess reports whether token_use says so, as Amazon Cognito has it.
+// usedForAccess reports whether token_use, a claim of Amazon Cognito's, names an access
+// token.
 func usedForAccess(c *claim.Set) bool {
 	return strings.EqualFold(c.Use, "access") || strings.EqualFold(c.Use, "access_token")
 }
 
-// unbound keeps out tokens that are good only together with a proof of their sender's
-// key (RFC 7800, RFC 8705, RFC 9449): whoever stole one has no such proof, and nobody
-// here asks for it.
+// unbound rejects tokens that are valid only together with a proof of the sender's key
+// (RFC 7800, RFC 8705, RFC 9449). Nothing here asks for the proof, so that a stolen token
+// would be accepted without it.
 func unbound(c *Candidate) error {
 	if c.Claims.Confirmation {
 		return errors.New("the token is bound to a key of its sender (cnf), which is not supported")
@@ -71,9 +73,9 @@ func unbound(c *Candidate) error {
 	return nil
 }
 
-// aboutSomebody keeps out what stands for no user: a row of a table that is found by the
-// subject would be everybody's. Signed answers to authorization requests (JARM) and to
-// introspection (RFC 9701 5) have no subject either.
+// aboutSomebody rejects tokens without a subject: applications find a user's data by it,
+// and everybody would share those of the empty one. Signed answers to authorization
+// requests (JARM) and to introspection (RFC 9701 5) have no subject either.
 func aboutSomebody(c *Candidate) error {
 	if err := claim.CheckSubject(c.Claims.Subject); err != nil {
 		return fmt.Errorf("the token stands for no user: its subject %w", err)
@@ -81,7 +83,7 @@ func aboutSomebody(c *Candidate) error {
 	return nil
 }
 
-// saysAccess reports whether a token says of itself that it is an access token.
+// saysAccess reports whether something in a token marks it as an access token.
 func (c *Candidate) saysAccess() bool {
 	return c.declared || len(c.Claims.Scopes()) > 0 || c.Claims.Type == "Bearer" || usedForAccess(c.Claims) ||
 		strings.HasSuffix(strings.ToLower(c.jws.Header.Type), "at+jwt")

@@ -8,15 +8,15 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/claim"
 )
 
-// Audience is whom access tokens must be meant for.
+// Audience is whom access tokens must be meant for. The zero Audience accepts none.
 type Audience struct {
-	Names    []string // of which aud must hold one; none: ClientID
-	ClientID string   // the application's; "": no token is meant for it by that
-	Anybody  bool     // every token is meant for the application
+	Names    []string // of which aud must hold one; none: ClientID decides
+	ClientID string   // of the application; "": only Names count
+	Anybody  bool     // accept every audience
 }
 
-// check makes sure that an access token is meant for us. An ID token is, too, by our
-// client id: where that is all, something must say that this is an access token.
+// check checks that an access token is meant for us. ID tokens hold our client id, too:
+// where nothing but that is in aud, something else must mark the token as an access token.
 func (a Audience) check(c *Candidate) error {
 	named := func(name string) bool { return name != a.ClientID && slices.Contains(a.Names, name) }
 	switch {
@@ -30,19 +30,21 @@ func (a Audience) check(c *Candidate) error {
 	return nil
 }
 
-// has reports whether a token is meant for us. Keycloak puts into aud the clients at which
-// the user has roles, and the one that the token was issued to into azp.
+// has reports whether a token is meant for us. In Keycloak's tokens aud holds the clients
+// at which the user has roles, and azp the client that the token was issued to.
 func (a Audience) has(c *claim.Set) bool {
 	switch {
 	case a.Anybody:
 		return true
 	case len(a.Names) > 0:
 		return slices.ContainsFunc(a.Names, func(name string) bool { return slices.Contains(c.Audience, name) })
+	case a.ClientID == "":
+		return false // an empty azp or client_id is nobody's
 	}
 	return slices.Contains(c.Audience, a.ClientID) || c.AuthorizedParty == a.ClientID || c.ClientID == a.ClientID
 }
 
-// String names who that is.
+// String gives the names, or else the client id.
 func (a Audience) String() string {
 	if len(a.Names) > 0 {
 		return strings.Join(a.Names, " or ")

@@ -24,7 +24,7 @@ type Candidate struct {
 	declared bool // an introspection answer calls it an access token (RFC 7662 2.2, token_type)
 }
 
-// passes reports why a token fails one of the checks.
+// passes gives the error of the first check that the token fails.
 func (c *Candidate) passes(checks ...check) error {
 	for _, check := range checks {
 		if err := check(c); err != nil {
@@ -45,15 +45,16 @@ var (
 	ErrAudience = errors.New("the token is meant for another audience")
 )
 
-// Misdirected is the error of a token that is somebody else's, or for somebody else. What
-// an operator wants to know of it is for logs and events alone.
+// Misdirected is the error of a token of another issuer or for another audience.
 type Misdirected struct {
 	error
-	Detail string
+	Detail string // what the token says, for logs and events alone
 }
 
+// Unwrap gives the error without the detail.
 func (m Misdirected) Unwrap() error { return m.error }
 
+// OtherIssuer makes the error of a token that no accepted issuer has issued.
 func OtherIssuer(c *claim.Set) error {
 	return Misdirected{errIssuer, "its iss is " + text.Excerpt(c.Issuer)}
 }
@@ -63,7 +64,9 @@ func otherAudience(c *claim.Set) error {
 	return Misdirected{ErrAudience, detail}
 }
 
-// Read takes a token apart, and refuses one that nobody could have issued.
+// Read parses a token of at most limit bytes. It fails for one that is no JWT, whose
+// algorithm is not among [jose.Algorithms] or whose claims are malformed. The signature
+// is not checked.
 func Read(raw string, limit int, now time.Time) (*Candidate, error) {
 	if len(raw) > limit {
 		return nil, ErrTooLong
@@ -96,22 +99,22 @@ func (v *Verifier) times(c *Candidate) error {
 	return v.timely(c)
 }
 
-// timely is times for a token that need not say when it ends.
+// timely checks the times of a token that need not have an expiry.
 func (v *Verifier) timely(c *Candidate) error {
-	leeway := v.Leeway
 	switch {
-	case !c.Claims.Expires.IsZero() && !c.now.Before(c.Claims.Expires.Add(leeway)):
+	case !c.Claims.Expires.IsZero() && !c.now.Before(c.Claims.Expires.Add(v.Leeway)):
 		return errors.New("the token has expired")
-	case !c.Claims.NotBefore.IsZero() && c.now.Before(c.Claims.NotBefore.Add(-leeway)):
+	case !c.Claims.NotBefore.IsZero() && c.now.Before(c.Claims.NotBefore.Add(-v.Leeway)):
 		return errors.New("the token is not valid yet")
-	case !c.Claims.IssuedAt.IsZero() && c.now.Before(c.Claims.IssuedAt.Add(-leeway)):
+	case !c.Claims.IssuedAt.IsZero() && c.now.Before(c.Claims.IssuedAt.Add(-v.Leeway)):
 		return errors.New("the token was issued in the future")
 	}
 	return nil
 }
 
-// Reason is why a token was not accepted, to be put after "the token is invalid: ". That keys can't be had, for whatever reason,
-// says nothing about the token: then there is a fault instead.
+// Reason tells why a token is invalid, to be put after "the token is invalid: ". Where the
+// keys can't be had, for whatever reason, nothing is known about the token: then the reason
+// is empty and unavailable is the error to return.
 func Reason(err error) (reason string, unavailable error) {
 	var f *fault.Error
 	switch {
@@ -123,7 +126,7 @@ func Reason(err error) (reason string, unavailable error) {
 	return "", fault.Unavailable.New("The keys to verify the token with can't be had at the moment.").From(err).Soon()
 }
 
-// Detail is what an operator wants to know besides of a token that was not accepted, nil
+// Detail gives what logs and events tell besides about a token that was not accepted; nil
 // for nothing.
 func Detail(err error) error {
 	var elsewhere Misdirected

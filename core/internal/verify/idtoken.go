@@ -39,10 +39,10 @@ func (v *Verifier) IDToken(ctx context.Context, raw string, expected Expectation
 	return c.Claims, nil
 }
 
-// Readable verifies an access token that the provider has just given us, for
-// what it says about the user. It need not be meant for us. It gives nil for one
-// that can't be read, as many can't. Beside an ID token, whose keys have been
-// found, a key that can't be had is no reason to fail.
+// Readable gives the claims of an access token that the provider has just issued to us. It
+// need not be meant for us. The claims are nil for a token that is invalid or no JWT, which
+// many are. Where the keys can't be had, Readable fails, but not beside an ID token, which
+// was verified and is enough.
 func (v *Verifier) Readable(ctx context.Context, raw string, besideIDToken bool) (*claim.Set, error) {
 	from := fromProvider
 	if besideIDToken {
@@ -59,8 +59,7 @@ func (v *Verifier) Readable(ctx context.Context, raw string, besideIDToken bool)
 	return nil, nil
 }
 
-// forClient makes sure that something the provider has signed for one client, and that
-// is no access token, is for us.
+// forClient checks that the client's id is in aud.
 func (v *Verifier) forClient(c *Candidate) error {
 	if !slices.Contains(c.Claims.Audience, v.ClientID) {
 		return otherAudience(c.Claims)
@@ -68,8 +67,8 @@ func (v *Verifier) forClient(c *Candidate) error {
 	return nil
 }
 
-// issuedForUs checks who an ID token is for (OpenID Connect Core 3.1.3.7, 3 to
-// 5) and about.
+// issuedForUs checks audience and party (OpenID Connect Core 3.1.3.7, 3 to 5), subject and
+// time of issue of an ID token.
 func (v *Verifier) issuedForUs(c *Candidate) error {
 	aud, party := c.Claims.Audience, c.Claims.AuthorizedParty
 	switch {
@@ -112,8 +111,8 @@ func (e Expectation) checkHash(c *Candidate) error {
 	return nil
 }
 
-// age holds the time of the user's login against max_age (OpenID Connect Core
-// 3.1.2.1).
+// age checks that the user signed in no longer ago than max_age allows (OpenID Connect
+// Core 3.1.2.1).
 func (v *Verifier) age(c *Candidate) error {
 	if c.maxAge == nil {
 		return nil
@@ -134,8 +133,8 @@ const (
 	maxHint       = 4 << 10 // longer URLs are refused by many a server
 )
 
-// Userinfo verifies a signed userinfo answer (OpenID Connect Core 5.3.2), which the
-// provider has just given.
+// Userinfo verifies a signed userinfo answer of at most limit bytes (OpenID Connect Core
+// 5.3.2), which the provider has just given.
 func (v *Verifier) Userinfo(ctx context.Context, raw string, limit int) (*claim.Set, error) {
 	c, err := v.verify(ctx, raw, fromProvider, limit, v.ofIssuer, v.timely, v.forClient)
 	if err != nil {

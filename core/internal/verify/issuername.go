@@ -15,7 +15,7 @@ type IssuerName struct {
 	Pattern        bool   // of many
 }
 
-// NewIssuerName reads the URL of an issuer, or a pattern of many.
+// NewIssuerName parses an issuer's URL, which is a pattern if it holds [Tenant].
 func NewIssuerName(url string) IssuerName {
 	prefix, suffix, pattern := strings.Cut(url, Tenant)
 	return IssuerName{prefix, suffix, pattern}
@@ -28,7 +28,8 @@ func (n IssuerName) String() string {
 	return n.prefix
 }
 
-// WellFormed reports whether a pattern's tenant is a whole part of the path.
+// WellFormed reports whether a pattern's tenant is a whole segment of the path, and
+// whether there is no other brace.
 func (n IssuerName) WellFormed() bool {
 	if !n.Pattern {
 		return !strings.Contains(n.prefix, "{")
@@ -42,8 +43,8 @@ func (n IssuerName) Names(c *claim.Set) bool {
 	if !n.Pattern {
 		return c.Issuer == n.prefix
 	}
-	// The claim is compared, so that no part of the path can stand for a tenant
-	// which the issuer has not put there.
+	// The claim tid is compared with the path, so that no path names a tenant which the
+	// issuer has not put into the token.
 	if !strings.HasPrefix(c.Issuer, n.prefix) || !strings.HasSuffix(c.Issuer, n.suffix) {
 		return false // before all claims are decoded for it
 	}
@@ -51,10 +52,10 @@ func (n IssuerName) Names(c *claim.Set) bool {
 	return id != "" && !strings.ContainsAny(id, notInTenant) && c.Issuer == n.prefix+id+n.suffix
 }
 
-// notInTenant are the characters that would lead out of the part of a path.
+// notInTenant are the characters that would end the segment of a path, or hide such a one.
 const notInTenant = "/?#%"
 
-// Covers reports whether there are tokens of this issuer that the name is of.
+// Covers reports whether the name is, or the pattern matches, this issuer.
 func (n IssuerName) Covers(issuer string) bool {
 	if !n.Pattern {
 		return issuer == n.prefix

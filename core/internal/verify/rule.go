@@ -8,7 +8,7 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/text"
 )
 
-// Rule is something that is demanded of a valid token. The zero Rule demands nothing.
+// Rule is a demand on a valid token. The zero Rule demands nothing.
 type Rule struct {
 	Kind   RuleKind
 	Path   string   // of a claim
@@ -35,8 +35,8 @@ type Failure struct {
 	Reason string // a sentence for the caller
 }
 
-// Judge holds a token against all the rules of the lists; nil means that it passes. Missing
-// scopes are told first, all of them at once.
+// Judge checks a token against all the rules of the lists, and gives nil if it passes.
+// Missing scopes come first, all of them at once; else it is the first rule that fails.
 func Judge(t *Token, lists ...[]Rule) *Failure {
 	var missing []string
 	failed := ""

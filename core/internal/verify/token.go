@@ -7,7 +7,7 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/claim"
 )
 
-// Token is a token that was verified. It is immutable and may be used concurrently.
+// Token is a verified access token. It is immutable and may be used concurrently.
 type Token struct {
 	Claims *claim.Set
 	By     *Verifier
@@ -17,7 +17,8 @@ type Token struct {
 	gathered []string // the flat roles
 }
 
-// NewToken makes a Token of claims that by has verified.
+// NewToken makes a Token of claims that by has verified. Only the roles of by are asked
+// for later, when somebody needs them.
 func NewToken(claims *claim.Set, by *Verifier) *Token {
 	t := &Token{Claims: claims, By: by, scopes: claims.Scopes()}
 	if by.Scopes != nil {

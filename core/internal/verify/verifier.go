@@ -11,14 +11,14 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 )
 
-// Verifier decides whether a token of one issuer is valid: signature by that
-// issuer's key, issuer and times for all tokens, and then what makes an access
-// token or an ID token. It may be used concurrently, and its fields are not changed.
+// Verifier decides whether a token of one issuer is valid. It checks the issuer, the times
+// and the signature of every token, and then what access tokens and ID tokens differ in.
+// It may be used concurrently; its fields must not change.
 type Verifier struct {
 	Issuer IssuerName
 	Keys   KeySource
-	// Thumbprints says that keys are named by what they are (RFC 7638), as a broker's are,
-	// so that none is replaced under its name.
+	// Thumbprints says that each kid is the key's thumbprint (RFC 7638), as in a broker's
+	// set, so that a kid never stands for another key later.
 	Thumbprints bool
 	Algorithms  []string // that may sign; nil: all that there are
 	Audience    Audience // of access tokens
@@ -49,7 +49,7 @@ func (v *Verifier) Knows(ctx context.Context, raw string) bool {
 	return err == nil && keys.Names(token.Header)
 }
 
-// verify takes a token apart and judges it.
+// verify reads a token and applies the checks.
 func (v *Verifier) verify(ctx context.Context, raw string, from origin, limit int, checks ...check) (*Candidate, error) {
 	c, err := Read(raw, limit, v.Now())
 	if err != nil {
@@ -58,8 +58,8 @@ func (v *Verifier) verify(ctx context.Context, raw string, from origin, limit in
 	return c, v.check(ctx, c, from, checks...)
 }
 
-// check applies the checks and, at last, the signature: what costs nothing comes
-// before what costs a signature or a fetch.
+// check applies the checks and verifies the signature last: that, and maybe a fetch of
+// keys, is what costs time.
 func (v *Verifier) check(ctx context.Context, c *Candidate, from origin, checks ...check) error {
 	if v.Algorithms != nil && !slices.Contains(v.Algorithms, c.jws.Header.Algorithm) {
 		return errAlgorithm
@@ -78,16 +78,14 @@ const (
 	fromProvider origin = true // over TLS, in answer to a request of ours
 )
 
-// maxTries is how many keys a token is tried with that names none, or one that is
-// there several times. An issuer may publish many costly ones, and a caller send
-// tokens that nobody has signed.
+// maxTries is how many keys a token is tried with when several fit its header. An issuer
+// may publish many costly ones, and a caller may send tokens that nobody has signed.
 const maxTries = 8
 
-// signature finds the key and checks the signature. Where none of the keys is the
-// right one, there may be another by now: under a new kid, under the same one, or
-// under none. That is worth a fetch. Strangers can use up the fetches that are
-// allowed for them, and must not by that keep us from a key which the provider
-// itself has just used.
+// signature finds the key and verifies the signature. Where none of the keys has signed
+// the token, the issuer may have published another since: under a new kid, under the same
+// one, or under none. So the keys are fetched again. How often callers may cause that is
+// limited, but a token that the provider itself has just issued always may.
 func (v *Verifier) signature(ctx context.Context, c *Candidate, from origin) error {
 	keys, err := v.Keys.Get(ctx)
 	if err != nil {
