@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -58,4 +59,44 @@ func TestALogoutAsksAStoreThatStumbledOnceMore(t *testing.T) {
 	require.ErrorIs(t, err, errStore)
 	_, err = End(context.Background(), newStory().actor("A", script{"delete 1": fails, "load 2": fails}))
 	require.ErrorIs(t, err, errStore)
+}
+
+func TestALogoutNeedsATokenThatIsStillValid(t *testing.T) {
+	tolerant := policy
+	tolerant.TolerateReplay = true
+	for name, row := range map[string]struct {
+		token  Generation
+		after  time.Duration
+		policy Policy
+		reason Reason // of an Ended
+		err    error
+		gone   bool
+	}{
+		"the current one":                                 {token: generation(3), policy: policy, gone: true},
+		"the current one, an hour later":                  {token: generation(3), after: time.Hour, policy: policy, err: ErrGone},
+		"the one before, in its grace period":             {token: generation(2), after: 44 * time.Second, policy: policy, gone: true},
+		"the one before, later":                           {token: generation(2), after: 45 * time.Second, policy: policy, reason: ReasonReplayed, gone: true},
+		"the one before, where replays count for nothing": {token: generation(2), after: 45 * time.Second, policy: tolerant, err: ErrReplayed},
+		"an older one":                                    {token: generation(1), policy: policy, reason: ReasonReplayed, gone: true},
+		"one that the store never had":                    {token: generation(7), policy: tolerant, reason: ReasonForeign, gone: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStory()
+			s.now = epoch.Add(row.after)
+			before := s.record.state
+			state, err := Logout(context.Background(), s.actor("A", nil), row.token, s.now, row.policy)
+			require.Equal(t, row.gone, s.record.gone)
+			switch {
+			case row.reason != "":
+				require.Equal(t, &Ended{Reason: row.reason, Last: before}, err)
+				require.Zero(t, state, "who has stolen a token learns nothing")
+			case row.err != nil:
+				require.ErrorIs(t, err, row.err)
+				require.Zero(t, state)
+			default:
+				require.NoError(t, err)
+				require.Equal(t, before, state)
+			}
+		})
+	}
 }

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -60,7 +59,7 @@ func TestARefusalThatIsNotAboutTheSessionForSureEndsItWhenItIsSaidAgainAMinuteLa
 	}
 }
 
-func TestAGoodAnswerTakesAnEarlierRefusalAway(t *testing.T) {
+func TestASuccessfulRefreshClearsAnEarlierRefusal(t *testing.T) {
 	s := newStory()
 	_, err := s.actor("A", script{"ask 1": unclear}).refresh(generation(3))
 	require.ErrorIs(t, err, errProvider)
@@ -83,44 +82,4 @@ func TestARefusalAfterALostAnswerEndsTheSessionForThat(t *testing.T) {
 		s.now = s.now.Add(time.Minute)
 	}
 	require.Equal(t, ReasonUnknown, endedFor(t, err))
-}
-
-func TestALogoutIsOfWhoeverHasATokenThatIsStillGood(t *testing.T) {
-	tolerant := policy
-	tolerant.TolerateReplay = true
-	for name, row := range map[string]struct {
-		token  Generation
-		after  time.Duration
-		policy Policy
-		reason Reason // of an Ended
-		err    error
-		gone   bool
-	}{
-		"the current one":                                 {token: generation(3), policy: policy, gone: true},
-		"the current one, an hour later":                  {token: generation(3), after: time.Hour, policy: policy, err: ErrGone},
-		"the one before, in its grace period":             {token: generation(2), after: 44 * time.Second, policy: policy, gone: true},
-		"the one before, later":                           {token: generation(2), after: 45 * time.Second, policy: policy, reason: ReasonReplayed, gone: true},
-		"the one before, where replays count for nothing": {token: generation(2), after: 45 * time.Second, policy: tolerant, err: ErrReplayed},
-		"an older one":                                    {token: generation(1), policy: policy, reason: ReasonReplayed, gone: true},
-		"one that the store never had":                    {token: generation(7), policy: tolerant, reason: ReasonForeign, gone: true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := newStory()
-			s.now = epoch.Add(row.after)
-			before := s.record.state
-			state, err := Logout(context.Background(), s.actor("A", nil), row.token, s.now, row.policy)
-			require.Equal(t, row.gone, s.record.gone)
-			switch {
-			case row.reason != "":
-				require.Equal(t, &Ended{Reason: row.reason, Last: before}, err)
-				require.Zero(t, state, "who has stolen a token learns nothing")
-			case row.err != nil:
-				require.ErrorIs(t, err, row.err)
-				require.Zero(t, state)
-			default:
-				require.NoError(t, err)
-				require.Equal(t, before, state)
-			}
-		})
-	}
 }
