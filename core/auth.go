@@ -20,7 +20,7 @@ import (
 // with [New], once for each provider. It is safe for concurrent use.
 type Auth struct {
 	config   Config
-	life     *background.Tasks
+	tasks    *background.Tasks
 	provider *provider.Provider
 	verifier *verify.Verifier // of the provider's tokens
 	trust    *trust.Trust     // in the tokens that guards take
@@ -49,7 +49,7 @@ func New(config Config) (*Auth, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Auth{config: config, client: config.ownClient(), life: background.New(config.Logger), complaints: newComplaints(config.Logger, config.Now)}
+	a := &Auth{config: config, client: config.ownClient(), tasks: background.New(config.Logger), complaints: newComplaints(config.Logger, config.Now)}
 	if len(secrets) == 0 {
 		secret, err := a.random()
 		if err != nil {
@@ -70,12 +70,12 @@ func New(config Config) (*Auth, error) {
 	a.states = seal.New("login state"+login, secrets)
 	a.nonces = seal.New("login nonce"+login, secrets)
 	a.devices = seal.New("device code"+login, secrets)
-	a.provider = newProvider(config, a.life)
+	a.provider = newProvider(config, a.tasks)
 	a.verifier = a.provider.Verifier()
 	trusting := trust.Options{
 		Own: a.verifier, Provider: a.provider, Brokers: config.Broker != nil,
 		Introspection: config.provider().Introspection, MaxIntrospections: config.MaxIntrospections, CacheSize: config.CacheSize,
-		InsecureHTTP: config.InsecureProviderHTTP, Timeout: config.Timeout, Now: config.Now, Tasks: a.life, Logger: config.Logger,
+		InsecureHTTP: config.InsecureProviderHTTP, Timeout: config.Timeout, Now: config.Now, Tasks: a.tasks, Logger: config.Logger,
 	}
 	if config.Broker != nil {
 		if a.broker, err = newBroker(a, secrets); err != nil {
@@ -135,7 +135,7 @@ func (a *Auth) start(ctx context.Context) error {
 // on verifying with the keys that are known. A Store stays open; close it
 // afterwards.
 func (a *Auth) Close() error {
-	a.life.Close()
+	a.tasks.Close()
 	a.provider.HTTP.Close()
 	return nil
 }

@@ -195,7 +195,7 @@ func newBroker(a *Auth, secrets [][]byte) (*broker.Broker, error) {
 		TolerateReplay: b.InsecureTolerateReplay, SubjectIsUsername: b.SubjectIsUsername, PythonPeers: b.PythonPeers,
 		Identify: identify, Require: rulesOf(c.Require), RoleClaims: p.RoleClaims, ProfilePaths: p.ProfilePaths,
 		Store: b.Store, Secrets: secrets,
-		Leeway: c.Leeway, Timeout: c.Timeout, Now: c.Now, Rand: c.Rand, Tasks: a.life, Logger: c.Logger,
+		Leeway: c.Leeway, Timeout: c.Timeout, Now: c.Now, Rand: c.Rand, Tasks: a.tasks, Logger: c.Logger,
 		Note: a.complaints.note, GiveBack: a.giveBack,
 		Ended: func(ctx context.Context, subject, session, reason string) {
 			a.emit(ctx, Event{Kind: EventEnd, Subject: subject, Session: session, Reason: reason})

@@ -33,33 +33,33 @@ func New(logger *slog.Logger) *Tasks {
 var errClosed = errors.New("this Auth was closed")
 
 // Closed reports whether Close was called.
-func (l *Tasks) Closed() bool { return l.ctx.Err() != nil }
+func (t *Tasks) Closed() bool { return t.ctx.Err() != nil }
 
 // Do runs a task on the caller's goroutine, with a context that ends at Close. After
 // Close it fails. A panic becomes an error, since nobody else recovers it on the
 // goroutines that call Do.
-func (l *Tasks) Do(task func(context.Context) error) error {
-	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
+func (t *Tasks) Do(task func(context.Context) error) error {
+	t.mu.Lock()
+	if t.closed {
+		t.mu.Unlock()
 		return errClosed
 	}
-	l.tasks.Add(1)
-	l.mu.Unlock()
-	defer l.tasks.Done()
-	return fault.Catch(l.logger, "a background task", func() error { return task(l.ctx) })
+	t.tasks.Add(1)
+	t.mu.Unlock()
+	defer t.tasks.Done()
+	return fault.Catch(t.logger, "a background task", func() error { return task(t.ctx) })
 }
 
 // Close ends all tasks and waits for them.
-func (l *Tasks) Close() {
-	l.mu.Lock()
-	l.closed = true
-	for t := range l.timers {
-		t.timer.Stop()
+func (t *Tasks) Close() {
+	t.mu.Lock()
+	t.closed = true
+	for timer := range t.timers {
+		timer.timer.Stop()
 	}
-	l.mu.Unlock()
-	l.cancel()
-	l.tasks.Wait()
+	t.mu.Unlock()
+	t.cancel()
+	t.tasks.Wait()
 }
 
 // Timer calls a function, on a goroutine of its own, after the time that was set last.
@@ -69,13 +69,13 @@ type Timer struct {
 }
 
 // NewTimer makes a timer that is not set.
-func (l *Tasks) NewTimer(ring func()) *Timer {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t := &Timer{tasks: l, timer: time.AfterFunc(time.Hour, ring)}
-	t.timer.Stop()
-	l.timers[t] = struct{}{}
-	return t
+func (t *Tasks) NewTimer(ring func()) *Timer {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	timer := &Timer{tasks: t, timer: time.AfterFunc(time.Hour, ring)}
+	timer.timer.Stop()
+	t.timers[timer] = struct{}{}
+	return timer
 }
 
 // Set has the function called after this time, unless the timer was dropped or its
