@@ -92,6 +92,7 @@ func (p *place) client(provider *providers.Provider, s setup) (*client, error) {
 	site := p.sites[0]
 	p.sites = p.sites[1:]
 	config := provider.Config
+	config.Providers = slices.Clone(config.Providers) // which setups change
 	config.RedirectURIs = []string{providers.Page}
 	config.PostLogoutURIs = []string{providers.Page}
 	if s.broker {
