@@ -39,107 +39,98 @@ type User struct {
 	// unless Claims has one.
 	Username string
 
-	// Password is the other half. Empty, it is the same as Username.
+	// Password is the password. "" means the same as Username.
 	Password string
 
-	// Subject is the sub claim. Empty, it is "user-" and Username, so that code
-	// which takes one for the other is found out.
+	// Subject is the sub claim. "" means "user-" and Username, so that tests find code that
+	// confuses the two.
 	Subject string
 
-	// Claims are put into access tokens, ID tokens, userinfo and introspection
-	// answers, whatever scopes were asked for. A claim of the protocol itself,
-	// such as iss or exp, cannot be set here; see [Provider.Sign] for that. The
-	// map must not be changed once the provider runs.
+	// Claims are added to access tokens, ID tokens, userinfo and introspection answers, for
+	// any scopes. Claims of the protocol, such as iss or exp, can't be set here; use
+	// [Provider.Sign]. The map must not be changed while the provider runs.
 	Claims map[string]any
 }
 
-// Options say what a [Provider] is like. The zero value is a provider with a
-// confidential client, the users alice and bob, and JWT access tokens.
+// Options configure a [Provider]. The zero value means a confidential client, the users alice
+// and bob, and JWT access tokens.
 type Options struct {
-	// Users can sign in. Nil means two of them:
+	// Users are the users. Nil means two:
 	//
 	//	alice  password "wonderland"  alice@example.com  Alice Liddell
 	//	bob    password "builder"     bob@example.com    Bob Stone
 	//
-	// whose subjects are user-alice and user-bob. Both have the group "users"
-	// and the realm role "user"; alice has the group and the realm role "admin"
-	// too. Groups are the claim groups, roles are realm_access.roles, as
-	// Keycloak writes them. Both e-mail addresses are verified.
+	// Their subjects are user-alice and user-bob. Both have the group "users" and the realm
+	// role "user". alice also has the group and the realm role "admin". Groups are in the
+	// claim groups, roles in realm_access.roles, as in Keycloak. Both e-mail addresses are
+	// verified.
 	Users []User
 
-	// ClientID and ClientSecret are those of the one registered client. Empty,
-	// they are DefaultClientID and DefaultClientSecret. The secret is taken by
-	// client_secret_basic and client_secret_post alike.
+	// ClientID and ClientSecret identify the one registered client. "" means DefaultClientID
+	// and DefaultClientSecret. Both client_secret_basic and client_secret_post work.
 	ClientID     string
 	ClientSecret string
 
-	// Public makes the client a public one: it has no secret and must use PKCE
-	// (RFC 7636) with S256.
+	// Public makes the client public: it has no secret and must use PKCE (RFC 7636) with
+	// S256.
 	Public bool
 
-	// RedirectURIs are the registered redirect URIs. One that is asked for must
-	// be among them literally, except that the port of a loopback address may
-	// differ (RFC 8252, section 7.3). Nil registers every absolute URI.
+	// RedirectURIs are the registered redirect URIs. They are compared exactly, except for
+	// the port of a loopback address (RFC 8252, section 7.3). Nil allows every absolute URI.
 	RedirectURIs []string
 
-	// OpaqueTokens makes access tokens strings that only the provider can read,
-	// by userinfo or introspection, instead of JWTs.
+	// OpaqueTokens makes access tokens opaque: only the provider can read them, by userinfo
+	// or introspection.
 	OpaqueTokens bool
 
-	// StrictRefresh rotates refresh tokens: each is good for one use, and using
-	// one again ends the whole family with invalid_grant (RFC 9700, section
-	// 4.14.2). Otherwise a refresh token stays the same until it expires.
+	// StrictRefresh rotates refresh tokens: each can be used once, and reuse ends the whole
+	// family with invalid_grant (RFC 9700, section 4.14.2). Otherwise a refresh token stays
+	// the same until it expires.
 	StrictRefresh bool
 
-	// The lifetimes of tokens, counted in whole seconds as tokens do. Zero means
-	// 5 minutes, 1 hour and 24 hours. A negative lifetime makes tokens that have
-	// expired already. The provider uses the real time: a test of code with a
-	// clock of its own can ask for ID tokens that live for years. A rotated
-	// refresh token lives for RefreshTokenLifetime anew.
+	// The lifetimes of tokens, in whole seconds. Zero means 5 minutes, 1 hour and 24 hours. A
+	// negative lifetime makes expired tokens. The provider uses the real clock. If the code
+	// under test has its own clock, give ID tokens a lifetime of years. Each rotated refresh
+	// token lives for RefreshTokenLifetime again.
 	AccessTokenLifetime  time.Duration
 	IDTokenLifetime      time.Duration
 	RefreshTokenLifetime time.Duration
 
-	// Audience is the aud claim of access tokens. Nil means the client id. ID
-	// tokens are always for the client alone.
+	// Audience is the aud claim of access tokens. Nil means the client id. The audience of ID
+	// tokens is always the client id.
 	Audience []string
 
-	// SigningAlgorithm signs every token: "RS256", which is also what empty
-	// means, or "ES256".
+	// SigningAlgorithm is the algorithm of all tokens: "RS256" or "ES256". "" means "RS256".
 	SigningAlgorithm string
 
-	// NoKeyIDs leaves the name of the key (kid) out of tokens and of the published
-	// keys, as a provider may that has one key at a time (RFC 7517 4.5).
+	// NoKeyIDs leaves out the kid in tokens and published keys. A provider that has one key at
+	// a time may do so (RFC 7517 4.5).
 	NoKeyIDs bool
 
-	// DeviceInterval is what a device must wait between two polls (RFC 8628).
-	// Zero means 5 seconds. A poll that comes sooner after the last is answered
-	// with slow_down, which does not lengthen the interval. Since whole seconds
-	// are announced, a shorter interval is announced as 1. A negative value
-	// announces 1 second and never answers slow_down, so that a test can poll as
-	// often as it likes.
+	// DeviceInterval is the minimum time between two polls of a device (RFC 8628). Zero means
+	// 5 seconds. An earlier poll is answered with slow_down, which does not make the interval
+	// longer. The provider announces whole seconds: a shorter interval is announced as 1. A
+	// negative value announces 1 second, but slow_down never occurs.
 	DeviceInterval time.Duration
 
-	// DeviceLifetime is how long a device code and its user code are good for.
-	// Zero means 10 minutes; a negative value makes codes that have expired.
+	// DeviceLifetime is the lifetime of a device code and its user code. Zero means 10
+	// minutes; a negative value makes expired codes.
 	DeviceLifetime time.Duration
 
-	// Issuer is the issuer identifier, when the provider is reached through
-	// another address than the one it listens on, such as that of a proxy. A
-	// value that begins with a slash is a path below the address it listens on,
-	// as in "/realms/test". Empty means the address itself. All endpoints are
-	// below the issuer; a path in it may be sent along or left off by a proxy.
+	// Issuer is the issuer identifier if clients use another address than the one on which
+	// the provider listens, such as that of a proxy. A value that begins with a slash is a
+	// path below the listen address, such as "/realms/test". "" means the listen address. All
+	// endpoints are below the issuer. A proxy may keep or remove the issuer's path.
 	Issuer string
 
-	// Secret lets a provider that is started again, with the same Issuer and the
-	// same Secret, go on where the one before it ended: it signs with the same
-	// keys, and takes the refresh tokens of that one. It knows nothing of what
-	// the one before it had ended or rotated out. It needs the SigningAlgorithm
-	// ES256, and is for demonstrations: a test has no use for it.
+	// Secret lets a restarted provider with the same Issuer and Secret continue: it signs with
+	// the same keys and accepts the earlier refresh tokens, even those that had been revoked
+	// or rotated. It requires the SigningAlgorithm ES256. It is for demos; tests don't need
+	// it.
 	Secret string
 
-	// IssParameter adds the iss parameter to authorization responses and says so
-	// in the discovery document (RFC 9207).
+	// IssParameter adds the parameter iss to authorization responses, and announces it in the
+	// discovery document (RFC 9207).
 	IssParameter bool
 }
 
