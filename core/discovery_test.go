@@ -231,12 +231,11 @@ func TestDocumentsComeFromWhereTheConfigurationSays(t *testing.T) {
 	a := newApp(t, provider, func(c *core.Config) {
 		c.Providers[0].DiscoveryURL, c.Providers[0].JWKSURL = proxy.URL+"/discovery", proxy.URL+"/jwks"
 	})
-	_, err := a.auth.Verify(t.Context(), valid)
-	require.NoError(t, err)
+	require.NoError(t, a.verify(valid))
 	a.signIn("alice")
 
 	elsewhere := newApp(t, provider, func(c *core.Config) { c.Providers[0].DiscoveryURL = inside.URL + "/discovery" })
-	err = elsewhere.auth.Start(t.Context())
+	err := elsewhere.auth.Start(t.Context())
 	require.ErrorIs(t, err, core.ErrProvider)
 	require.ErrorContains(t, err, "redirects are not followed")
 }

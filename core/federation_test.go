@@ -19,7 +19,7 @@ import (
 func TestBrokersThatTrustEachOtherTakeEachOthersTokens(t *testing.T) {
 	one, two := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newApp(t, newProvider(t, oidctest.Options{}), fleet())
 	ours, theirs := one.signIn("alice"), two.signIn("alice")
-	require.ErrorContains(t, one.verifies(theirs.AccessToken), "another issuer")
+	require.ErrorContains(t, one.verify(theirs.AccessToken), "another issuer")
 
 	one.trusts(core.Issuer{URL: two.api, Roles: func(roles []string) []string { return roles[:1] }})
 	two.trusts(core.Issuer{URL: one.api})
@@ -28,7 +28,7 @@ func TestBrokersThatTrustEachOtherTakeEachOthersTokens(t *testing.T) {
 	require.Equal(t, two.api, token.Issuer())
 	require.Equal(t, "user-alice", token.Subject())
 	require.Equal(t, []string{"admin"}, token.Roles())
-	require.NoError(t, two.verifies(ours.AccessToken))
+	require.NoError(t, two.verify(ours.AccessToken))
 	token, err = two.auth.Verify(t.Context(), ours.AccessToken)
 	require.NoError(t, err)
 	require.Empty(t, token.Roles(), "a peer's roles count for nothing unless that is configured")
@@ -43,7 +43,7 @@ func TestAPeersTokensWorkAtNoRouteThatGivesOrEndsAnything(t *testing.T) {
 	evil := newHostile(t)
 	one.trusts(core.Issuer{URL: two.api}, core.Issuer{URL: evil.Issuer})
 	ours, theirs := one.signIn("alice"), two.signIn("alice")
-	require.NoError(t, one.verifies(theirs.AccessToken))
+	require.NoError(t, one.verify(theirs.AccessToken))
 
 	requireError(t, one.refresh(theirs.RefreshToken), http.StatusBadRequest, "invalid_grant")
 	requireError(t, one.refresh(theirs.AccessToken), http.StatusBadRequest, "invalid_grant")
@@ -57,7 +57,7 @@ func TestAPeersTokensWorkAtNoRouteThatGivesOrEndsAnything(t *testing.T) {
 	token, err := one.auth.Verify(t.Context(), ours.AccessToken)
 	require.NoError(t, err)
 	forged := evil.token(t, nil, map[string]any{"sid": token.SessionID(), "sub": token.Subject(), "preferred_username": "mallory"})
-	require.NoError(t, one.verifies(forged))
+	require.NoError(t, one.verify(forged))
 	req, err := http.NewRequest(http.MethodPost, one.api+"/auth/v2/logout", nil)
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer "+forged)
@@ -73,8 +73,8 @@ func TestAPeerCannotSignForAnybodyElse(t *testing.T) {
 	evil := newHostile(t)
 	one.trusts(core.Issuer{URL: two.api}, core.Issuer{URL: evil.Issuer})
 	ours, theirs := one.signIn("alice"), two.signIn("alice")
-	require.NoError(t, one.verifies(theirs.AccessToken))
-	require.NoError(t, one.verifies(evil.token(t, nil, nil)))
+	require.NoError(t, one.verify(theirs.AccessToken))
+	require.NoError(t, one.verify(evil.token(t, nil, nil)))
 	kidOf := func(raw string) any {
 		encoded, _, _ := strings.Cut(raw, ".")
 		header, err := base64.RawURLEncoding.DecodeString(encoded)
@@ -85,7 +85,7 @@ func TestAPeerCannotSignForAnybodyElse(t *testing.T) {
 	}
 	for _, iss := range []string{one.api, two.api, one.provider.Issuer, two.provider.Issuer, "", evil.Issuer + "/", strings.ToUpper(evil.Issuer)} {
 		for _, kid := range []any{evil.KeyID(t), kidOf(ours.AccessToken), kidOf(theirs.AccessToken), nil} {
-			require.ErrorIs(t, one.verifies(evil.token(t, map[string]any{"kid": kid}, map[string]any{"iss": iss})), core.ErrInvalidToken, "iss %q, kid %v", iss, kid)
+			require.ErrorIs(t, one.verify(evil.token(t, map[string]any{"kid": kid}, map[string]any{"iss": iss})), core.ErrInvalidToken, "iss %q, kid %v", iss, kid)
 		}
 	}
 
@@ -100,11 +100,11 @@ func TestAPeerCannotSignForAnybodyElse(t *testing.T) {
 	})
 	one.trusts(core.Issuer{URL: two.api})
 	one.trusts(core.Issuer{URL: two.api}, core.Issuer{URL: evil.Issuer})
-	require.NoError(t, one.verifies(evil.token(t, nil, nil)))
-	require.NoError(t, one.verifies(ours.AccessToken))
-	require.NoError(t, one.verifies(theirs.AccessToken))
+	require.NoError(t, one.verify(evil.token(t, nil, nil)))
+	require.NoError(t, one.verify(ours.AccessToken))
+	require.NoError(t, one.verify(theirs.AccessToken))
 	for _, iss := range []string{one.api, two.api} {
-		require.ErrorIs(t, one.verifies(evil.token(t, nil, map[string]any{"iss": iss})), core.ErrInvalidToken)
+		require.ErrorIs(t, one.verify(evil.token(t, nil, map[string]any{"iss": iss})), core.ErrInvalidToken)
 	}
 }
 
@@ -173,9 +173,9 @@ func TestAPeersDocumentsCanDoNoHarm(t *testing.T) {
 				evil.Answer(oidctest.KeysPath, answer)
 			}
 			home.trusts(core.Issuer{URL: valid.api}, core.Issuer{URL: evil.Issuer})
-			require.Error(t, home.verifies(raw))
-			require.NoError(t, home.verifies(theirs))
-			require.NoError(t, home.verifies(home.signIn("alice").AccessToken))
+			require.Error(t, home.verify(raw))
+			require.NoError(t, home.verify(theirs))
+			require.NoError(t, home.verify(home.signIn("alice").AccessToken))
 		})
 	}
 }
@@ -193,11 +193,11 @@ func TestAPeerThatHangsStopsNobodyElse(t *testing.T) {
 	})
 	home.trusts(core.Issuer{URL: slow.Issuer}, core.Issuer{URL: valid.api})
 	waiting := make(chan error)
-	go func() { waiting <- home.verifies(slow.token(t, nil, nil)) }()
+	go func() { waiting <- home.verify(slow.token(t, nil, nil)) }()
 	<-arrived
-	require.NoError(t, home.verifies(theirs))
+	require.NoError(t, home.verify(theirs))
 	ours := home.signIn("alice")
-	require.NoError(t, home.verifies(ours.AccessToken))
+	require.NoError(t, home.verify(ours.AccessToken))
 	require.ErrorIs(t, <-waiting, core.ErrUnavailable)
 	require.Equal(t, core.StateDown, home.auth.Health().Issuers[slow.Issuer].State)
 	require.NoError(t, home.auth.Health().Err(), "nothing of our own is down")
@@ -209,8 +209,8 @@ func TestAReplicaThatStartsWhilePeersAreDownVerifiesByKeptKeys(t *testing.T) {
 	peer, other := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newHostile(t)
 	first.trusts(core.Issuer{URL: peer.api}, core.Issuer{URL: other.Issuer})
 	raw, others := peer.signIn("alice").AccessToken, other.token(t, nil, nil)
-	require.NoError(t, first.verifies(raw))
-	require.NoError(t, first.verifies(others))
+	require.NoError(t, first.verify(raw))
+	require.NoError(t, first.verify(others))
 	store.kept(t, 2)
 	peer.server.Close()
 	other.Down(true)
@@ -218,7 +218,7 @@ func TestAReplicaThatStartsWhilePeersAreDownVerifiesByKeptKeys(t *testing.T) {
 	second := first.replica(store, inFleet)
 	second.trusts(core.Issuer{URL: peer.api})
 	require.NoError(t, second.auth.Start(t.Context()))
-	require.NoError(t, second.verifies(raw))
+	require.NoError(t, second.verify(raw))
 	require.Equal(t, core.StateStale, second.auth.Health().Issuers[peer.api].State)
-	require.ErrorContains(t, second.verifies(others), "another issuer", "a peer that is not configured is none, whatever the store holds")
+	require.ErrorContains(t, second.verify(others), "another issuer", "a peer that is not configured is none, whatever the store holds")
 }

@@ -26,12 +26,6 @@ func (a *app) trusts(peers ...core.Issuer) {
 	require.NoError(a.t, a.auth.SetTrustedIssuers(peers))
 }
 
-// verifies reports whether an application takes a token.
-func (a *app) verifies(raw string) error {
-	_, err := a.auth.Verify(a.t.Context(), raw)
-	return err
-}
-
 // hostile is a peer that signs what it likes, and whose documents say what it
 // likes. It is an OpenID provider, whose tokens are made to look like a broker's.
 type hostile struct{ *oidctest.Provider }

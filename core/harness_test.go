@@ -112,3 +112,9 @@ func unsetOIDC(t *testing.T) {
 		}
 	}
 }
+
+// verify gives the error of an application that is asked about a token.
+func (a *app) verify(raw string) error {
+	_, err := a.auth.Verify(a.t.Context(), raw)
+	return err
+}

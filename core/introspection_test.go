@@ -29,8 +29,7 @@ func TestAnOpaqueTokenIsValidWhenTheProviderSaysSo(t *testing.T) {
 
 	_, err := a.auth.Required(core.Scopes("orders")).Check(t.Context(), core.Request{Authorization: []string{"Bearer " + raw}})
 	require.ErrorIs(t, err, core.ErrInsufficientScope)
-	_, err = a.auth.Verify(t.Context(), raw+"x")
-	require.ErrorIs(t, err, core.ErrInvalidToken)
+	require.ErrorIs(t, a.verify(raw+"x"), core.ErrInvalidToken)
 	requireError(t, a.get(browser(), "/auth/v2/userinfo", "Authorization: Bearer "+raw+"y"), http.StatusUnauthorized, "invalid_token")
 	require.Equal(t, "alice", a.get(browser(), "/auth/v2/userinfo", "Authorization: Bearer "+raw).json["username"])
 }
@@ -38,11 +37,10 @@ func TestAnOpaqueTokenIsValidWhenTheProviderSaysSo(t *testing.T) {
 func TestOpaqueTokensAreTakenOnlyWhenThatIsSwitchedOn(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
 	a := newApp(t, provider)
-	_, err := a.auth.Verify(t.Context(), provider.AccessToken(t, "alice"))
-	require.ErrorIs(t, err, core.ErrInvalidToken)
+	require.ErrorIs(t, a.verify(provider.AccessToken(t, "alice")), core.ErrInvalidToken)
 	require.Zero(t, provider.Requests(oidctest.IntrospectPath))
 
-	_, err = core.New(core.Config{Providers: []core.Provider{{Issuer: "https://id.example.org", ClientID: "app", Introspection: true}}, PublicURL: "https://app.example.org/api", Broker: &core.Broker{}})
+	_, err := core.New(core.Config{Providers: []core.Provider{{Issuer: "https://id.example.org", ClientID: "app", Introspection: true}}, PublicURL: "https://app.example.org/api", Broker: &core.Broker{}})
 	require.ErrorContains(t, err, "Config.Providers[0].Introspection is for guards that accept the provider's tokens")
 }
 
@@ -50,15 +48,12 @@ func TestARevokedOpaqueTokenIsRefusedAMinuteLater(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
 	a := newApp(t, provider, introspecting)
 	raw := provider.AccessToken(t, "alice")
-	_, err := a.auth.Verify(t.Context(), raw)
-	require.NoError(t, err)
+	require.NoError(t, a.verify(raw))
 	introspects(provider, `{"active":false}`)
 	a.clock.Add(time.Minute - 1)
-	_, err = a.auth.Verify(t.Context(), raw)
-	require.NoError(t, err)
+	require.NoError(t, a.verify(raw))
 	a.clock.Add(1)
-	_, err = a.auth.Verify(t.Context(), raw)
-	require.ErrorIs(t, err, core.ErrInvalidToken)
+	require.ErrorIs(t, a.verify(raw), core.ErrInvalidToken)
 }
 
 func TestIntrospectionAnswersFollowTheSameRulesAsTokens(t *testing.T) {
@@ -93,8 +88,7 @@ func TestIntrospectionAnswersFollowTheSameRulesAsTokens(t *testing.T) {
 	} {
 		body = strings.NewReplacer("NOW+32", decimal(now+32), "NOW+1", decimal(now+1), "NOW-31", decimal(now-31), "ISSUER", provider.Issuer).Replace(body)
 		introspects(provider, body)
-		_, err := a.auth.Verify(t.Context(), "an-opaque-token")
-		require.ErrorIs(t, err, refused, body)
+		require.ErrorIs(t, a.verify("an-opaque-token"), refused, body)
 	}
 }
 
@@ -103,14 +97,12 @@ func TestAnIntrospectionAnswerCountsNoLongerThanItsToken(t *testing.T) {
 	a := newApp(t, provider, introspecting)
 	introspects(provider, `{"active":true,"scope":"a","sub":"alice","aud":"app","exp":`+decimal(a.clock.Now().Unix()+10)+`}`)
 	for range 2 {
-		_, err := a.auth.Verify(t.Context(), "an-opaque-token")
-		require.NoError(t, err)
+		require.NoError(t, a.verify("an-opaque-token"))
 	}
 	require.Equal(t, 1, provider.Requests(oidctest.IntrospectPath))
 	a.clock.Add(10 * time.Second)
 	introspects(provider, `{"active":false}`)
-	_, err := a.auth.Verify(t.Context(), "an-opaque-token")
-	require.ErrorIs(t, err, core.ErrInvalidToken)
+	require.ErrorIs(t, a.verify("an-opaque-token"), core.ErrInvalidToken)
 	require.Equal(t, 2, provider.Requests(oidctest.IntrospectPath))
 }
 
@@ -120,20 +112,17 @@ func TestAProviderThatCannotIntrospectMakesNoTokenInvalid(t *testing.T) {
 	raw := provider.AccessToken(t, "alice")
 	for _, status := range []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusFound, http.StatusInternalServerError, http.StatusServiceUnavailable} {
 		fail(provider, oidctest.IntrospectPath, status, `{"error":"invalid_client"}`)
-		_, err := a.auth.Verify(t.Context(), raw)
-		require.ErrorIs(t, err, core.ErrUnavailable, status)
+		require.ErrorIs(t, a.verify(raw), core.ErrUnavailable, status)
 	}
 	provider.Answer(oidctest.IntrospectPath, nil)
 	provider.Down(true)
-	_, err := a.auth.Verify(t.Context(), raw)
-	require.ErrorIs(t, err, core.ErrUnavailable)
+	require.ErrorIs(t, a.verify(raw), core.ErrUnavailable)
 	provider.Down(false)
-	_, err = a.auth.Verify(t.Context(), raw)
-	require.NoError(t, err)
+	require.NoError(t, a.verify(raw))
 
 	without := newProvider(t, oidctest.Options{OpaqueTokens: true})
 	tamper(without, oidctest.DiscoveryPath, func(body map[string]any) { delete(body, "introspection_endpoint") })
-	_, err = newApp(t, without, introspecting).auth.Verify(t.Context(), raw)
+	_, err := newApp(t, without, introspecting).auth.Verify(t.Context(), raw)
 	require.ErrorIs(t, err, core.ErrUnavailable)
 }
 
@@ -142,12 +131,10 @@ func TestAProviderThatCannotIntrospectMakesNoTokenInvalid(t *testing.T) {
 func TestStrangersCannotOverwhelmTheProviderWithOpaqueTokens(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{OpaqueTokens: true})
 	a := newApp(t, provider, introspecting)
-	_, err := a.auth.Verify(t.Context(), provider.AccessToken(t, "alice"))
-	require.NoError(t, err)
+	require.NoError(t, a.verify(provider.AccessToken(t, "alice")))
 	before := provider.Requests(oidctest.IntrospectPath)
 	for _, raw := range []string{"a b", "a\nb", "a\x00b", "é", "a\u00a0b", strings.Repeat("a", 16<<10+1), "eyJhbGciOiJub25lIn0.e30.x", "eyJhbGciOiJSUzI1NiJ9.e30.eA", "eyJhbGciOjF9.e30.eA"} {
-		_, err := a.auth.Verify(t.Context(), raw)
-		require.ErrorIs(t, err, core.ErrInvalidToken, raw)
+		require.ErrorIs(t, a.verify(raw), core.ErrInvalidToken, raw)
 	}
 	require.Equal(t, before, provider.Requests(oidctest.IntrospectPath))
 
@@ -185,14 +172,12 @@ func TestStrangersCannotOverwhelmTheProviderWithOpaqueTokens(t *testing.T) {
 
 	// What was refused is not asked about again for a while.
 	for range 10 {
-		_, err := a.auth.Verify(t.Context(), "another-made-up")
-		require.ErrorIs(t, err, core.ErrInvalidToken)
+		require.ErrorIs(t, a.verify("another-made-up"), core.ErrInvalidToken)
 	}
 	require.Equal(t, 16+128+1, provider.Requests(oidctest.IntrospectPath)-before)
 	a.clock.Add(10 * time.Second)
 	introspects(provider, `{"active":true,"scope":"a","sub":"alice","aud":"app"}`)
-	_, err = a.auth.Verify(t.Context(), "another-made-up")
-	require.NoError(t, err)
+	require.NoError(t, a.verify("another-made-up"))
 }
 
 // The provider knows tokens of other kinds, too, and says that they are active.

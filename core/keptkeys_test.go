@@ -53,27 +53,27 @@ func TestKeptKeysThatWereWithdrawnStayWithdrawn(t *testing.T) {
 	list := core.Issuer{URL: peer.Issuer}
 	home.trusts(list)
 	raw := peer.token(t, nil, map[string]any{"exp": 4e9})
-	require.NoError(t, home.verifies(raw))
+	require.NoError(t, home.verify(raw))
 	spy.kept(t, 1)
 	publish(t, peer.Provider)
 	version := spy.keptOf(t, peer.Issuer).Version
 	home.clock.Add(time.Second)
-	require.ErrorIs(t, home.verifies(peer.token(t, map[string]any{"kid": "unknown"}, nil)), core.ErrUnavailable)
+	require.ErrorIs(t, home.verify(peer.token(t, map[string]any{"kid": "unknown"}, nil)), core.ErrUnavailable)
 	require.Eventually(t, func() bool { return spy.keptOf(t, peer.Issuer).Version > version }, 10*time.Second, time.Millisecond)
 	peer.Down(true)
 	again := home.replica(spy, inFleet)
 	again.trusts(list)
-	require.ErrorIs(t, again.verifies(raw), core.ErrUnavailable)
+	require.ErrorIs(t, again.verify(raw), core.ErrUnavailable)
 	for range 5 {
 		home.clock.Add(time.Minute)
-		require.ErrorIs(t, home.verifies(raw), core.ErrUnavailable)
+		require.ErrorIs(t, home.verify(raw), core.ErrUnavailable)
 		home.trusts(list)
-		require.ErrorIs(t, home.verifies(raw), core.ErrUnavailable)
+		require.ErrorIs(t, home.verify(raw), core.ErrUnavailable)
 	}
 	peer.Down(false)
 	peer.Answer(oidctest.KeysPath, nil)
 	home.clock.Add(time.Minute)
-	require.NoError(t, home.verifies(raw))
+	require.NoError(t, home.verify(raw))
 }
 
 func TestKeptKeysThatCannotBeUsedAreReplaced(t *testing.T) {
@@ -115,7 +115,7 @@ func TestKeptKeysOfOneIssuerAreOfNoUseForAnother(t *testing.T) {
 	home := newApp(t, newProvider(t, oidctest.Options{}), fleet(func(b *core.Broker) { b.Store = spy }))
 	peer, impostor := newHostile(t), newHostile(t)
 	home.trusts(core.Issuer{URL: peer.Issuer})
-	require.NoError(t, home.verifies(peer.token(t, nil, nil)))
+	require.NoError(t, home.verify(peer.token(t, nil, nil)))
 	// Somebody who can write to the store gives the record the other's name.
 	spy.kept(t, 1)
 	record := spy.keptOf(t, peer.Issuer)
@@ -124,7 +124,7 @@ func TestKeptKeysOfOneIssuerAreOfNoUseForAnother(t *testing.T) {
 	require.NoError(t, err)
 	impostor.Down(true)
 	home.trusts(core.Issuer{URL: impostor.Issuer})
-	require.ErrorIs(t, home.verifies(peer.token(t, nil, map[string]any{"iss": impostor.Issuer})), core.ErrUnavailable)
+	require.ErrorIs(t, home.verify(peer.token(t, nil, map[string]any{"iss": impostor.Issuer})), core.ErrUnavailable)
 	require.Contains(t, home.log.logged(), "a document that was kept can't be had")
 }
 
@@ -136,15 +136,15 @@ func TestKeptKeysAreThoseOfThePlaceThatIsConfigured(t *testing.T) {
 	old, next := newHostile(t), newHostile(t)
 	home.trusts(core.Issuer{URL: issuer, JWKSURL: old.Issuer + oidctest.KeysPath})
 	raw := old.token(t, nil, map[string]any{"iss": issuer})
-	require.NoError(t, home.verifies(raw))
+	require.NoError(t, home.verify(raw))
 	spy.kept(t, 1)
 	next.Down(true)
 	home.trusts(core.Issuer{URL: issuer, JWKSURL: next.Issuer + oidctest.KeysPath})
-	require.ErrorIs(t, home.verifies(raw), core.ErrUnavailable)
+	require.ErrorIs(t, home.verify(raw), core.ErrUnavailable)
 	next.Down(false)
 	home.clock.Add(time.Minute)
-	require.ErrorIs(t, home.verifies(raw), core.ErrInvalidToken)
-	require.NoError(t, home.verifies(next.token(t, nil, map[string]any{"iss": issuer})))
+	require.ErrorIs(t, home.verify(raw), core.ErrInvalidToken)
+	require.NoError(t, home.verify(next.token(t, nil, map[string]any{"iss": issuer})))
 }
 
 // Two writers may come in the wrong order, and then a key would be back after a
@@ -168,11 +168,11 @@ func TestKeysAreNotKeptInThePlaceOfLaterOnes(t *testing.T) {
 		return nil
 	})
 	old := peer.token(t, nil, map[string]any{"exp": 4e9})
-	require.NoError(t, home.verifies(old))
+	require.NoError(t, home.verify(old))
 	<-waits
 	peer.RotateKeys()
 	home.clock.Add(20 * time.Second)
-	require.NoError(t, home.verifies(peer.token(t, nil, nil)))
+	require.NoError(t, home.verify(peer.token(t, nil, nil)))
 	kept := spy.kept(t, 1)[0]
 	close(release)
 	require.NoError(t, home.auth.Close()) // waits for what is being kept
@@ -181,5 +181,5 @@ func TestKeysAreNotKeptInThePlaceOfLaterOnes(t *testing.T) {
 	peer.Down(true)
 	second := home.replica(spy, inFleet)
 	second.trusts(core.Issuer{URL: peer.Issuer})
-	require.ErrorIs(t, second.verifies(old), core.ErrUnavailable)
+	require.ErrorIs(t, second.verify(old), core.ErrUnavailable)
 }

@@ -28,8 +28,7 @@ func TestAGuardFindsAKeyThatWasReplacedUnderItsName(t *testing.T) {
 			a := newApp(t, provider)
 			before := provider.AccessToken(t, "alice")
 			for range 2 { // the second time it is remembered
-				_, err := a.auth.Verify(t.Context(), before)
-				require.NoError(t, err)
+				require.NoError(t, a.verify(before))
 			}
 			provider.ReplaceKey()
 			after := provider.AccessToken(t, "bob")
@@ -37,8 +36,7 @@ func TestAGuardFindsAKeyThatWasReplacedUnderItsName(t *testing.T) {
 				token, err := a.auth.Verify(t.Context(), after)
 				require.NoError(t, err)
 				require.Equal(t, "user-bob", token.Subject())
-				_, err = a.auth.Verify(t.Context(), before)
-				require.ErrorIs(t, err, core.ErrInvalidToken, "its key is gone, though another has its name")
+				require.ErrorIs(t, a.verify(before), core.ErrInvalidToken, "its key is gone, though another has its name")
 			}
 			require.Equal(t, 2, provider.Requests(oidctest.KeysPath))
 
@@ -46,11 +44,9 @@ func TestAGuardFindsAKeyThatWasReplacedUnderItsName(t *testing.T) {
 			provider.ReplaceKey()
 			next := provider.AccessToken(t, "bob")
 			a.clock.Add(10*time.Second - 1)
-			_, err := a.auth.Verify(t.Context(), next)
-			require.ErrorIs(t, err, core.ErrInvalidToken)
+			require.ErrorIs(t, a.verify(next), core.ErrInvalidToken)
 			a.clock.Add(1)
-			_, err = a.auth.Verify(t.Context(), next)
-			require.NoError(t, err)
+			require.NoError(t, a.verify(next))
 			require.Equal(t, 3, provider.Requests(oidctest.KeysPath))
 		})
 	}
@@ -67,8 +63,7 @@ func TestALoginFindsAKeyThatWasReplacedUnderItsName(t *testing.T) {
 				tokens := a.signIn("alice")
 				for range 3 {
 					forged := otherSignature(t, provider.AccessToken(t, "alice"), flipped)
-					_, err := a.auth.Verify(t.Context(), forged)
-					require.ErrorIs(t, err, core.ErrInvalidToken)
+					require.ErrorIs(t, a.verify(forged), core.ErrInvalidToken)
 					provider.ReplaceKey()
 					a.signIn("bob")
 				}
@@ -85,8 +80,7 @@ func TestAFurtherIssuersKeyMayBeReplacedUnderItsName(t *testing.T) {
 			home, other := newProvider(t, oidctest.Options{}), newProvider(t, options)
 			a := newApp(t, home, further(core.Issuer{URL: other.Issuer}))
 			for range 3 {
-				_, err := a.auth.Verify(t.Context(), other.AccessToken(t, "alice"))
-				require.NoError(t, err)
+				require.NoError(t, a.verify(other.AccessToken(t, "alice")))
 				other.ReplaceKey()
 				a.clock.Add(10 * time.Second)
 			}
@@ -100,8 +94,7 @@ func TestStrangersSignaturesCauseOneFetchPerCoolDown(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider)
 	valid := provider.AccessToken(t, "alice")
-	_, err := a.auth.Verify(t.Context(), valid)
-	require.NoError(t, err)
+	require.NoError(t, a.verify(valid))
 	stranger := newForger(t, "RS256")
 	stranger.private = rsaKeys()[1]
 	payload := func(i int) string {
@@ -138,8 +131,7 @@ func TestUnknownKidsDoNotBreakTheBackOff(t *testing.T) {
 	provider.Down(true)
 	unknown := provider.SignedToken(t, map[string]any{"kid": "x"}, provider.Claims("alice", map[string]any{"exp": a.clock.Now().Add(time.Hour).Unix()}))
 	tries := func() int { return provider.Requests(oidctest.KeysPath) }
-	_, err := a.auth.Verify(t.Context(), unknown)
-	require.ErrorIs(t, err, core.ErrUnavailable, "it may be valid: nobody knows")
+	require.ErrorIs(t, a.verify(unknown), core.ErrUnavailable, "it may be valid: nobody knows")
 	for range 4 { // until the back-off is longer than the cool-down
 		before := tries()
 		a.clock.Add(10 * time.Second)
@@ -156,41 +148,34 @@ func TestRotatedKeysAreFoundByOneFetchPerCoolDown(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider)
 	old := provider.AccessToken(t, "alice")
-	_, err := a.auth.Verify(t.Context(), old)
-	require.NoError(t, err)
+	require.NoError(t, a.verify(old))
 	require.Equal(t, 1, provider.Requests(oidctest.KeysPath))
 
 	provider.RotateKeys()
 	rotated := provider.AccessToken(t, "alice")
-	_, err = a.auth.Verify(t.Context(), rotated)
-	require.NoError(t, err, "a key that is new is fetched at once")
+	require.NoError(t, a.verify(rotated), "a key that is new is fetched at once")
 	require.Equal(t, 2, provider.Requests(oidctest.KeysPath))
-	_, err = a.auth.Verify(t.Context(), old)
-	require.ErrorIs(t, err, core.ErrInvalidToken, "a key that left the set is out")
+	require.ErrorIs(t, a.verify(old), core.ErrInvalidToken, "a key that left the set is out")
 
 	_, signed, _ := strings.Cut(rotated, ".")
 	for i := range 1000 {
 		header := fmt.Sprintf(`{"alg":"RS256","kid":"unknown-%d"}`, i)
-		_, err := a.auth.Verify(t.Context(), base64.RawURLEncoding.EncodeToString([]byte(header))+"."+signed)
-		require.ErrorIs(t, err, core.ErrInvalidToken)
+		require.ErrorIs(t, a.verify(base64.RawURLEncoding.EncodeToString([]byte(header))+"."+signed), core.ErrInvalidToken)
 	}
 	require.Equal(t, 2, provider.Requests(oidctest.KeysPath), "within the cool-down")
 	a.clock.Add(10*time.Second - time.Millisecond)
-	_, err = a.auth.Verify(t.Context(), old)
-	require.ErrorIs(t, err, core.ErrInvalidToken)
+	require.ErrorIs(t, a.verify(old), core.ErrInvalidToken)
 	require.Equal(t, 2, provider.Requests(oidctest.KeysPath), "within the cool-down")
 	a.clock.Add(time.Millisecond)
 	for range 10 {
-		_, err := a.auth.Verify(t.Context(), old)
-		require.ErrorIs(t, err, core.ErrInvalidToken)
+		require.ErrorIs(t, a.verify(old), core.ErrInvalidToken)
 	}
 	require.Equal(t, 3, provider.Requests(oidctest.KeysPath))
 
 	tampered := rotated[:len(rotated)-8] + "AAAAAAAA"
 	a.clock.Add(time.Minute)
 	for range 10 {
-		_, err := a.auth.Verify(t.Context(), tampered)
-		require.ErrorIs(t, err, core.ErrInvalidToken)
+		require.ErrorIs(t, a.verify(tampered), core.ErrInvalidToken)
 	}
 	require.Equal(t, 4, provider.Requests(oidctest.KeysPath), "the key may have been replaced under its name")
 }
@@ -200,8 +185,7 @@ func TestAFetchForAnUnknownKidStopsNobodyElse(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{})
 	a := newApp(t, provider, func(c *core.Config) { c.CacheSize, c.Timeout = -1, time.Hour })
 	raw := provider.AccessToken(t, "alice")
-	_, err := a.auth.Verify(t.Context(), raw)
-	require.NoError(t, err)
+	require.NoError(t, a.verify(raw))
 	arrived, release := make(chan struct{}), make(chan struct{})
 	provider.Answer(oidctest.KeysPath, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
 		close(arrived)
@@ -215,8 +199,7 @@ func TestAFetchForAnUnknownKidStopsNobodyElse(t *testing.T) {
 	}()
 	<-arrived
 	for range 100 {
-		_, err := a.auth.Verify(t.Context(), raw)
-		require.NoError(t, err)
+		require.NoError(t, a.verify(raw))
 	}
 	close(release)
 	require.ErrorIs(t, <-waiting, core.ErrInvalidToken)
@@ -228,11 +211,9 @@ func TestForgedTokensDoNotStopLoginsAfterARotation(t *testing.T) {
 	a := newApp(t, provider)
 	_, signed, _ := strings.Cut(provider.AccessToken(t, "alice"), ".")
 	forged := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","kid":"x"}`)) + "." + signed
-	_, err := a.auth.Verify(t.Context(), forged)
-	require.ErrorIs(t, err, core.ErrInvalidToken)
+	require.ErrorIs(t, a.verify(forged), core.ErrInvalidToken)
 	provider.RotateKeys()
-	_, err = a.auth.Verify(t.Context(), forged)
-	require.ErrorIs(t, err, core.ErrInvalidToken)
+	require.ErrorIs(t, a.verify(forged), core.ErrInvalidToken)
 	a.signIn("alice")
 }
 
@@ -244,11 +225,9 @@ func TestAValidTokenIsNotCalledInvalidWhenKeysRotateDuringAnOutage(t *testing.T)
 	rotated := provider.AccessToken(t, "alice")
 	fail(provider, oidctest.KeysPath, http.StatusServiceUnavailable, "")
 	for range 3 {
-		_, err := a.auth.Verify(t.Context(), rotated)
-		require.ErrorIs(t, err, core.ErrUnavailable)
+		require.ErrorIs(t, a.verify(rotated), core.ErrUnavailable)
 	}
 	provider.Answer(oidctest.KeysPath, nil)
 	a.clock.Add(10 * time.Second)
-	_, err := a.auth.Verify(t.Context(), rotated)
-	require.NoError(t, err)
+	require.NoError(t, a.verify(rotated))
 }

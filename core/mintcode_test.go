@@ -38,7 +38,7 @@ func TestATokenThatIsMintedFromCodeIsTakenAsALogins(t *testing.T) {
 	require.Equal(t, "south", claims["aud"])
 	require.Equal(t, a.provider.Issuer, claims["idp_iss"])
 	require.EqualValues(t, a.clock.Now().Add(time.Minute).Unix(), claims["exp"])
-	require.Error(t, a.verifies(narrow))
+	require.Error(t, a.verify(narrow))
 }
 
 func TestMintRefusesWhatNoLoginWouldGive(t *testing.T) {

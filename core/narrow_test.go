@@ -29,7 +29,7 @@ func TestATokenThatIsNarrowedToAPeerIsValidThereAndNowhereElse(t *testing.T) {
 	for name, visiting := range map[string]string{"by a refresh": refreshed.AccessToken, "by an exchange": exchanged.AccessToken} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, south.api, claimsOf(t, visiting)["aud"])
-			require.NoError(t, south.verifies(visiting))
+			require.NoError(t, south.verify(visiting))
 			requireError(t, me(north.auth, visiting), http.StatusUnauthorized, "invalid_token")
 			requireError(t, north.get(browser(), userinfoRoute, bearer(visiting)), http.StatusUnauthorized, "invalid_token")
 			requireError(t, north.exchange(visiting), http.StatusBadRequest, "invalid_request")
@@ -38,8 +38,8 @@ func TestATokenThatIsNarrowedToAPeerIsValidThereAndNowhereElse(t *testing.T) {
 	}
 	next := north.tokens(north.refresh(refreshed.RefreshToken))
 	require.Equal(t, []any{north.api, south.api, "east"}, claimsOf(t, next.AccessToken)["aud"], "the session is not narrowed")
-	require.NoError(t, north.verifies(next.AccessToken))
-	require.NoError(t, south.verifies(next.AccessToken))
+	require.NoError(t, north.verify(next.AccessToken))
+	require.NoError(t, south.verify(next.AccessToken))
 }
 
 func TestAGuardTakesNoTokenThatIsForItsPeersAlone(t *testing.T) {
@@ -52,7 +52,7 @@ func TestAGuardTakesNoTokenThatIsForItsPeersAlone(t *testing.T) {
 			fields = append(fields, "resource", resource)
 		}
 		got = a.tokens(a.refresh(got.RefreshToken, fields...))
-		require.Equal(t, valid, a.verifies(got.AccessToken) == nil, resources)
+		require.Equal(t, valid, a.verify(got.AccessToken) == nil, resources)
 	}
 }
 
@@ -181,7 +181,7 @@ func TestALoginNarrowsTheAudienceOfItsFirstToken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := a.tokens(login("resource", "stock"))
 			require.Equal(t, "stock", claimsOf(t, got.AccessToken)["aud"])
-			require.Error(t, a.verifies(got.AccessToken))
+			require.Error(t, a.verify(got.AccessToken))
 			next := a.tokens(a.refresh(got.RefreshToken))
 			require.Equal(t, []any{"orders", "stock"}, claimsOf(t, next.AccessToken)["aud"], "the session is for all")
 

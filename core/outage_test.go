@@ -63,14 +63,12 @@ func TestAProviderThatIsDownIsLeftAloneForLongerAndLonger(t *testing.T) {
 		}
 		require.Equal(t, before+1, tries(), "try %d", i)
 		a.clock.Add(pause*time.Second - time.Millisecond)
-		_, err := a.auth.Verify(t.Context(), valid)
-		require.ErrorIs(t, err, core.ErrUnavailable)
+		require.ErrorIs(t, a.verify(valid), core.ErrUnavailable)
 		require.Equal(t, before+1, tries(), "too early after try %d", i)
 		a.clock.Add(time.Millisecond)
 	}
 	provider.Down(false)
-	_, err := a.auth.Verify(t.Context(), valid)
-	require.NoError(t, err)
+	require.NoError(t, a.verify(valid))
 	require.Equal(t, 75*2, strings.Count(a.log.logged(), "a document could not be fetched"), "each failure of each document is logged")
 }
 
@@ -101,20 +99,18 @@ func TestTokensOfKnownKeysAreVerifiedWhileTheProviderIsDown(t *testing.T) {
 	provider.Down(true)
 	for range 23 {
 		a.clock.Add(time.Hour)
-		_, err := a.auth.Verify(t.Context(), valid)
-		require.NoError(t, err)
+		require.NoError(t, a.verify(valid))
 	}
 	a.clock.Add(time.Hour)
 	require.Eventually(t, func() bool { // a refresh in the background may still be failing
 		_, err := a.auth.Verify(t.Context(), valid)
 		return err != nil
 	}, 5*time.Second, time.Millisecond, "keys that could not be refreshed for a day are given up")
-	_, err := a.auth.Verify(t.Context(), valid)
-	require.ErrorIs(t, err, core.ErrUnavailable)
+	require.ErrorIs(t, a.verify(valid), core.ErrUnavailable)
 	provider.Down(false)
 	require.Eventually(t, func() bool { // the last of those may have begun a back-off
 		a.clock.Add(time.Minute)
-		_, err = a.auth.Verify(t.Context(), valid)
+		_, err := a.auth.Verify(t.Context(), valid)
 		return err == nil
 	}, 5*time.Second, time.Millisecond)
 }
@@ -149,11 +145,9 @@ func TestAnUnknownKidAfterCloseIsAnsweredAtOnce(t *testing.T) {
 	require.NoError(t, a.auth.Close())
 	unknown := provider.SignedToken(t, map[string]any{"kid": "x"}, provider.Claims("alice", nil))
 	for range 3 {
-		_, err := a.auth.Verify(t.Context(), unknown)
-		require.ErrorIs(t, err, core.ErrUnavailable)
+		require.ErrorIs(t, a.verify(unknown), core.ErrUnavailable)
 	}
-	_, err := a.auth.Verify(t.Context(), valid)
-	require.NoError(t, err)
+	require.NoError(t, a.verify(valid))
 }
 
 func TestFirstFetchIsOneForAllWhoWaitAndSurvivesTheFirstsGoingAway(t *testing.T) {
@@ -260,8 +254,7 @@ func TestKeySetKeepsWhatItCanUse(t *testing.T) {
 		body["keys"] = append(unusable, keys...)
 	})
 	a := newApp(t, provider)
-	_, err := a.auth.Verify(t.Context(), provider.AccessToken(t, "alice"))
-	require.NoError(t, err)
+	require.NoError(t, a.verify(provider.AccessToken(t, "alice")))
 }
 
 func TestErrorsOfStartSayWhatToMend(t *testing.T) {
@@ -299,11 +292,9 @@ func TestCloseEndsWhatRunsInTheBackground(t *testing.T) {
 	valid = b.provider.AccessToken(t, "alice")
 	require.NoError(t, b.auth.Start(t.Context()))
 	require.NoError(t, b.auth.Close())
-	_, err := b.auth.Verify(t.Context(), valid)
-	require.NoError(t, err, "known keys go on verifying")
+	require.NoError(t, b.verify(valid), "known keys go on verifying")
 	b.clock.Add(25 * time.Hour)
-	_, err = b.auth.Verify(t.Context(), b.provider.SignedToken(t, nil, b.provider.Claims("alice", map[string]any{"exp": b.clock.Now().Add(time.Hour).Unix()})))
-	require.ErrorIs(t, err, core.ErrUnavailable)
+	require.ErrorIs(t, b.verify(b.provider.SignedToken(t, nil, b.provider.Claims("alice", map[string]any{"exp": b.clock.Now().Add(time.Hour).Unix()}))), core.ErrUnavailable)
 }
 
 // Random failures, refreshes and clocks, from many goroutines: a valid token is

@@ -19,16 +19,16 @@ func TestAPeersNewKeyIsFoundWithOneFetchPerCoolDown(t *testing.T) {
 	home, peer := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newHostile(t)
 	home.trusts(core.Issuer{URL: peer.Issuer})
 	old := peer.token(t, nil, nil)
-	require.NoError(t, home.verifies(old))
+	require.NoError(t, home.verify(old))
 	peer.RotateKeys()
-	require.NoError(t, home.verifies(peer.token(t, nil, nil)))
-	require.ErrorIs(t, home.verifies(old), core.ErrInvalidToken, "the old key was withdrawn")
+	require.NoError(t, home.verify(peer.token(t, nil, nil)))
+	require.ErrorIs(t, home.verify(old), core.ErrInvalidToken, "the old key was withdrawn")
 	require.Equal(t, 2, peer.Requests(oidctest.KeysPath))
 
 	var all sync.WaitGroup
 	for i := range 100 {
 		all.Go(func() {
-			if err := home.verifies(peer.token(t, map[string]any{"kid": fmt.Sprint("made-up-", i)}, nil)); err == nil {
+			if err := home.verify(peer.token(t, map[string]any{"kid": fmt.Sprint("made-up-", i)}, nil)); err == nil {
 				t.Error("a made-up kid is taken")
 			}
 		})
@@ -37,9 +37,9 @@ func TestAPeersNewKeyIsFoundWithOneFetchPerCoolDown(t *testing.T) {
 	require.Equal(t, 2, peer.Requests(oidctest.KeysPath), "within the cool-down")
 	peer.RotateKeys()
 	fresh := peer.token(t, nil, nil)
-	require.ErrorIs(t, home.verifies(fresh), core.ErrInvalidToken, "strangers have used up the fetch of these ten seconds")
+	require.ErrorIs(t, home.verify(fresh), core.ErrInvalidToken, "strangers have used up the fetch of these ten seconds")
 	home.clock.Add(10 * time.Second)
-	require.NoError(t, home.verifies(fresh))
+	require.NoError(t, home.verify(fresh))
 	require.Equal(t, 3, peer.Requests(oidctest.KeysPath))
 }
 
@@ -63,16 +63,16 @@ func TestAPeerThatWasRemovedIsOutAtOnce(t *testing.T) {
 	require.Equal(t, fetches, peer.Requests(""))
 	trusted.Audiences = []string{"another"}
 	home.trusts(trusted)
-	require.ErrorContains(t, home.verifies(raw), "another audience")
+	require.ErrorContains(t, home.verify(raw), "another audience")
 	trusted.Audiences = nil
 	home.trusts(trusted)
-	require.NoError(t, home.verifies(raw))
+	require.NoError(t, home.verify(raw))
 
 	require.Error(t, home.auth.SetTrustedIssuers([]core.Issuer{{URL: home.api}, {URL: home.provider.Issuer}}))
-	require.NoError(t, home.verifies(raw), "a mistake changes nothing")
+	require.NoError(t, home.verify(raw), "a mistake changes nothing")
 
 	home.trusts()
-	require.ErrorContains(t, home.verifies(raw), "another issuer")
+	require.ErrorContains(t, home.verify(raw), "another issuer")
 	require.Empty(t, home.auth.Health().Issuers)
 	require.Equal(t, fetches, peer.Requests(""))
 }
@@ -89,15 +89,15 @@ func TestAPeerThatIsRemovedDuringAFetchStaysOut(t *testing.T) {
 	home.trusts(core.Issuer{URL: peer.Issuer})
 	raw := peer.token(t, nil, nil)
 	waiting := make(chan error)
-	go func() { waiting <- home.verifies(raw) }()
+	go func() { waiting <- home.verify(raw) }()
 	<-arrived
 	home.trusts()
 	close(release)
 	<-waiting // that request may end either way
-	require.ErrorContains(t, home.verifies(raw), "another issuer")
+	require.ErrorContains(t, home.verify(raw), "another issuer")
 	peer.Answer(oidctest.KeysPath, nil)
 	home.trusts(core.Issuer{URL: peer.Issuer, Audiences: []string{"another"}})
-	require.ErrorContains(t, home.verifies(raw), "another audience", "nothing was remembered by the old rules")
+	require.ErrorContains(t, home.verify(raw), "another audience", "nothing was remembered by the old rules")
 }
 
 func TestTrustedIssuersMayChangeWhileTokensAreVerified(t *testing.T) {
@@ -105,24 +105,24 @@ func TestTrustedIssuersMayChangeWhileTokensAreVerified(t *testing.T) {
 	stays := core.Issuer{URL: peer.Issuer}
 	home.trusts(stays, core.Issuer{URL: other.Issuer})
 	raw, theirs := peer.token(t, nil, nil), other.token(t, nil, nil)
-	require.NoError(t, home.verifies(raw))
+	require.NoError(t, home.verify(raw))
 	var done atomic.Bool
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
 			for !done.Load() {
-				if err := home.verifies(raw); err != nil {
+				if err := home.verify(raw); err != nil {
 					t.Errorf("a peer that stays: %v", err)
 					return
 				}
-				_ = home.verifies(theirs)
+				_ = home.verify(theirs)
 				home.auth.Health()
 			}
 		})
 	}
 	for range 100 {
 		home.trusts(stays)
-		if home.verifies(theirs) == nil {
+		if home.verify(theirs) == nil {
 			t.Error("a peer that was removed is taken")
 		}
 		home.trusts(stays, core.Issuer{URL: other.Issuer})
@@ -167,25 +167,25 @@ func TestAPeerThatWasRemovedIsOutAtOnceAlsoForReplicasThatShareTheStore(t *testi
 	raw, theirs := other.token(t, nil, map[string]any{"exp": 4e9}), peer.signIn("alice").AccessToken
 	for _, replica := range []*app{one, two} {
 		replica.trusts(core.Issuer{URL: peer.api}, core.Issuer{URL: other.Issuer})
-		require.NoError(t, replica.verifies(raw))
-		require.NoError(t, replica.verifies(theirs))
+		require.NoError(t, replica.verify(raw))
+		require.NoError(t, replica.verify(theirs))
 	}
 	one.trusts(core.Issuer{URL: peer.api})
-	require.ErrorContains(t, one.verifies(raw), "another issuer")
-	require.NoError(t, one.verifies(theirs))
+	require.ErrorContains(t, one.verify(raw), "another issuer")
+	require.NoError(t, one.verify(theirs))
 
 	// The other one goes on keeping its keys.
 	version := spy.keptOf(t, other.Issuer).Version
 	one.clock.Add(20 * time.Minute)
-	require.NoError(t, two.verifies(raw))
+	require.NoError(t, two.verify(raw))
 	require.Eventually(t, func() bool { return spy.keptOf(t, other.Issuer).Version > version }, 10*time.Second, time.Millisecond)
 	other.Down(true)
-	require.ErrorContains(t, one.verifies(raw), "another issuer")
+	require.ErrorContains(t, one.verify(raw), "another issuer")
 	three := one.replica(spy, inFleet)
 	three.trusts(core.Issuer{URL: peer.api})
-	require.ErrorContains(t, three.verifies(raw), "another issuer", "also after a restart while it is down")
+	require.ErrorContains(t, three.verify(raw), "another issuer", "also after a restart while it is down")
 	two.trusts(core.Issuer{URL: peer.api})
-	require.ErrorContains(t, two.verifies(raw), "another issuer")
+	require.ErrorContains(t, two.verify(raw), "another issuer")
 }
 
 // An application may read its list anew every minute. That must not be a way around
@@ -194,13 +194,13 @@ func TestTheSameListAgainForgetsNothing(t *testing.T) {
 	home, peer := newApp(t, newProvider(t, oidctest.Options{}), fleet()), newHostile(t)
 	list := core.Issuer{URL: peer.Issuer}
 	home.trusts(list)
-	require.NoError(t, home.verifies(peer.token(t, nil, nil)))
+	require.NoError(t, home.verify(peer.token(t, nil, nil)))
 	unknown := func(n int) string { return peer.token(t, map[string]any{"kid": fmt.Sprint("made-up-", n)}, nil) }
 	again := func() (fetches int) {
 		before := peer.Requests(oidctest.KeysPath)
 		for n := range 20 {
 			home.trusts(list)
-			require.Error(t, home.verifies(unknown(n)))
+			require.Error(t, home.verify(unknown(n)))
 		}
 		return peer.Requests(oidctest.KeysPath) - before
 	}
@@ -208,7 +208,7 @@ func TestTheSameListAgainForgetsNothing(t *testing.T) {
 
 	home.clock.Add(10 * time.Second)
 	peer.Answer(oidctest.KeysPath, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { w.WriteHeader(503) })
-	require.ErrorIs(t, home.verifies(unknown(0)), core.ErrUnavailable)
+	require.ErrorIs(t, home.verify(unknown(0)), core.ErrUnavailable)
 	down := home.auth.Health().Issuers[peer.Issuer]
 	require.Equal(t, core.StateStale, down.State)
 	require.Zero(t, again(), "within the back-off")
@@ -269,7 +269,7 @@ func TestAPeersKeysAreFoundBelowAnIssuerThatEndsInASlash(t *testing.T) {
 	server := httptest.NewServer(mux)
 	defer server.Close()
 	home.trusts(core.Issuer{URL: server.URL + "/"})
-	require.NoError(t, home.verifies(peer.token(t, nil, map[string]any{"iss": server.URL + "/"})))
+	require.NoError(t, home.verify(peer.token(t, nil, map[string]any{"iss": server.URL + "/"})))
 }
 
 // Who has written an issuer otherwise than it calls itself is told so.
@@ -280,7 +280,7 @@ func TestAPeerThatIsCalledOtherwiseIsExplained(t *testing.T) {
 		c.Routes.JWKS = "/keys"
 	})
 	home.trusts(core.Issuer{URL: peer.api})
-	require.ErrorIs(t, home.verifies(newHostile(t).token(t, nil, map[string]any{"iss": peer.api})), core.ErrUnavailable)
+	require.ErrorIs(t, home.verify(newHostile(t).token(t, nil, map[string]any{"iss": peer.api})), core.ErrUnavailable)
 	why := home.auth.Health().Issuers[peer.api].Error
 	require.Contains(t, why, fmt.Sprintf("it is of issuer %q: if that is the one you trust, write exactly this", strings.Replace(peer.api, "127.0.0.1", "localhost", 1)))
 	require.Contains(t, why, peerKeys+" answered 404")

@@ -14,7 +14,7 @@ func TestBrokersInTwoLanguagesTakeEachOthersTokens(t *testing.T) {
 	ours := newApp(t, newProvider(t, oidctest.Options{}), fleet(pythonPeers))
 	raw := ours.signIn("alice").AccessToken
 	require.ErrorContains(t, python.verify(raw), "not trusted")
-	require.ErrorIs(t, ours.verifies(python.token(nil)), core.ErrInvalidToken)
+	require.ErrorIs(t, ours.verify(python.token(nil)), core.ErrInvalidToken)
 
 	python.trusted = []string{ours.api}
 	ours.trusts(core.Issuer{URL: python.url, Roles: asTheyAre})
@@ -34,7 +34,7 @@ func TestBrokersInTwoLanguagesTakeEachOthersTokens(t *testing.T) {
 		"another audience": {"aud": "others"}, "expired": {"exp": python.now().Unix() - 60}, "no expiry": {"exp": nil},
 		"of the future": {"iat": python.now().Unix() + 120}, "ours": {"iss": ours.api}, "the provider's": {"iss": ours.provider.Issuer},
 	} {
-		require.ErrorIs(t, ours.verifies(python.token(changed)), core.ErrInvalidToken, name)
+		require.ErrorIs(t, ours.verify(python.token(changed)), core.ErrInvalidToken, name)
 	}
 }
 
@@ -52,7 +52,7 @@ func TestOnlyRSAKeysArePublishedToPythonPeers(t *testing.T) {
 		pythonPeers(c.Broker)
 	})
 	require.NotContains(t, after.get(browser(), "/auth/v2/.well-known/jwks.json").body, `"EC"`)
-	require.NoError(t, after.verifies(old), "we know the key ourselves")
+	require.NoError(t, after.verify(old), "we know the key ourselves")
 	before.server.Config.Handler = after.server.Config.Handler // the new version takes over
 	python.trusted = []string{before.api}
 	require.NoError(t, python.verify(after.signIn("alice").AccessToken))
