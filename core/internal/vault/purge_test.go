@@ -3,12 +3,11 @@ package vault
 import (
 	"context"
 	"errors"
-	"log/slog"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/oidcgate/oidcgate/core/internal/background"
 	"github.com/oidcgate/oidcgate/store"
 	"github.com/oidcgate/oidcgate/store/memory"
 	"github.com/stretchr/testify/require"
@@ -31,14 +30,12 @@ func (s *timedStore) Purge(_ context.Context, _ time.Time, limit int) (int, erro
 // of its own that goes on as soon as nobody has anything to do.
 func keptHouse(t *testing.T, removes func(call int) (int, error), test func(*testing.T, *timedStore, *Vault)) {
 	synctest.Test(t, func(t *testing.T) {
-		logger := slog.New(slog.DiscardHandler)
 		spy := &timedStore{Store: memory.New(), begin: time.Now(), removes: removes}
-		r := &Vault{Store: spy, Timeout: time.Minute, Now: time.Now, Tasks: background.New(logger), Logger: logger}
-		defer r.Tasks.Close()
-		r.KeepHouse()
-		r.KeepHouse()
+		v := newVault(t, spy, "now")
+		v.KeepHouse()
+		v.KeepHouse()
 		synctest.Wait()
-		test(t, spy, r)
+		test(t, spy, v)
 	})
 }
 
@@ -54,10 +51,10 @@ func TestExpiredRecordsArePurgedEveryMinuteUntilTheEnd(t *testing.T) {
 			return 0, errors.New("unplugged")
 		}
 		return purgeBatch - 1, nil
-	}, func(t *testing.T, spy *timedStore, r *Vault) {
+	}, func(t *testing.T, spy *timedStore, v *Vault) {
 		pass(2*time.Minute + time.Second)
 		require.Equal(t, []time.Duration{0, time.Minute, 2 * time.Minute}, spy.calls)
-		r.Tasks.Close()
+		v.Tasks.Close()
 		pass(time.Hour)
 		require.Len(t, spy.calls, 3)
 	})
@@ -81,13 +78,30 @@ func TestAPurgeRestsForAMinuteAtMost(t *testing.T) {
 	keptHouse(t, func(int) (int, error) {
 		time.Sleep(time.Hour)
 		return purgeBatch, nil
-	}, func(t *testing.T, spy *timedStore, r *Vault) {
+	}, func(t *testing.T, spy *timedStore, v *Vault) {
 		pass(2 * time.Hour)
 		require.Equal(t, []time.Duration{0, time.Hour + time.Minute}, spy.calls)
 		// And the end cuts every rest short.
 		pass(time.Minute + 30*time.Second)
 		ended := time.Now()
-		r.Tasks.Close()
+		v.Tasks.Close()
 		require.Zero(t, time.Since(ended))
+	})
+}
+
+func TestAPurgeRemovesAllThatHasExpiredAndNothingElse(t *testing.T) {
+	onTrialStore(t, func(t *testing.T, s *trialStore, v *Vault) {
+		for i, expires := range []time.Duration{0, 0, 0, 0, -time.Hour, 0, time.Millisecond} {
+			record := note(fmt.Sprint(i))
+			record.Expires = v.Now().Add(expires)
+			_, err := v.Put(t.Context(), record, "x")
+			require.NoError(t, err)
+		}
+		v.KeepHouse()
+		synctest.Wait()
+		left, err := v.Page(t.Context(), "note", "")
+		require.NoError(t, err)
+		require.Len(t, left, 1)
+		require.Equal(t, "6", left[0].ID)
 	})
 }
