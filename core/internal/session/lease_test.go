@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -128,6 +129,23 @@ func TestARecordThatWasOnlySealedAnewIsNoReasonToGiveUp(t *testing.T) {
 	_, err := s.actor("A", script{"delete 1": sealed(s)}).refresh(generation(3))
 	require.Equal(t, ReasonRefused, endedFor(t, err))
 	require.True(t, s.record.gone)
+}
+
+func TestOnlyTheFirstConflictIsTriedAgainAtOnce(t *testing.T) {
+	for conflicts, wait := range []time.Duration{0, 0, time.Second, 2 * time.Second} {
+		s := newStory()
+		sealed := script{}
+		for n := range conflicts {
+			sealed[fmt.Sprint("save ", 2+n)] = func(do func() error) error {
+				s.record.version++
+				return do()
+			}
+		}
+		begun := s.now
+		_, err := s.actor("A", sealed).refresh(generation(3))
+		require.NoError(t, err)
+		require.Equal(t, begun.Add(wait), s.now, "%d conflicts", conflicts)
+	}
 }
 
 func TestTheStoreIsAskedAgainOnlyAsLongAsTheLeaseLasts(t *testing.T) {

@@ -254,4 +254,5 @@ func TestErrorsOfARefreshSayWhyAndKeepTheirCause(t *testing.T) {
 	require.ErrorIs(t, ended, errProvider)
 	require.EqualError(t, &Ended{Reason: ReasonForeign}, "the session was ended: refresh_token_unknown")
 	require.EqualError(t, &Unsure{Cause: errProvider}, errProvider.Error())
+	require.EqualError(t, &Unclear{Cause: errProvider}, errProvider.Error())
 }
