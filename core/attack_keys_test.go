@@ -36,7 +36,7 @@ func TestLargeKeysOfAFurtherIssuerAreNotUsed(t *testing.T) {
 		publish(t, p, rsaKey("usual", 2048, "AQAB"), rsaKey("large", 4096, "AQAB"), rsaKey("larger", 8192, "AQAB"),
 			rsaKey("largest", 8200, "AQAB"), rsaKey("exponent", 2048, "f____w"), rsaKey("even", 2048, "AQAA"), rsaKey("one", 2048, "AQ"))
 	}
-	const tried, leftOut = "the signature does not match.", "it is signed with a key that the issuer does not publish."
+	const tried, leftOut = "its signature does not match.", "its issuer does not publish the key that signed it."
 	for kid, said := range map[string][2]string{
 		"usual": {tried, tried}, "large": {tried, tried}, "larger": {tried, leftOut}, "largest": {leftOut, leftOut},
 		"exponent": {leftOut, leftOut}, "even": {leftOut, leftOut}, "one": {leftOut, leftOut},

@@ -112,7 +112,7 @@ func TestMaxAgeIsCheckedWhenItWasAskedFor(t *testing.T) {
 		require(a.post(client, "/auth/v2/token", "code", code, "redirect_uri", native, "code_verifier", verifier))
 	}
 	require.Contains(t, a.log.logged(), "The provider does not tell when the user signed in")
-	require.Contains(t, a.log.logged(), "the ID token has no auth_time")
+	require.Contains(t, a.log.logged(), "it has no auth_time")
 }
 
 // What a provider has handed out can't be asked for again: it must not be
@@ -159,5 +159,5 @@ func TestRefusedIDTokensAreLoggedAndObserved(t *testing.T) {
 	requireError(t, a.post(browser(), tokenRoute, "code", code, "redirect_uri", native, "code_verifier", state), http.StatusBadGateway, "server_error")
 	require.Equal(t, core.EventLogin, a.log.last(t).Kind)
 	require.ErrorIs(t, a.log.last(t).Error, core.ErrProvider)
-	require.Contains(t, a.log.logged(), `"at":"token","failures":1,"error":"server_error: The provider gave an ID token that can't be accepted. (the ID token is meant for another audience)"`)
+	require.Contains(t, a.log.logged(), `"at":"token","failures":1,"error":"server_error: The provider gave an ID token that can't be accepted. (it is meant for another audience)"`)
 }

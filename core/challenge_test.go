@@ -24,7 +24,7 @@ func TestAChallengeNamesAllScopesThatTheRouteNeeds(t *testing.T) {
 	challenge := func(headers ...string) string { return serve(guard, headers...).Header.Get("WWW-Authenticate") }
 
 	require.Equal(t, realm+", "+all, challenge())
-	require.Equal(t, realm+`, error="invalid_token", error_description="The access token is invalid: it is no JWT: three base64url parts separated by dots, of which the first is a JSON object.", `+all, challenge(bearer("x")))
+	require.Equal(t, realm+`, error="invalid_token", error_description="The access token is invalid: it is not a JWT: three base64url parts separated by dots, the first of which is a JSON object.", `+all, challenge(bearer("x")))
 	for scope, missing := range map[string]string{"base orders:read": "orders:write", "orders:write base": "orders:read", "openid": "base orders:read orders:write"} {
 		require.Equal(t, realm+`, error="insufficient_scope", error_description="The token lacks the scope `+missing+`.", `+all, challenge(with(provider, scope)))
 	}

@@ -61,7 +61,7 @@ func ExampleError_Header() {
 	}
 	// Output:
 	// 401 invalid_token
-	// Www-Authenticate Bearer realm="https://shop.example.org/api", error="invalid_token", error_description="The access token is invalid: it is no JWT: three base64url parts separated by dots, of which the first is a JSON object.", scope="orders:read"
+	// Www-Authenticate Bearer realm="https://shop.example.org/api", error="invalid_token", error_description="The access token is invalid: it is not a JWT: three base64url parts separated by dots, the first of which is a JSON object.", scope="orders:read"
 }
 
 // A stream outlives the request that has opened it. Each message is judged by itself, and

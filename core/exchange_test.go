@@ -232,7 +232,7 @@ func TestTokenExchangeTakesNoTokenThatMightBeAnIDToken(t *testing.T) {
 					continue
 				}
 				requireError(t, got, http.StatusBadRequest, "invalid_request")
-				require.Contains(t, got.json["detail"], "might be an ID token")
+				require.Contains(t, got.json["detail"], "may be an ID token")
 			}
 		})
 	}

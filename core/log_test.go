@@ -153,7 +153,7 @@ func TestTheLogTellsWhatOnlyABrowserHasSaid(t *testing.T) {
 func TestTheLogTellsOfAValidTokenForAnotherAudience(t *testing.T) {
 	provider := newProvider(t, oidctest.Options{AccessTokenLifetime: 24 * time.Hour})
 	a := newApp(t, provider, func(c *core.Config) { c.Providers[0].Audiences = []string{"orders"} })
-	const said = "a valid token was refused: it is meant for another audience"
+	const said = "a valid token was rejected: it is meant for another audience"
 	raw := provider.SignedToken(t, nil, provider.Claims("alice", map[string]any{"aud": []string{"other", "account"}, "azp": "app"}))
 	refuse := func(raw string) {
 		requireError(t, serve(a.auth.Required(), bearer(raw)), http.StatusUnauthorized, "invalid_token")

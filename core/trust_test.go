@@ -69,7 +69,7 @@ func TestAKeyVerifiesTheTokensOfItsOwnIssuerAlone(t *testing.T) {
 		}
 	}
 	stranger := newProvider(t, oidctest.Options{})
-	require.ErrorContains(t, a.verify(stranger.AccessToken(t, "alice")), "it is of another issuer.")
+	require.ErrorContains(t, a.verify(stranger.AccessToken(t, "alice")), "it is from another issuer.")
 	require.Zero(t, stranger.Requests(""))
 }
 

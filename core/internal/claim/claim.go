@@ -51,7 +51,7 @@ func Parse(payload []byte) (*Set, error) {
 		if errors.As(err, &odd) {
 			return nil, odd
 		}
-		return nil, errors.New("the claims are not a JSON object, or one of them is there twice")
+		return nil, errors.New("the claims are not a JSON object, or a claim occurs twice")
 	}
 	return c, nil
 }

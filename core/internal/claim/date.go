@@ -44,7 +44,7 @@ func (d *numericDate) readAny(decoder *jsontext.Decoder) error {
 	}
 	seconds, err := token.Float()
 	if err != nil {
-		return malformed("holds a number that is too large")
+		return malformed("contains a number that is too large")
 	}
 	d.set(seconds)
 	return nil

@@ -128,7 +128,7 @@ func readOptional(decoder *jsontext.Decoder) (*string, error) {
 	case token.Kind() == 'n':
 		return nil, nil
 	case token.Kind() != '"':
-		return nil, malformed("is not a text")
+		return nil, malformed("is not a string")
 	}
 	text := token.String()
 	return &text, nil
@@ -162,7 +162,7 @@ func readUnused(decoder *jsontext.Decoder) (jsontext.Value, error) {
 	}
 	var decoded any
 	if json.Unmarshal(value, &decoded) != nil {
-		return nil, malformed("holds a number that is too large")
+		return nil, malformed("contains a number that is too large")
 	}
 	return value, nil
 }

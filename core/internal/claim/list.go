@@ -31,7 +31,7 @@ func (l *textList) read(decoder *jsontext.Decoder) error {
 		case '"':
 			*l = append(*l, token.String())
 		default:
-			return malformed("holds something that is not a text")
+			return malformed("contains something other than strings")
 		}
 	}
 }

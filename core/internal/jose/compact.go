@@ -16,10 +16,10 @@ import (
 
 // Errors of Cut. They say what was wrong and never repeat the token.
 var (
-	ErrNoJWT    = errors.New("the token is no JWT: three base64url parts separated by dots, of which the first is a JSON object")
-	ErrEncoding = errors.New("a part of the token is not canonical base64url")
-	ErrHeader   = errors.New("the token's header is not a JSON object of the expected types")
-	ErrCritical = errors.New("the token's header demands an extension that is not supported")
+	ErrNoJWT    = errors.New("it is not a JWT: three base64url parts separated by dots, the first of which is a JSON object")
+	ErrEncoding = errors.New("one of its parts is not canonical base64url")
+	ErrHeader   = errors.New("its header is not a JSON object with members of the expected types")
+	ErrCritical = errors.New("its header requires an extension that is not supported")
 )
 
 // Token is a compact JWS (RFC 7515 7.1) that was cut into its parts. Its

@@ -31,7 +31,7 @@ const (
 )
 
 // ErrSignature is what Verify answers for a signature that doesn't hold.
-var ErrSignature = errors.New("the signature does not match")
+var ErrSignature = errors.New("its signature does not match")
 
 // MaxKeys is how many usable keys a set may have. A token that names none is tried
 // with each of them, and an issuer may mean harm.

@@ -102,12 +102,12 @@ func (i *introspection) read(body []byte) (*claim.Set, error) {
 		return nil, errIntrospection.From(errors.New("the answer is not a JSON object that says whether the token is active"))
 	}
 	if !state.Active {
-		return nil, errors.New("the provider says that the token is not active")
+		return nil, errors.New("the provider says that it is not active")
 	}
 	switch strings.ToLower(state.Type) {
 	case "", "bearer", "access_token", string(oidc.AccessTokenType):
 	default:
-		return nil, errors.New("the provider says that the token is no bearer token")
+		return nil, errors.New("the provider says that it is not a bearer token")
 	}
 	claims, err := claim.Parse(withNumericDates(body))
 	if err != nil {

@@ -133,7 +133,7 @@ func (t *Trust) tellAudience(ctx context.Context, by *verify.Verifier, err error
 	if !mistake || before != nil && now.Before(before.Add(tellAudienceAgain)) || !genuine() || !t.told.CompareAndSwap(before, &now) {
 		return
 	}
-	t.Logger.WarnContext(ctx, "a valid token was refused: it is meant for another audience. If it should be accepted here, name that in Provider.Audiences, or for a further issuer in Issuer.Audiences",
+	t.Logger.WarnContext(ctx, "a valid token was rejected: it is meant for another audience. To accept it, add that audience to Provider.Audiences, or for a further issuer to Issuer.Audiences",
 		"issuer", by.Issuer.String(), "needed", by.Audience.String(), "token", verify.Detail(err))
 }
 
@@ -143,7 +143,7 @@ const tellAudienceAgain = time.Hour
 // introspect takes an opaque token for what the provider says of it.
 func (t *Trust) introspect(ctx context.Context, raw string, name tokenName) (*verify.Token, error) {
 	if !canBeToken(raw) {
-		return nil, errors.New("the token has a character that no token has")
+		return nil, errors.New("it has a character that no token has")
 	}
 	c, err := t.opaque.ask(ctx, raw, name)
 	now := t.Now()

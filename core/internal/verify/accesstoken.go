@@ -34,7 +34,7 @@ func headerType(c *Candidate) error {
 	case "", "jwt", "at+jwt", "application/at+jwt":
 		return nil
 	}
-	return errors.New("the token's type is not that of an access token")
+	return errors.New("its typ is not that of an access token")
 }
 
 // noOtherToken rejects ID tokens, logout tokens and Keycloak's refresh tokens. The same
@@ -43,16 +43,16 @@ func noOtherToken(c *Candidate) error {
 	kind := strings.ToLower(c.Claims.Type)
 	switch use := strings.ToLower(c.Claims.Use); {
 	case c.Claims.Events, kind == "logout":
-		return errors.New("the token is a logout token, not an access token")
+		return errors.New("it is a logout token, not an access token")
 	case kind == "id", use == "id",
 		c.Claims.AccessTokenHash != nil,
 		c.Claims.CodeHash != nil,
 		c.Claims.Nonce != nil && len(c.Claims.Scopes()) == 0 && c.Claims.Type != "Bearer":
-		return errors.New("the token is an ID token, not an access token")
+		return errors.New("it is an ID token, not an access token")
 	case kind == "refresh", kind == "offline":
-		return errors.New("the token is a refresh token, not an access token")
+		return errors.New("it is a refresh token, not an access token")
 	case use != "" && !usedForAccess(c.Claims):
-		return errors.New("the token is not an access token: its token_use is another")
+		return errors.New("its token_use is not access")
 	}
 	return nil
 }
@@ -68,7 +68,7 @@ func usedForAccess(c *claim.Set) bool {
 // would be accepted without it.
 func unbound(c *Candidate) error {
 	if c.Claims.Confirmation {
-		return errors.New("the token is bound to a key of its sender (cnf), which is not supported")
+		return errors.New("it is bound to a key of its sender (cnf), which is not supported")
 	}
 	return nil
 }
@@ -78,7 +78,7 @@ func unbound(c *Candidate) error {
 // requests (JARM) and to introspection (RFC 9701 5) have no subject either.
 func aboutSomebody(c *Candidate) error {
 	if err := claim.CheckSubject(c.Claims.Subject); err != nil {
-		return fmt.Errorf("the token stands for no user: its subject %w", err)
+		return fmt.Errorf("its sub %w", err)
 	}
 	return nil
 }

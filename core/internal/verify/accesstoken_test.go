@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	isLogout  = "the token is a logout token, not an access token"
-	isID      = "the token is an ID token, not an access token"
-	isRefresh = "the token is a refresh token, not an access token"
-	isAnother = "the token is not an access token: its token_use is another"
-	isBound   = "the token is bound to a key of its sender (cnf), which is not supported"
-	noSubject = "the token stands for no user: its subject "
-	ambiguous = "the token might be an ID token: it has neither a scope nor the type of an access token"
-	otherType = "the token's type is not that of an access token"
+	isLogout  = "it is a logout token, not an access token"
+	isID      = "it is an ID token, not an access token"
+	isRefresh = "it is a refresh token, not an access token"
+	isAnother = "its token_use is not access"
+	isBound   = "it is bound to a key of its sender (cnf), which is not supported"
+	noSubject = "its sub "
+	ambiguous = "it may be an ID token: it has neither a scope nor the type of an access token"
+	otherType = "its typ is not that of an access token"
 )
 
 func TestAccessTokensAreOfATypeOfTheirs(t *testing.T) {
@@ -58,10 +58,10 @@ func TestOtherTokensOfTheIssuerAreNoAccessTokens(t *testing.T) {
 		"an empty subject":                {members{"sub": ""}, noSubject + "is missing"},
 		"a subject with a line break":     {members{"sub": "a\nb"}, noSubject + "has a control character"},
 		"a subject that is too long":      {members{"sub": strings.Repeat("x", 1025)}, noSubject + "is too long"},
-		"another issuer":                  {members{"iss": theIssuer + "/"}, "the token is of another issuer"},
-		"no issuer":                       {members{"iss": nil}, "the token is of another issuer"},
-		"no expiry":                       {members{"exp": nil}, "the token has no expiry"},
-		"another audience":                {members{"aud": "other"}, "the token is meant for another audience"},
+		"another issuer":                  {members{"iss": theIssuer + "/"}, "it is from another issuer"},
+		"no issuer":                       {members{"iss": nil}, "it is from another issuer"},
+		"no expiry":                       {members{"exp": nil}, "it has no exp"},
+		"another audience":                {members{"aud": "other"}, "it is meant for another audience"},
 		"no sign that it is for access":   {members{"scope": nil}, ambiguous},
 		"nothing that an ID token has":    {members{"scope": nil, "typ": "Bearer"}, ""},
 		"the type Bearer in another case": {members{"scope": nil, "typ": "bearer"}, ambiguous},
@@ -120,12 +120,12 @@ func TestIntrospectedClaimsAreHeldToTheRulesOfAccessTokens(t *testing.T) {
 		"as introspected":               {nil, false, ""},
 		"no issuer":                     {members{"iss": nil}, false, ""},
 		"no expiry":                     {members{"exp": nil}, false, ""},
-		"another issuer":                {members{"iss": "https://other.example"}, false, "the token is of another issuer"},
-		"expired":                       {members{"exp": at(-leeway)}, false, "the token has expired"},
+		"another issuer":                {members{"iss": "https://other.example"}, false, "it is from another issuer"},
+		"expired":                       {members{"exp": at(-leeway)}, false, "it has expired"},
 		"an ID token":                   {members{"typ": "ID"}, false, isID},
 		"bound to a key":                {members{"cnf": members{}}, false, isBound},
 		"no subject":                    {members{"sub": nil}, false, noSubject + "is missing"},
-		"another audience":              {members{"aud": "other"}, true, "the token is meant for another audience"},
+		"another audience":              {members{"aud": "other"}, true, "it is meant for another audience"},
 		"no sign that it is for access": {members{"scope": nil}, false, ambiguous},
 		"the answer says so":            {members{"scope": nil}, true, ""},
 	} {

@@ -25,7 +25,7 @@ func (a Audience) check(c *Candidate) error {
 	case !a.has(c.Claims):
 		return otherAudience(c.Claims)
 	case !c.saysAccess():
-		return errors.New("the token might be an ID token: it has neither a scope nor the type of an access token")
+		return errors.New("it may be an ID token: it has neither a scope nor the type of an access token")
 	}
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 )
 
 func TestAudience(t *testing.T) {
-	const elsewhere = "the token is meant for another audience"
+	const elsewhere = "it is meant for another audience"
 	byClient := Audience{ClientID: "app"}
 	byName := Audience{Names: []string{"api", "api2"}, ClientID: "app"}
 	byBoth := Audience{Names: []string{"app", "api"}, ClientID: "app"}

@@ -34,15 +34,15 @@ func (c *Candidate) passes(checks ...check) error {
 	return nil
 }
 
-// check is one thing that a token must satisfy. Its error is the sentence that
-// the caller is told.
+// check is one rule for a token. Its error says what is wrong with the token, which it calls
+// "it": whoever answers puts "The access token is invalid: " before it.
 type check func(*Candidate) error
 
 var (
-	ErrTooLong = errors.New("the token is too long")
-	errIssuer  = errors.New("the token is of another issuer")
+	ErrTooLong = errors.New("it is too long")
+	errIssuer  = errors.New("it is from another issuer")
 
-	ErrAudience = errors.New("the token is meant for another audience")
+	ErrAudience = errors.New("it is meant for another audience")
 )
 
 // Misdirected is the error of a token of another issuer or for another audience.
@@ -83,7 +83,7 @@ func Read(raw string, limit int, now time.Time) (*Candidate, error) {
 	return c, err
 }
 
-var errAlgorithm = errors.New("the token's algorithm is not accepted")
+var errAlgorithm = errors.New("its algorithm is not accepted")
 
 func (v *Verifier) ofIssuer(c *Candidate) error {
 	if !v.Issuer.Names(c.Claims) {
@@ -94,7 +94,7 @@ func (v *Verifier) ofIssuer(c *Candidate) error {
 
 func (v *Verifier) times(c *Candidate) error {
 	if c.Claims.Expires.IsZero() {
-		return errors.New("the token has no expiry")
+		return errors.New("it has no exp")
 	}
 	return v.timely(c)
 }
@@ -103,27 +103,27 @@ func (v *Verifier) times(c *Candidate) error {
 func (v *Verifier) timely(c *Candidate) error {
 	switch {
 	case !c.Claims.Expires.IsZero() && !c.now.Before(c.Claims.Expires.Add(v.Leeway)):
-		return errors.New("the token has expired")
+		return errors.New("it has expired")
 	case !c.Claims.NotBefore.IsZero() && c.now.Before(c.Claims.NotBefore.Add(-v.Leeway)):
-		return errors.New("the token is not valid yet")
+		return errors.New("it is not valid yet")
 	case !c.Claims.IssuedAt.IsZero() && c.now.Before(c.Claims.IssuedAt.Add(-v.Leeway)):
-		return errors.New("the token was issued in the future")
+		return errors.New("it was issued in the future")
 	}
 	return nil
 }
 
-// Reason tells why a token is invalid, to be put after "the token is invalid: ". Where the
-// keys can't be had, for whatever reason, nothing is known about the token: then the reason
-// is empty and unavailable is the error to return.
+// Reason tells why a token is invalid, to be put after "the token is invalid: ". If its keys
+// are not available, for whatever reason, nothing is known about the token: then the reason
+// is empty, and unavailable is the error to return.
 func Reason(err error) (reason string, unavailable error) {
 	var f *fault.Error
 	switch {
 	case !errors.As(err, &f):
-		return strings.NewReplacer("the token's ", "its ", "the token ", "it ").Replace(err.Error()), nil
+		return err.Error(), nil
 	case errors.Is(f, fault.Unavailable):
 		return "", err
 	}
-	return "", fault.Unavailable.New("The keys to verify the token with can't be had at the moment.").From(err).Soon()
+	return "", fault.Unavailable.New("The keys that verify the token are not available at the moment.").From(err).Soon()
 }
 
 // Detail gives what logs and events tell besides about a token that was not accepted; nil

@@ -23,10 +23,10 @@ type Expectation struct {
 
 // Failures of an ID token that have an answer of their own.
 var (
-	ErrNonce  = errors.New("the nonce is another login's")
+	ErrNonce  = errors.New("the nonce is from another login")
 	ErrMaxAge = errors.New("the user signed in longer ago than max_age allows")
 
-	ErrNoAuthTime = errors.New("the ID token has no auth_time, which every answer to max_age needs: have the provider put it there, or log in without max_age")
+	ErrNoAuthTime = errors.New("it has no auth_time, which a login with max_age requires: configure the provider to send it, or log in without max_age")
 )
 
 // IDToken verifies an ID token by OpenID Connect Core 3.1.3.7.
@@ -73,13 +73,13 @@ func (v *Verifier) issuedForUs(c *Candidate) error {
 	aud, party := c.Claims.Audience, c.Claims.AuthorizedParty
 	switch {
 	case !slices.Contains(aud, v.ClientID):
-		return errors.New("the ID token is meant for another audience")
+		return errors.New("it is meant for another audience")
 	case len(aud) > 1 && party == "", party != "" && party != v.ClientID:
-		return errors.New("the ID token was issued to another party")
+		return errors.New("it was issued to another party (azp)")
 	case claim.CheckSubject(c.Claims.Subject) != nil:
-		return fmt.Errorf("the subject of the ID token %w", claim.CheckSubject(c.Claims.Subject))
+		return fmt.Errorf("its sub %w", claim.CheckSubject(c.Claims.Subject))
 	case c.Claims.IssuedAt.IsZero():
-		return errors.New("the ID token has no time of issue")
+		return errors.New("it has no iat")
 	}
 	return nil
 }
@@ -106,7 +106,7 @@ func (e Expectation) checkHash(c *Candidate) error {
 	}
 	hash, err := jose.HalfHash(c.jws.Header.Algorithm, e.AccessToken)
 	if err != nil || hash != *c.Claims.AccessTokenHash {
-		return errors.New("the ID token came with another access token")
+		return errors.New("its at_hash is that of another access token")
 	}
 	return nil
 }

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	otherParty = "the ID token was issued to another party"
-	otherAud   = "the ID token is meant for another audience"
-	otherHash  = "the ID token came with another access token"
+	otherParty = "it was issued to another party (azp)"
+	otherAud   = "it is meant for another audience"
+	otherHash  = "its at_hash is that of another access token"
 )
 
 // login is a login with a nonce and, unless it is nil, a max_age.
@@ -35,11 +35,11 @@ func TestIDTokensAreOfThisLogin(t *testing.T) {
 		"an empty nonce":                       {login(nil), members{"nonce": ""}, ErrNonce.Error()},
 		"a refresh: no nonce":                  {refresh, members{"nonce": nil}, ""},
 		"a refresh: any nonce":                 {refresh, members{"nonce": "m"}, ""},
-		"another issuer":                       {login(nil), members{"iss": "https://other.example"}, "the token is of another issuer"},
-		"expired":                              {login(nil), members{"exp": at(-leeway)}, "the token has expired"},
-		"no expiry":                            {login(nil), members{"exp": nil}, "the token has no expiry"},
-		"issued in the future":                 {login(nil), members{"iat": at(leeway + time.Second)}, "the token was issued in the future"},
-		"no time of issue":                     {login(nil), members{"iat": nil}, "the ID token has no time of issue"},
+		"another issuer":                       {login(nil), members{"iss": "https://other.example"}, "it is from another issuer"},
+		"expired":                              {login(nil), members{"exp": at(-leeway)}, "it has expired"},
+		"no expiry":                            {login(nil), members{"exp": nil}, "it has no exp"},
+		"issued in the future":                 {login(nil), members{"iat": at(leeway + time.Second)}, "it was issued in the future"},
+		"no time of issue":                     {login(nil), members{"iat": nil}, "it has no iat"},
 		"no audience":                          {login(nil), members{"aud": nil}, otherAud},
 		"another audience":                     {login(nil), members{"aud": "x"}, otherAud},
 		"another audience, issued to us":       {login(nil), members{"aud": "x", "azp": "app"}, otherAud},
@@ -49,8 +49,8 @@ func TestIDTokensAreOfThisLogin(t *testing.T) {
 		"several audiences, issued to another": {login(nil), members{"aud": []string{"app", "x"}, "azp": "x"}, otherParty},
 		"issued to us":                         {login(nil), members{"azp": "app"}, ""},
 		"issued to another":                    {login(nil), members{"azp": "x"}, otherParty},
-		"no subject":                           {login(nil), members{"sub": nil}, "the subject of the ID token is missing"},
-		"a subject that is too long":           {login(nil), members{"sub": strings.Repeat("x", 1025)}, "the subject of the ID token is too long"},
+		"no subject":                           {login(nil), members{"sub": nil}, "its sub is missing"},
+		"a subject that is too long":           {login(nil), members{"sub": strings.Repeat("x", 1025)}, "its sub is too long"},
 		"at_hash of an unknown hash":           {login(nil), members{"at_hash": "x"}, otherHash},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -161,8 +161,8 @@ func TestUserinfoIsSignedForUs(t *testing.T) {
 		"as signed":               {nil, ""},
 		"no times":                {members{"exp": nil, "iat": nil}, ""},
 		"for us among others":     {members{"aud": []string{"x", "app"}}, ""},
-		"expired":                 {members{"exp": at(-leeway)}, "the token has expired"},
-		"another issuer":          {members{"iss": nil}, "the token is of another issuer"},
+		"expired":                 {members{"exp": at(-leeway)}, "it has expired"},
+		"another issuer":          {members{"iss": nil}, "it is from another issuer"},
 		"another audience":        {members{"aud": "x"}, ErrAudience.Error()},
 		"no audience, but our id": {members{"aud": nil, "azp": "app", "client_id": "app"}, ErrAudience.Error()},
 	} {

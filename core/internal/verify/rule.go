@@ -51,11 +51,11 @@ func Judge(t *Token, lists ...[]Rule) *Failure {
 				}
 			case RoleRule:
 				if failed == "" && !r.hasRoles(t) {
-					failed = "The token's claims do not give the roles that are needed here."
+					failed = "The token's claims do not contain the required roles."
 				}
 			case ClaimRule:
 				if failed == "" && !r.holds(t) {
-					failed = "The token's claims do not allow this: " + text.Quotable(r.Path) + " has not the value that is needed here."
+					failed = "The token's claims do not allow this: " + text.Quotable(r.Path) + " does not have the required value."
 				}
 			}
 		}

@@ -12,7 +12,7 @@ func TestRules(t *testing.T) {
 		"org": members{"unit": "x"}, "roles": []any{"editor", "viewer"},
 	})
 	const (
-		roles   = "The token's claims do not give the roles that are needed here."
+		roles   = "The token's claims do not contain the required roles."
 		noScope = "The token lacks the scope "
 	)
 	holds := func(path string, values ...any) Rule { return Rule{Kind: ClaimRule, Path: path, Values: values} }
@@ -21,7 +21,7 @@ func TestRules(t *testing.T) {
 	scopes := func(names ...string) Rule { return Rule{Kind: ScopeRule, Names: names} }
 	role := func(names ...string) Rule { return Rule{Kind: RoleRule, Names: names} }
 	claim := func(path string) string {
-		return "The token's claims do not allow this: " + path + " has not the value that is needed here."
+		return "The token's claims do not allow this: " + path + " does not have the required value."
 	}
 	for name, row := range map[string]struct {
 		rules  []Rule

@@ -107,10 +107,10 @@ func (v *Verifier) signature(ctx context.Context, c *Candidate, from origin) err
 
 // signedBy finds the key that has signed a token.
 func signedBy(keys jose.KeySet, token jose.Token) (*jose.Key, error) {
-	err, tried := errors.New("the token is signed with a key that the issuer does not publish"), 0
+	err, tried := errors.New("its issuer does not publish the key that signed it"), 0
 	for key := range keys.For(token.Header) {
 		if tried++; tried > maxTries {
-			return nil, errors.New("the token may be signed with too many keys that the issuer publishes: it should name one")
+			return nil, errors.New("it names no key, and too many keys of its issuer may have signed it")
 		}
 		if err = key.Verify(token); err == nil {
 			return key, nil

@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	notPublished = "the token is signed with a key that the issuer does not publish"
-	mismatch     = "the signature does not match"
-	tooManyKeys  = "the token may be signed with too many keys that the issuer publishes: it should name one"
+	notPublished = "its issuer does not publish the key that signed it"
+	mismatch     = "its signature does not match"
+	tooManyKeys  = "it names no key, and too many keys of its issuer may have signed it"
 )
 
 var errDown = errors.New("the issuer is down")
@@ -106,8 +106,8 @@ func TestOnlyTheListedAlgorithmsMaySign(t *testing.T) {
 	}{
 		"all":     {nil, ""},
 		"its own": {[]string{"ES256", "EdDSA"}, ""},
-		"another": {[]string{"ES256"}, "the token's algorithm is not accepted"},
-		"none":    {[]string{}, "the token's algorithm is not accepted"},
+		"another": {[]string{"ES256"}, "its algorithm is not accepted"},
+		"none":    {[]string{}, "its algorithm is not accepted"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v, keys := newVerifier(t)
