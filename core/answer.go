@@ -17,7 +17,7 @@ func (a *Auth) readyForTokens(ctx context.Context) error {
 	return a.provider.Ready(ctx)
 }
 
-// unknownRefreshExpiry is how long a refresh token counts as good when the
+// unknownRefreshExpiry is how long a refresh token counts as valid when the
 // provider doesn't say; clients take 0 for expired.
 const unknownRefreshExpiry = 30 * 24 * time.Hour
 

@@ -167,7 +167,7 @@ func (b *Broker) check(c Config) []error {
 // replicas too, and be run again after an error. What it can't open it leaves as
 // it is, goes on, and tells in the error. Without a [Broker] there is nothing to
 // do. Sessions go on; the refresh tokens that clients hold were made
-// with the older secret all the same, and are good only as long as it is there.
+// with the older secret all the same, and are valid only as long as it is there.
 func (a *Auth) Reseal(ctx context.Context) (int, error) {
 	if a.broker == nil {
 		return 0, nil

@@ -126,7 +126,7 @@ func (a *Auth) refreshGrant(_ http.ResponseWriter, r *http.Request, p tokenReque
 	if err != nil {
 		return tokenBody{}, "", err
 	}
-	answer.RefreshToken = cmp.Or(answer.RefreshToken, token) // RFC 6749 6: it goes on being good
+	answer.RefreshToken = cmp.Or(answer.RefreshToken, token) // RFC 6749 6: it stays valid
 	answer.Scope = cmp.Or(answer.Scope, strings.Join(scopes, " "))
 	return a.accept(r.Context(), p.client, answer, nil, broker.Narrowing{})
 }

@@ -138,7 +138,7 @@ func (b *Broker) askUserinfo(ctx context.Context, e *evidence, save func() error
 		return fault.Provider.New("The provider does not tell any more who the user is.").
 			From(fmt.Errorf("%w; it did at the login: let this client's access tokens read the userinfo endpoint", err))
 	case refused:
-		return nil // a token that lacks the scope openid, say, and is good for all the rest
+		return nil // a token that lacks the scope openid, say, and is valid otherwise
 	case !complete && (needed || errors.Is(err, fault.Unavailable)):
 		return err
 	}

@@ -59,7 +59,7 @@ func conflict(err error) error {
 }
 
 // recordEnd is when a session's record is of no more use. One that can't be
-// refreshed is kept for as long as its access token is good.
+// refreshed is kept for as long as its access token is valid.
 func (b *Broker) recordEnd(state session.State) time.Time {
 	end := state.End(b.policy)
 	if state.RefreshToken == "" {

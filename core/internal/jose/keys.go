@@ -73,7 +73,7 @@ type Key struct {
 type publicKey interface{ Equal(crypto.PublicKey) bool }
 
 // Withdrawn reports whether the issuer has stopped to publish the key, so that
-// what was verified by it is not good any more.
+// what was verified by it is not valid any more.
 func (k *Key) Withdrawn() bool { return k.withdrawn.Load() }
 
 // KeySet is the usable part of a JWK Set (RFC 7517), in the document's order.

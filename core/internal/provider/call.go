@@ -29,7 +29,7 @@ func Fetch(ctx context.Context, client *httpx.Client, location string) (httpx.Re
 }
 
 // post sends an OAuth request (one of zitadel/oidc's types) as the client that
-// we are, and gives the body of a good answer. sent are the values of the
+// we are, and gives the body of a successful answer. sent are the values of the
 // request that no error may repeat.
 func (p *Provider) post(ctx context.Context, endpoint string, request any, sent ...string) ([]byte, error) {
 	m, err := p.metadata.Get(ctx)

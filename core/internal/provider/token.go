@@ -34,7 +34,7 @@ func (t Tokens) Granted(access *claim.Set) string {
 	return cmp.Or(t.Scope, t.Asked)
 }
 
-// unknownExpiry is how long an access token counts as good when the provider
+// unknownExpiry is how long an access token counts as valid when the provider
 // doesn't say; clients refresh it early rather than late.
 const unknownExpiry = 180 * time.Second
 

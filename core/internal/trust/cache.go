@@ -83,7 +83,7 @@ func (c *tokenCache) bucket(name *tokenName) *[bucketSize]atomic.Pointer[cachedT
 	return &c.buckets[binary.LittleEndian.Uint64(name[:])&uint64(len(c.buckets)-1)]
 }
 
-// get gives the token of that name, nil when there is none that is good.
+// get gives the token of that name, nil when there is none that is valid.
 func (c *tokenCache) get(name *tokenName, now time.Time) *cachedToken {
 	if c == nil {
 		return nil
@@ -122,7 +122,7 @@ func (c *tokenCache) add(r *cachedToken, now time.Time) {
 }
 
 // place is where in its bucket a token goes: where it was before, else to an empty
-// place, else to that of one that is not good any more or that nobody wants, else
+// place, else to that of one that is not valid any more or that nobody wants, else
 // to anybody's.
 func (c *tokenCache) place(r *cachedToken, now time.Time) *atomic.Pointer[cachedToken] {
 	b := c.bucket(&r.name)
@@ -146,7 +146,7 @@ func (c *tokenCache) place(r *cachedToken, now time.Time) *atomic.Pointer[cached
 	return best
 }
 
-// forgetOne makes room: of the tokens in turn the first that is not good any more,
+// forgetOne makes room: of the tokens in turn the first that is not valid any more,
 // or that nobody wanted since the last turn. It reports whether there was any.
 func (c *tokenCache) forgetOne(now time.Time) bool {
 	places := len(c.buckets) * bucketSize
