@@ -37,6 +37,12 @@ func (a *Auth) clientNamed(id string) (client, bool) {
 	return a.client, id == "" || id == a.client.id
 }
 
+// isOf reports whether what names a client by this id belongs to the client c.
+func (a *Auth) isOf(id string, c client) bool {
+	named, known := a.clientNamed(id)
+	return known && named.id == c.id
+}
+
 // authenticate finds the client of a request, and rejects wrong credentials. Clients need
 // none: what they bring (code and verifier, refresh token, device code) is their proof.
 func (a *Auth) authenticate(r *http.Request, p params) (client, error) {

@@ -106,7 +106,7 @@ func (a *Auth) redeemState(w http.ResponseWriter, r *http.Request, sent sentCode
 	switch {
 	case state.Kind == loginCallback:
 		return tokenBody{}, "", ErrInvalidGrant.because("This login leads to the service's own callback, which alone redeems its code.")
-	case state.Client != sent.client.id:
+	case !a.isOf(state.Client, sent.client):
 		return tokenBody{}, "", ErrInvalidGrant.because("This login is one of another client.")
 	case sent.redirectURI != state.RedirectURI:
 		return tokenBody{}, "", ErrInvalidGrant.because("The redirect_uri is not the one that the login began with.")

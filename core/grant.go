@@ -141,7 +141,7 @@ func (a *Auth) deviceGrant(_ http.ResponseWriter, r *http.Request, p tokenReques
 		return tokenBody{}, "", ErrInvalidRequest.because("The parameter device_code is missing.")
 	}
 	var login deviceLogin
-	if !openText(a.devices, devicePrefix, code, &login) || login.Client != p.client.id || login.Provider != a.provider.Name {
+	if !openText(a.devices, devicePrefix, code, &login) || !a.isOf(login.Client, p.client) || login.Provider != a.provider.Name {
 		return tokenBody{}, "", ErrInvalidGrant.because("The device code is not one of this service. Begin again.")
 	}
 	wanted, err := a.readTarget(p.params)

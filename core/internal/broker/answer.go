@@ -36,7 +36,7 @@ func (r *refreshAnswer) Judge(ctx context.Context, save func() error) (jsontext.
 		saved = true
 		return save()
 	}
-	before, err := recall(r.state)
+	before, err := b.recall(r.state)
 	if err != nil {
 		return nil, err
 	}

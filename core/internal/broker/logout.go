@@ -37,7 +37,7 @@ func (b *Broker) Logout(ctx context.Context, client, accessToken, refreshToken s
 		b.LoggedOut(ctx, "", "")
 		return "", nil
 	}
-	who, err := recall(ended)
+	who, err := b.recall(ended)
 	return who.IDToken, err
 }
 

@@ -25,7 +25,7 @@ func (b *Broker) Profile(ctx context.Context, token *verify.Token) (claim.Profil
 	if err != nil {
 		return claim.Profile{}, err
 	}
-	known, err := recall(state)
+	known, err := b.recall(state)
 	if err != nil {
 		return claim.Profile{}, err
 	}

@@ -69,7 +69,7 @@ func (b *Broker) checkGranted(ctx context.Context, h handle, generation session.
 	}
 	switch state.Judge(generation, b.holder, b.Now(), b.policy) {
 	case session.Due, session.Busy, session.Repeat:
-		who, err := recall(state)
+		who, err := b.recall(state)
 		if err != nil {
 			return err
 		}
@@ -182,7 +182,7 @@ func (w *refreshWorld) Ask(ctx context.Context, state session.State) (session.An
 	// The lease counts on it that all of this takes no longer than one call.
 	ctx, cancel := context.WithTimeout(ctx, b.Timeout)
 	defer cancel()
-	who, err := recall(state)
+	who, err := b.recall(state)
 	if err != nil {
 		return nil, err
 	}

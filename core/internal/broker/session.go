@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -180,11 +181,12 @@ func (e *evidence) providerSession() string {
 }
 
 // recall gives what a session remembers.
-func recall(state session.State) (remembered, error) {
+func (b *Broker) recall(state session.State) (remembered, error) {
 	var who remembered
 	if err := json.Unmarshal(state.Content, &who); err != nil {
 		return remembered{}, vault.ErrSealed.From(errors.New("store: a session is of another version of this program"))
 	}
+	who.Client = cmp.Or(who.Client, b.ClientID) // sessions of earlier versions name none
 	return who, nil
 }
 
@@ -195,7 +197,7 @@ func (b *Broker) body(ctx context.Context, h handle, state session.State, wanted
 	if err != nil {
 		return Tokens{}, err
 	}
-	who, err := recall(state)
+	who, err := b.recall(state)
 	if err != nil {
 		return Tokens{}, err
 	}
