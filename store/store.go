@@ -30,6 +30,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -116,3 +117,9 @@ var (
 	// store were down, because another replica may work.
 	ErrUnusable = errors.New("the store can't be used as it is")
 )
+
+// Unusable makes an error that wraps [ErrUnusable]. The text, in the form of [fmt.Errorf],
+// says what to mend, and repeats no password.
+func Unusable(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrUnusable, fmt.Errorf(format, args...))
+}

@@ -58,11 +58,6 @@ var (
 	}
 )
 
-// unusable is an error that somebody has to mend.
-func unusable(format string, args ...any) error {
-	return fmt.Errorf("%w: %w", store.ErrUnusable, fmt.Errorf(format, args...))
-}
-
 // explain makes errors those of the context where it has ended, which drivers
 // report in ways of their own, and says what to do about others.
 func explain(ctx context.Context, doing string, err error) error {
@@ -75,9 +70,9 @@ func explain(ctx context.Context, doing string, err error) error {
 	case ctx.Err() != nil:
 		err = ctx.Err()
 	case mistakes[state] != "":
-		err = unusable("%s: %w", mistakes[state], err)
+		err = store.Unusable("%s: %w", mistakes[state], err)
 	case errors.Is(err, pq.ErrSSLNotSupported):
-		err = unusable("the server has no TLS, which is asked for unless sslmode says otherwise: switch it on there, or add sslmode=disable: %w", err)
+		err = store.Unusable("the server has no TLS, which is asked for unless sslmode says otherwise: switch it on there, or add sslmode=disable: %w", err)
 	case advice[state] != "":
 		err = fmt.Errorf("%s: %w", advice[state], err)
 	case errors.As(err, &dialing) && dialing.Op == "dial":

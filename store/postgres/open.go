@@ -9,6 +9,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
+	"github.com/oidcgate/oidcgate/store"
 )
 
 // migrations lead from each version of the schema to the next, with the table of
@@ -34,7 +35,7 @@ const migrationLock = 0x6f69646367617465
 
 func (s *records) Open(ctx context.Context) error {
 	if len(s.schema) > 63 || strings.ContainsRune(s.schema, 0) {
-		return fmt.Errorf("postgres: %w", unusable("the name of the schema is longer than 63 bytes, or has a zero byte"))
+		return fmt.Errorf("postgres: %w", store.Unusable("the name of the schema is longer than 63 bytes, or has a zero byte"))
 	}
 	_, _, err := ask(ctx, s.db, "opening", func(ctx context.Context, c *sqlx.Conn) (struct{}, error) {
 		return struct{}{}, s.migrate(ctx, c)
@@ -54,9 +55,9 @@ func (s *records) migrate(ctx context.Context, c *sqlx.Conn) error {
 	}
 	switch {
 	case server.Encoding != "UTF8" && server.Encoding != "SQL_ASCII":
-		return unusable("the database has the encoding %s: create one with ENCODING 'UTF8'", server.Encoding)
+		return store.Unusable("the database has the encoding %s: create one with ENCODING 'UTF8'", server.Encoding)
 	case server.ReadOnly == "on":
-		return unusable("the server is read-only, maybe a standby: connect to the primary")
+		return store.Unusable("the server is read-only, maybe a standby: connect to the primary")
 	case server.There:
 		version, err := s.schemaVersion(ctx, c)
 		if err != nil || version == len(migrations) {
@@ -109,7 +110,7 @@ func (s *records) migrate(ctx context.Context, c *sqlx.Conn) error {
 func (s *records) schemaVersion(ctx context.Context, q sqlx.QueryerContext) (version int, err error) {
 	err = sqlx.GetContext(ctx, q, &version, "SELECT coalesce(max(version), 0) FROM "+s.version)
 	if err == nil && version > len(migrations) {
-		err = unusable("the tables have schema version %d, made by a newer version of this program, which knows up to %d: run that one, or restore a backup from before the upgrade", version, len(migrations))
+		err = store.Unusable("the tables have schema version %d, made by a newer version of this program, which knows up to %d: run that one, or restore a backup from before the upgrade", version, len(migrations))
 	}
 	return version, err
 }
@@ -119,7 +120,7 @@ func (s *records) mayUse(ctx context.Context, c *sqlx.Conn) error {
 	var may bool
 	err := c.GetContext(ctx, &may, "SELECT bool_and(has_table_privilege($1::text, p)) FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p", s.records)
 	if err == nil && !may {
-		err = unusable("the role may not use the table: have its owner run GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO the role", s.records)
+		err = store.Unusable("the role may not use the table: have its owner run GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO the role", s.records)
 	}
 	return err
 }

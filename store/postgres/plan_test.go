@@ -1,63 +1,15 @@
 package postgres_test
 
 import (
-	"context"
 	"database/sql"
-	"database/sql/driver"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
+	"github.com/oidcgate/oidcgate/store/internal/recorder"
 	"github.com/oidcgate/oidcgate/store/postgres"
 )
-
-// recorder is a driver that remembers statements and their parameters.
-type recorder struct {
-	driver.Connector
-	mu   sync.Mutex
-	seen []statement
-}
-
-type statement struct {
-	query string
-	args  []any
-}
-
-func (r *recorder) Connect(ctx context.Context) (driver.Conn, error) {
-	c, err := r.Connector.Connect(ctx)
-	return recorded{c, r}, err
-}
-
-func (r *recorder) add(query string, named []driver.NamedValue) {
-	args := make([]any, len(named))
-	for i, n := range named {
-		args[i] = n.Value
-	}
-	r.mu.Lock()
-	r.seen = append(r.seen, statement{query, args})
-	r.mu.Unlock()
-}
-
-type recorded struct {
-	driver.Conn
-	*recorder
-}
-
-func (c recorded) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	c.add(query, args)
-	return c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
-}
-
-func (c recorded) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	c.add(query, args)
-	return c.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)
-}
-
-func (c recorded) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
-	return c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
-}
 
 // TestEveryStatementGoesByAnIndex reads the plans of what the store asks, of a
 // table with so many records that the server would rather not read them all.
@@ -67,7 +19,7 @@ func TestEveryStatementGoesByAnIndex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rec := &recorder{Connector: connector}
+	rec := &recorder.Recorder{Connector: connector}
 	db := sqlx.NewDb(sql.OpenDB(rec), "postgres")
 	defer db.Close()
 	s := opened(t, postgres.New(db, postgres.Options{Schema: schema}))
@@ -76,20 +28,21 @@ func TestEveryStatementGoesByAnIndex(t *testing.T) {
 	plain.MustExec(`INSERT INTO "` + schema + `".oidcgate_records SELECT 'session', md5(i::text), 1,
 		CASE WHEN i % 5 = 0 THEN 'alice' ELSE 'user-' || i % 10000 END, 'sid-' || i, '\x00', i FROM generate_series(1, 50000) i`)
 	plain.MustExec(`ANALYZE "` + schema + `".oidcgate_records`)
-	rec.seen = nil
+	rec.Take()
 	useAll(t, s)
-	if len(rec.seen) != 7 {
-		t.Fatalf("the store made %d statements", len(rec.seen))
+	seen := rec.Take()
+	if len(seen) != 7 {
+		t.Fatalf("the store made %d statements", len(seen))
 	}
-	for _, statement := range rec.seen {
+	for _, statement := range seen {
 		var plan []string
-		if err := plain.Select(&plan, "EXPLAIN "+statement.query, statement.args...); err != nil {
+		if err := plain.Select(&plan, "EXPLAIN "+statement.Query, statement.Args...); err != nil {
 			t.Fatal(err)
 		}
 		text := strings.Join(plan, "\n")
-		t.Logf("%s\n%s", statement.query, text)
+		t.Logf("%s\n%s", statement.Query, text)
 		if strings.Contains(text, "Seq Scan") || !strings.Contains(text, "Index") && !strings.Contains(text, "Insert on") {
-			t.Errorf("%s\ngoes by no index:\n%s", statement.query, text)
+			t.Errorf("%s\ngoes by no index:\n%s", statement.Query, text)
 		}
 	}
 }

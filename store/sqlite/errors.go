@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"slices"
 	"syscall"
+
+	"github.com/oidcgate/oidcgate/store"
 )
 
 // wrongPlace are the errors of the operating system for a path that can't be right.
@@ -21,13 +23,13 @@ func (s *records) explain(ctx context.Context, doing string, err error) error {
 	case ctx.Err() != nil:
 		err = ctx.Err()
 	case mistake:
-		err = unusable("%s: %w", hint, err)
+		err = store.Unusable("%s: %w", hint, err)
 	case errors.Is(err, syscall.ENOSPC):
 		err = fmt.Errorf("%s: %w", full, err)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		err = unusable("%s: %w", rights, err)
+		err = store.Unusable("%s: %w", rights, err)
 	case errors.As(err, &system) && slices.Contains(wrongPlace, system.Err):
-		err = unusable("no file can be there: name another: %w", err)
+		err = store.Unusable("no file can be there: name another: %w", err)
 	case advice[code(err)] != "":
 		err = fmt.Errorf("%s: %w", advice[code(err)], err)
 	}

@@ -40,7 +40,7 @@ func (d *database) check() error {
 		return nil
 	}
 	if now, err := os.Stat(d.path); err != nil || !os.SameFile(now, d.file) {
-		return unusable("the file was removed or replaced while it was open: start the program again, and stop it before you restore a backup")
+		return store.Unusable("the file was removed or replaced while it was open: start the program again, and stop it before you restore a backup")
 	}
 	return nil
 }
@@ -93,7 +93,7 @@ func openMemory(string) (*database, error) {
 
 func openFile(path string) (*database, error) {
 	if path == "" {
-		return nil, unusable("the path is empty: name a file, or :memory: for none")
+		return nil, store.Unusable("the path is empty: name a file, or :memory: for none")
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -107,7 +107,7 @@ func openFile(path string) (*database, error) {
 	case err != nil:
 		return nil, err
 	case file.IsDir():
-		return nil, unusable("it is a folder: name a file in it")
+		return nil, store.Unusable("it is a folder: name a file in it")
 	}
 	uri := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
 	if uri.Path[0] != '/' { // C:/app.db; the C would be taken for a host
@@ -169,9 +169,9 @@ func (d *database) migrate(ctx context.Context) error {
 	}
 	switch {
 	case tables > 0 && (version < 1 || ours == 0):
-		return unusable("the file is the database of another program: give the store a file of its own")
+		return store.Unusable("the file is the database of another program: give the store a file of its own")
 	case version > len(migrations):
-		return unusable("the database has schema version %d, made by a newer version of this program, which knows up to %d: run that one, or restore a backup from before the upgrade", version, len(migrations))
+		return store.Unusable("the database has schema version %d, made by a newer version of this program, which knows up to %d: run that one, or restore a backup from before the upgrade", version, len(migrations))
 	}
 	for _, statements := range migrations[version:] {
 		if _, err := tx.ExecContext(ctx, statements); err != nil {
@@ -191,7 +191,7 @@ func (d *database) migrate(ctx context.Context) error {
 		return err
 	}
 	if mode != "wal" {
-		return unusable("the file system can't do what WAL mode needs: put the file on a local disk")
+		return store.Unusable("the file system can't do what WAL mode needs: put the file on a local disk")
 	}
 	return nil
 }
@@ -218,11 +218,6 @@ var (
 		sqlite3.SQLITE_IOERR: "the disk or file system fails",
 	}
 )
-
-// unusable is an error that somebody has to mend.
-func unusable(format string, args ...any) error {
-	return fmt.Errorf("%w: %w", store.ErrUnusable, fmt.Errorf(format, args...))
-}
 
 func code(err error) int {
 	var failed *sqlite.Error

@@ -1,56 +1,16 @@
 package sqlite
 
 import (
-	"context"
 	"database/sql"
-	"database/sql/driver"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/oidcgate/oidcgate/store"
+	"github.com/oidcgate/oidcgate/store/internal/recorder"
 	"modernc.org/sqlite"
 )
-
-// recorder is a driver that remembers statements and their parameters.
-type recorder struct {
-	driver.Connector
-	seen []statement
-}
-
-type statement struct {
-	query string
-	args  []any
-}
-
-func (r *recorder) Connect(ctx context.Context) (driver.Conn, error) {
-	c, err := r.Connector.Connect(ctx)
-	return recorded{c, r}, err
-}
-
-func (r *recorder) add(query string, named []driver.NamedValue) {
-	args := make([]any, len(named))
-	for i, n := range named {
-		args[i] = n.Value
-	}
-	r.seen = append(r.seen, statement{query, args})
-}
-
-type recorded struct {
-	driver.Conn
-	*recorder
-}
-
-func (c recorded) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	c.add(query, args)
-	return c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
-}
-
-func (c recorded) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	c.add(query, args)
-	return c.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)
-}
 
 // TestEveryStatementGoesByAnIndex reads the plans of what the store asks: none
 // reads the whole table, or sorts more than the page that it gives.
@@ -66,7 +26,7 @@ func TestEveryStatementGoesByAnIndex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rec := &recorder{Connector: connector}
+	rec := &recorder.Recorder{Connector: connector}
 	both := sql.OpenDB(rec)
 	defer both.Close()
 	s.db.Store(&database{write: both, read: both})
@@ -90,22 +50,23 @@ func TestEveryStatementGoesByAnIndex(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(rec.seen) != 1+len(calls) {
-		t.Fatalf("the store made %d statements", len(rec.seen))
+	seen := rec.Take()
+	if len(seen) != 1+len(calls) {
+		t.Fatalf("the store made %d statements", len(seen))
 	}
-	for _, statement := range rec.seen {
+	for _, statement := range seen {
 		plan := plan(t, plain, statement)
-		t.Logf("%s\n%s", statement.query, plan)
-		looksUp := !strings.HasPrefix(statement.query, "INSERT")
+		t.Logf("%s\n%s", statement.Query, plan)
+		looksUp := !strings.HasPrefix(statement.Query, "INSERT")
 		if strings.Contains(plan, "SCAN") || strings.Contains(plan, "TEMP B-TREE") || strings.Contains(plan, "INDEX") != looksUp {
-			t.Errorf("%s\ngoes by no index:\n%s", statement.query, plan)
+			t.Errorf("%s\ngoes by no index:\n%s", statement.Query, plan)
 		}
 	}
 }
 
-func plan(t *testing.T, db *sql.DB, s statement) string {
+func plan(t *testing.T, db *sql.DB, s recorder.Statement) string {
 	t.Helper()
-	rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+s.query, s.args...)
+	rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+s.Query, s.Args...)
 	if err != nil {
 		t.Fatal(err)
 	}
