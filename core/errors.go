@@ -207,9 +207,6 @@ func asFault(err error) error {
 	return err
 }
 
-// statusOf is the status of an answer with err.
-func statusOf(err error) int { return answerTo(err).Status }
-
 // Errors of which the code alone doesn't tell the status.
 var (
 	errTooLarge  = &Error{Status: http.StatusRequestEntityTooLarge, Code: ErrInvalidRequest.Code}

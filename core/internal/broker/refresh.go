@@ -164,18 +164,6 @@ func (w *refreshWorld) Pause(ctx context.Context) error { return pause(ctx) }
 // pause waits for the time between two looks at a store, or until ctx ends.
 func pause(ctx context.Context) error { return background.Sleep(ctx, pollInterval) }
 
-// sleep waits for so long, or until the context ends, whose error it then gives.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // Ask implements session.World.
 func (w *refreshWorld) Ask(ctx context.Context, state session.State) (session.Answer, error) {
 	b := w.b
