@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"crypto/subtle"
 	"net/http"
 	"net/url"
@@ -48,6 +49,7 @@ func (a *Auth) isOf(id string, c client) bool {
 func (a *Auth) authenticate(r *http.Request, p params) (client, error) {
 	wrong := ErrInvalidClient.because("The client credentials are not this service's; none are needed.")
 	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	authenticated := "" // the id in the header
 	if strings.EqualFold(scheme, "Basic") {
 		id, secret, ok := r.BasicAuth()
 		// RFC 6749 2.3.1: both are form-encoded before they are joined.
@@ -57,10 +59,15 @@ func (a *Auth) authenticate(r *http.Request, p params) (client, error) {
 		if !ok || err1 != nil || err2 != nil || id == "" || !known || !c.accepts(secret) {
 			return client{}, wrong.as(formBasic)
 		}
+		authenticated = id
 	}
 	id, err := p.ascii(maxOther, "client_id")
 	if err != nil {
 		return client{}, err
+	}
+	// Who proved to be one client must not act as another, nor as the application's own.
+	if id = cmp.Or(id, authenticated); authenticated != "" && id != authenticated {
+		return client{}, wrong
 	}
 	c, known := a.clientNamed(id)
 	if !known || !c.accepts(p.values.Get("client_secret")) {
