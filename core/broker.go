@@ -197,11 +197,8 @@ func newBroker(a *Auth, secrets [][]byte) (*broker.Broker, error) {
 		Store: b.Store, Secrets: secrets,
 		Leeway: c.Leeway, Timeout: c.Timeout, Now: c.Now, Rand: c.Rand, Tasks: a.tasks, Logger: c.Logger,
 		Note: a.complaints.note, GiveBack: a.giveBack,
-		Ended: func(ctx context.Context, subject, session, reason string) {
-			a.emit(ctx, Event{Kind: EventEnd, Subject: subject, Session: session, Reason: reason})
-		},
-		LoggedOut: func(ctx context.Context, subject, session string) {
-			a.emit(ctx, Event{Kind: EventLogout, Subject: subject, Session: session})
+		Tell: func(ctx context.Context, e broker.Event) {
+			a.emit(ctx, Event{Kind: EventKind(e.Kind), Subject: e.Subject, Client: e.Client, Session: e.Session, Reason: e.Reason, Key: e.Key})
 		},
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/oidcgate/oidcgate/core/internal/broker"
 	"github.com/oidcgate/oidcgate/core/internal/provider"
 )
 
@@ -27,11 +28,11 @@ func (a *Auth) serveCallback(w http.ResponseWriter, r *http.Request) error {
 	}
 	state, err := a.openCallbackState(r, sealed)
 	if err != nil {
-		a.observe(r.Context(), Event{Kind: EventLogin}, err)
+		a.observe(r.Context(), Event{Kind: EventLogin, Client: a.client.id}, err)
 		return err
 	}
-	body, subject, err := a.finishCallback(r, p, state)
-	a.observe(r.Context(), Event{Kind: EventLogin, Subject: subject}, err)
+	body, whose, err := a.finishCallback(r, p, state)
+	a.observe(r.Context(), Event{Kind: EventLogin, Subject: whose.Subject, Client: a.client.id, Session: whose.Session}, err)
 	if !retryable(err) {
 		a.clearCookie(w, sealed)
 	}
@@ -55,19 +56,19 @@ func (a *Auth) openCallbackState(r *http.Request, sealed string) (loginState, er
 
 // finishCallback reads the authorization response (RFC 6749 4.1.2) and redeems
 // its code.
-func (a *Auth) finishCallback(r *http.Request, p params, state loginState) (tokenBody, string, error) {
+func (a *Auth) finishCallback(r *http.Request, p params, state loginState) (tokenBody, broker.Party, error) {
 	if err := a.checkResponseIssuer(r, p); err != nil {
-		return tokenBody{}, "", err
+		return tokenBody{}, broker.Party{}, err
 	}
 	if p.has("error") {
-		return tokenBody{}, "", a.refusedLogin(p, state)
+		return tokenBody{}, broker.Party{}, a.refusedLogin(p, state)
 	}
 	code, err := p.ascii(maxState, "code")
 	if err != nil {
-		return tokenBody{}, "", err
+		return tokenBody{}, broker.Party{}, err
 	}
 	if code == "" {
-		return tokenBody{}, "", ErrInvalidRequest.because("The parameter code is missing.")
+		return tokenBody{}, broker.Party{}, ErrInvalidRequest.because("The parameter code is missing.")
 	}
 	return a.redeem(r.Context(), redemption{
 		client: a.client, code: code, redirectURI: state.RedirectURI, verifier: state.Verifier,

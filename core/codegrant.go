@@ -47,14 +47,14 @@ func readCode(p params) (sent sentCode, err error) {
 }
 
 // codeGrant redeems an authorization code.
-func (a *Auth) codeGrant(w http.ResponseWriter, r *http.Request, p tokenRequest) (tokenBody, string, error) {
+func (a *Auth) codeGrant(w http.ResponseWriter, r *http.Request, p tokenRequest) (tokenBody, broker.Party, error) {
 	sent, err := readCode(p.params)
 	sent.client = p.client
 	if err == nil {
 		sent.wanted, err = a.readTarget(p.params)
 	}
 	if err != nil {
-		return tokenBody{}, "", err
+		return tokenBody{}, broker.Party{}, err
 	}
 	if sent.verifier == "" || isSealedState(sent.verifier) {
 		return a.redeemState(w, r, sent)
@@ -63,18 +63,18 @@ func (a *Auth) codeGrant(w http.ResponseWriter, r *http.Request, p tokenRequest)
 }
 
 // redeemVerifier redeems the code of a client that does PKCE itself.
-func (a *Auth) redeemVerifier(ctx context.Context, sent sentCode) (tokenBody, string, error) {
+func (a *Auth) redeemVerifier(ctx context.Context, sent sentCode) (tokenBody, broker.Party, error) {
 	if !validVerifier(sent.verifier) {
-		return tokenBody{}, "", ErrInvalidRequest.because("The code_verifier is malformed (RFC 7636 4.1): it has 43 to 128 letters, digits and the characters -._~.")
+		return tokenBody{}, broker.Party{}, ErrInvalidRequest.because("The code_verifier is malformed (RFC 7636 4.1): it has 43 to 128 letters, digits and the characters -._~.")
 	}
 	if kind, err := sent.client.redirectKind(sent.redirectURI); err != nil {
-		return tokenBody{}, "", err
+		return tokenBody{}, broker.Party{}, err
 	} else if kind == loginCallback {
-		return tokenBody{}, "", ErrInvalidGrant.because("This redirect_uri is the service's own callback, which alone redeems its codes.")
+		return tokenBody{}, broker.Party{}, ErrInvalidGrant.because("This redirect_uri is the service's own callback, which alone redeems its codes.")
 	}
 	m, err := a.provider.Metadata(ctx)
 	if err != nil {
-		return tokenBody{}, "", err
+		return tokenBody{}, broker.Party{}, err
 	}
 	r := redemption{client: sent.client, code: sent.code, redirectURI: sent.redirectURI, verifier: sent.verifier, wanted: sent.wanted}
 	if !a.leavesNonce(m) {
@@ -97,35 +97,35 @@ func validVerifier(verifier string) bool {
 // As a code_verifier only a native login's state is accepted. A page that posted
 // the state of its URL as a verifier would also post a verifier that somebody else
 // wrote into a link, and sign its user in as that somebody.
-func (a *Auth) redeemState(w http.ResponseWriter, r *http.Request, sent sentCode) (tokenBody, string, error) {
+func (a *Auth) redeemState(w http.ResponseWriter, r *http.Request, sent sentCode) (tokenBody, broker.Party, error) {
 	sealed := cmp.Or(sent.verifier, sent.state)
 	state, err := a.openState(sealed)
 	if err != nil {
-		return tokenBody{}, "", err
+		return tokenBody{}, broker.Party{}, err
 	}
 	switch {
 	case state.Kind == loginCallback:
-		return tokenBody{}, "", ErrInvalidGrant.because("This login leads to the service's own callback, which alone redeems its code.")
+		return tokenBody{}, broker.Party{}, ErrInvalidGrant.because("This login leads to the service's own callback, which alone redeems its code.")
 	case !a.isOf(state.Client, sent.client):
-		return tokenBody{}, "", ErrInvalidGrant.because("This login is one of another client.")
+		return tokenBody{}, broker.Party{}, ErrInvalidGrant.because("This login is one of another client.")
 	case sent.redirectURI != state.RedirectURI:
-		return tokenBody{}, "", ErrInvalidGrant.because("The redirect_uri is not the one that the login began with.")
+		return tokenBody{}, broker.Party{}, ErrInvalidGrant.because("The redirect_uri is not the one that the login began with.")
 	case state.Kind == loginBrowser && sent.verifier != "":
-		return tokenBody{}, "", ErrInvalidGrant.because("A page sends the state of its login as state, not as code_verifier.")
+		return tokenBody{}, broker.Party{}, ErrInvalidGrant.because("A page sends the state of its login as state, not as code_verifier.")
 	}
 	if state.Kind == loginBrowser {
 		if err := a.checkCookie(r, sealed, state); err != nil {
-			return tokenBody{}, "", err
+			return tokenBody{}, broker.Party{}, err
 		}
 	}
-	body, subject, err := a.redeem(r.Context(), redemption{
+	body, whose, err := a.redeem(r.Context(), redemption{
 		client: sent.client, code: sent.code, redirectURI: state.RedirectURI, verifier: state.Verifier,
 		nonce: state.checkNonce, wanted: sent.wanted,
 	})
 	if state.Kind == loginBrowser && !retryable(err) {
 		a.clearCookie(w, sealed)
 	}
-	return body, subject, err
+	return body, whose, err
 }
 
 // nonceCheck tells, from the nonce of an ID token, what the login asked for; false, if
@@ -143,25 +143,25 @@ type redemption struct {
 
 // redeem exchanges a code at the provider and checks the ID token that comes
 // with it.
-func (a *Auth) redeem(ctx context.Context, redemption redemption) (tokenBody, string, error) {
+func (a *Auth) redeem(ctx context.Context, redemption redemption) (tokenBody, broker.Party, error) {
 	if err := a.readyForTokens(ctx); err != nil {
-		return tokenBody{}, "", err
+		return tokenBody{}, broker.Party{}, err
 	}
 	answer, err := a.provider.Redeem(ctx, redemption.code, redemption.redirectURI, redemption.verifier)
 	if err != nil {
-		return tokenBody{}, "", err
+		return tokenBody{}, broker.Party{}, err
 	}
 	if answer.IDToken == "" {
-		return tokenBody{}, "", ErrProvider.because("The provider gave no ID token.")
+		return tokenBody{}, broker.Party{}, ErrProvider.because("The provider gave no ID token.")
 	}
 	return a.accept(ctx, redemption.client, answer, redemption.nonce, redemption.wanted)
 }
 
 // accept checks the ID token of an answer, if there is one, and makes the body
 // for our own client: with the broker's tokens, or with those of the answer.
-func (a *Auth) accept(ctx context.Context, c client, answer provider.Tokens, nonce nonceCheck, wanted broker.Narrowing) (tokenBody, string, error) {
+func (a *Auth) accept(ctx context.Context, c client, answer provider.Tokens, nonce nonceCheck, wanted broker.Narrowing) (tokenBody, broker.Party, error) {
 	var id *claim.Set
-	subject := ""
+	var whose broker.Party
 	if answer.IDToken != "" {
 		var login asked
 		expected := verify.Expectation{AccessToken: answer.AccessToken}
@@ -173,14 +173,14 @@ func (a *Auth) accept(ctx context.Context, c client, answer provider.Tokens, non
 		}
 		var err error
 		if id, err = a.verifier.IDToken(ctx, answer.IDToken, expected); err != nil {
-			return tokenBody{}, "", provider.IDTokenFault(err)
+			return tokenBody{}, broker.Party{}, provider.IDTokenFault(err)
 		}
-		subject = id.Subject
+		whose.Subject = id.Subject
 		answer.Asked = cmp.Or(answer.Asked, login.scope)
 	}
 	if a.broker != nil {
-		tokens, subject, err := a.broker.Begin(ctx, c.id, answer, id, wanted)
-		return a.bodyOf(tokens, subject, err)
+		tokens, whose, err := a.broker.Begin(ctx, c.id, answer, id, wanted)
+		return a.bodyOf(tokens, whose, err)
 	}
-	return a.tokenBody(answer), subject, nil
+	return a.tokenBody(answer), whose, nil
 }

@@ -94,6 +94,10 @@ type Config struct {
 	// Observe is called with each security event, in the request that caused it, so it must
 	// return quickly. It must be safe for concurrent use. nil: events are dropped.
 	Observe func(context.Context, Event)
+	// RequestID gives the id of the request that a context belongs to, as a middleware of the
+	// application has put it there (chi: middleware.GetReqID). Events then have it. It must be
+	// safe for concurrent use, and give "" for a context without one. nil: events have none.
+	RequestID func(context.Context) string
 	// Now is the clock. nil: time.Now.
 	Now func() time.Time
 	// Rand is the source of randomness for states, verifiers and nonces. nil: crypto/rand.

@@ -75,6 +75,7 @@ func (a *Auth) serveDevice(w http.ResponseWriter, r *http.Request) error {
 	if body.DeviceCode, err = a.sealDevice(login); err != nil {
 		return err
 	}
+	a.emit(r.Context(), Event{Kind: EventLoginStart, Client: c.id})
 	writeJSON(w, http.StatusOK, body)
 	return nil
 }

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
+	"github.com/oidcgate/oidcgate/core/internal/broker"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/session"
 )
@@ -15,22 +17,33 @@ type EventKind string
 
 // The kinds of events. After a failure, Event.Error is set.
 const (
+	// EventLoginStart: a browser was sent to the provider, or a device login began.
+	EventLoginStart EventKind = "login_start"
 	// EventLogin: a login ended, with or without tokens (at the callback, by a code grant, or
 	// with the last poll of a device).
 	EventLogin EventKind = "login"
-	// EventRefresh: a refresh token was used.
+	// EventRefresh: a refresh token was used, with or without new tokens.
 	EventRefresh EventKind = "refresh"
-	// EventToken: a guard rejected a bearer token. Valid tokens cause no event.
-	EventToken EventKind = "token"
-	// EventLogout: a user asked to be signed out.
-	EventLogout EventKind = "logout"
 	// EventExchange: a token of the provider was exchanged for one of ours.
 	EventExchange EventKind = "exchange"
 	// EventMint: the program issued a token with [Auth.Mint].
 	EventMint EventKind = "mint"
-	// EventEnd: a refresh, or a logout with a used refresh token, ended a session early.
-	// Event.Reason says why.
-	EventEnd EventKind = "end"
+	// EventToken: a guard rejected a bearer token. Valid tokens cause no event.
+	EventToken EventKind = "token"
+	// EventLogout: a user asked to be signed out.
+	EventLogout EventKind = "logout"
+	// EventEnd: a session ended before its time and not by a logout. Event.Reason says why.
+	EventEnd = EventKind(broker.Ended)
+	// EventUnsure: the provider's answer to a refresh was lost. The refresh token may be used
+	// up; then the next refresh ends the session with [ReasonUnknown].
+	EventUnsure = EventKind(broker.Unsure)
+	// EventKeyPublished: a signing key was made, and is published from now on.
+	EventKeyPublished = EventKind(broker.KeyPublished)
+	// EventKeyRotated: this process signs with another key from now on.
+	EventKeyRotated = EventKind(broker.KeyRotated)
+	// EventIssuerAdded and EventIssuerRemoved: [Auth.SetTrustedIssuers] has changed the list.
+	EventIssuerAdded   EventKind = "issuer_added"
+	EventIssuerRemoved EventKind = "issuer_removed"
 )
 
 // Reasons of an [EventEnd].
@@ -56,13 +69,16 @@ const (
 
 // Event is an entry for a security log. It contains no secret.
 type Event struct {
-	Kind    EventKind
-	Time    time.Time
-	Issuer  string // the subject's issuer: the provider, or one of Config.TrustedIssuers
-	Subject string // "" if unknown
-	Session string // the broker's session (claim sid), for EventEnd and EventLogout; "" if there is none
-	Reason  string // for EventEnd
-	Error   *Error // nil after a success
+	Kind      EventKind
+	Time      time.Time
+	RequestID string // of the request that caused it, by Config.RequestID; "" if there is none
+	Issuer    string // the subject's issuer: the provider, or one of Config.TrustedIssuers
+	Subject   string // "" if unknown
+	Client    string // the id of the client to which the tokens or the session belong; "" if unknown
+	Session   string // the broker's session (claim sid); "" if there is none, or it is unknown
+	Reason    string // why, for EventEnd and EventKeyRotated
+	Key       string // the kid, for EventKeyPublished and EventKeyRotated
+	Error     *Error // nil after a success
 }
 
 // observe hands an event to the application. A provider that is down and a
@@ -86,7 +102,40 @@ func (a *Auth) emit(ctx context.Context, event Event) {
 	}
 	event.Time, event.Issuer = a.now(), cmp.Or(event.Issuer, a.config.provider().Issuer)
 	_ = fault.Catch(a.config.Logger, "Config.Observe", func() error {
+		if a.config.RequestID != nil {
+			event.RequestID = a.config.RequestID(ctx)
+		}
 		a.config.Observe(ctx, event)
 		return nil
 	})
+}
+
+// LogEvents gives an observer for Config.Observe that writes each event to a logger: at
+// level Warn for a failure and for a session that ended before its time, at Info for the
+// rest. The message is the kind; fields that are "" are left out. nil: slog.Default().
+//
+//	config.Observe = core.LogEvents(logger)
+func LogEvents(logger *slog.Logger) func(context.Context, Event) {
+	if logger == nil {
+		logger = slog.Default()
+	}
+	return func(ctx context.Context, e Event) {
+		level := slog.LevelInfo
+		if e.Error != nil || e.Kind == EventEnd || e.Kind == EventUnsure {
+			level = slog.LevelWarn
+		}
+		var attrs []slog.Attr
+		for _, field := range []struct{ name, value string }{
+			{"request_id", e.RequestID}, {"issuer", e.Issuer}, {"subject", e.Subject}, {"client", e.Client},
+			{"session", e.Session}, {"reason", e.Reason}, {"key", e.Key},
+		} {
+			if field.value != "" {
+				attrs = append(attrs, slog.String(field.name, field.value))
+			}
+		}
+		if e.Error != nil {
+			attrs = append(attrs, slog.Any("error", e.Error))
+		}
+		logger.LogAttrs(ctx, level, "oidc "+string(e.Kind), attrs...)
+	}
 }

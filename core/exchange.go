@@ -9,25 +9,26 @@ import (
 )
 
 // exchangeGrant gives a token of ours for one of the provider's (RFC 8693).
-func (a *Auth) exchangeGrant(_ http.ResponseWriter, r *http.Request, p tokenRequest) (tokenBody, string, error) {
+func (a *Auth) exchangeGrant(_ http.ResponseWriter, r *http.Request, p tokenRequest) (tokenBody, broker.Party, error) {
 	wanted, err := a.readExchange(p.params)
 	if err != nil {
-		return tokenBody{}, "", err
+		return tokenBody{}, broker.Party{}, err
 	}
 	raw, err := p.ascii(maxToken, "subject_token")
 	if err != nil {
-		return tokenBody{}, "", err
+		return tokenBody{}, broker.Party{}, err
 	}
 	if raw == "" {
-		return tokenBody{}, "", ErrInvalidRequest.because("The parameter subject_token is missing.")
+		return tokenBody{}, broker.Party{}, ErrInvalidRequest.because("The parameter subject_token is missing.")
 	}
 	tokens, subject, err := a.broker.Exchange(r.Context(), raw, wanted)
+	whose := broker.Party{Subject: subject}
 	if err != nil {
-		return tokenBody{}, subject, err
+		return tokenBody{}, whose, err
 	}
 	body := a.tokenBody(tokens)
 	body.IssuedTokenType = string(oidc.AccessTokenType)
-	return body, subject, nil
+	return body, whose, nil
 }
 
 // readExchange reads what kind of token is wanted, and for what (RFC 8693 2.1).

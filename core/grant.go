@@ -15,7 +15,7 @@ import (
 // whose they are.
 type grant struct {
 	event EventKind
-	serve func(a *Auth, w http.ResponseWriter, r *http.Request, p tokenRequest) (body tokenBody, subject string, err error)
+	serve func(a *Auth, w http.ResponseWriter, r *http.Request, p tokenRequest) (body tokenBody, whose broker.Party, err error)
 	// fields are the spellings of the parameter that tells this grant from the
 	// others when there is no grant_type.
 	fields []string
@@ -53,8 +53,8 @@ func (a *Auth) serveToken(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, subject, err := grant.serve(a, w, r, tokenRequest{p, c})
-	a.observe(r.Context(), Event{Kind: grant.event, Subject: subject}, err)
+	body, whose, err := grant.serve(a, w, r, tokenRequest{p, c})
+	a.observe(r.Context(), Event{Kind: grant.event, Subject: whose.Subject, Client: c.id, Session: whose.Session}, err)
 	if err != nil {
 		return err
 	}
@@ -93,38 +93,38 @@ func (a *Auth) chooseGrant(p params) (grant, error) {
 // refreshGrant refreshes one of the broker's tokens, or hands the provider's on
 // (RFC 6749 6). No scope is sent but what the client asks for: strict providers refuse
 // the configured ones, and they would widen a narrower grant.
-func (a *Auth) refreshGrant(_ http.ResponseWriter, r *http.Request, p tokenRequest) (tokenBody, string, error) {
+func (a *Auth) refreshGrant(_ http.ResponseWriter, r *http.Request, p tokenRequest) (tokenBody, broker.Party, error) {
 	token, err := p.ascii(maxToken, "refresh_token", "refresh-token")
 	if err != nil {
-		return tokenBody{}, "", err
+		return tokenBody{}, broker.Party{}, err
 	}
 	if token == "" {
-		return tokenBody{}, "", ErrInvalidRequest.because("The parameter refresh_token is missing.")
+		return tokenBody{}, broker.Party{}, ErrInvalidRequest.because("The parameter refresh_token is missing.")
 	}
 	if a.broker != nil {
 		wanted, err := a.readRefresh(p.params)
 		if err != nil {
-			return tokenBody{}, "", err
+			return tokenBody{}, broker.Party{}, err
 		}
-		tokens, subject, err := a.broker.Refresh(r.Context(), p.client.id, token, wanted)
-		return a.bodyOf(tokens, subject, err)
+		tokens, whose, err := a.broker.Refresh(r.Context(), p.client.id, token, wanted)
+		return a.bodyOf(tokens, whose, err)
 	}
 	scopes, err := readScopes(p.params)
 	if err != nil {
-		return tokenBody{}, "", err
+		return tokenBody{}, broker.Party{}, err
 	}
 	for _, scope := range scopes {
 		// Some providers grant at a refresh what was never granted before.
 		if !p.client.mayAsk(scope) && !slices.Contains(p.client.scopes, scope) {
-			return tokenBody{}, "", ErrInvalidScope.because("The scope is wider than this service allows.")
+			return tokenBody{}, broker.Party{}, ErrInvalidScope.because("The scope is wider than this service allows.")
 		}
 	}
 	if err := a.readyForTokens(r.Context()); err != nil {
-		return tokenBody{}, "", err
+		return tokenBody{}, broker.Party{}, err
 	}
 	answer, err := a.provider.Refresh(r.Context(), token, scopes)
 	if err != nil {
-		return tokenBody{}, "", err
+		return tokenBody{}, broker.Party{}, err
 	}
 	answer.RefreshToken = cmp.Or(answer.RefreshToken, token) // RFC 6749 6: it stays valid
 	answer.Scope = cmp.Or(answer.Scope, strings.Join(scopes, " "))
@@ -132,32 +132,32 @@ func (a *Auth) refreshGrant(_ http.ResponseWriter, r *http.Request, p tokenReque
 }
 
 // deviceGrant polls once for a device login (RFC 8628 3.4).
-func (a *Auth) deviceGrant(_ http.ResponseWriter, r *http.Request, p tokenRequest) (tokenBody, string, error) {
+func (a *Auth) deviceGrant(_ http.ResponseWriter, r *http.Request, p tokenRequest) (tokenBody, broker.Party, error) {
 	code, err := p.ascii(maxToken, "device_code", "device-code")
 	if err != nil {
-		return tokenBody{}, "", err
+		return tokenBody{}, broker.Party{}, err
 	}
 	if code == "" {
-		return tokenBody{}, "", ErrInvalidRequest.because("The parameter device_code is missing.")
+		return tokenBody{}, broker.Party{}, ErrInvalidRequest.because("The parameter device_code is missing.")
 	}
 	var login deviceLogin
 	if !openText(a.devices, devicePrefix, code, &login) || !a.isOf(login.Client, p.client) || login.Provider != a.provider.Name {
-		return tokenBody{}, "", ErrInvalidGrant.because("The device code is not one of this service. Begin again.")
+		return tokenBody{}, broker.Party{}, ErrInvalidGrant.because("The device code is not one of this service. Begin again.")
 	}
 	wanted, err := a.readTarget(p.params)
 	if err != nil {
-		return tokenBody{}, "", err
+		return tokenBody{}, broker.Party{}, err
 	}
 	if err := a.readyForTokens(r.Context()); err != nil {
-		return tokenBody{}, "", pollingError(err)
+		return tokenBody{}, broker.Party{}, pollingError(err)
 	}
 	answer, err := a.provider.PollDevice(r.Context(), login.Code, login.Verifier)
 	if err != nil {
-		return tokenBody{}, "", pollingError(err)
+		return tokenBody{}, broker.Party{}, pollingError(err)
 	}
 	answer.Asked = login.Scope
-	body, subject, err := a.accept(r.Context(), p.client, answer, nil, wanted)
-	return body, subject, pollingError(err)
+	body, whose, err := a.accept(r.Context(), p.client, answer, nil, wanted)
+	return body, whose, pollingError(err)
 }
 
 // pollingError gives an error the form that clients which poll understand: a
@@ -180,9 +180,9 @@ func pollingError(err error) error {
 }
 
 // bodyOf makes the body of tokens that the broker gave, if it did.
-func (a *Auth) bodyOf(tokens broker.Tokens, subject string, err error) (tokenBody, string, error) {
+func (a *Auth) bodyOf(tokens broker.Tokens, whose broker.Party, err error) (tokenBody, broker.Party, error) {
 	if err != nil {
-		return tokenBody{}, subject, err
+		return tokenBody{}, whose, err
 	}
-	return a.tokenBody(tokens), subject, nil
+	return a.tokenBody(tokens), whose, nil
 }

@@ -109,7 +109,7 @@ func (g *Guard) check(ctx context.Context, request Request) (Token, error) {
 		return Token{}, err
 	}
 	if err := g.judge(token); err != nil {
-		event := Event{Kind: EventToken, Subject: token.Subject()}
+		event := Event{Kind: EventToken, Subject: token.Subject(), Client: token.ClientID(), Session: token.SessionID()}
 		if token.verified.By != g.auth.trust.Own {
 			event.Issuer = token.Issuer() // a subject is somebody else at each
 		}

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -142,7 +143,13 @@ func (a *Auth) SetTrustedIssuers(list []Issuer) error {
 	if err := errors.Join(a.config.checkIssuers(list)...); err != nil {
 		return err
 	}
-	a.trust.SetIssuers(a.trusted(list))
+	added, removed := a.trust.SetIssuers(a.trusted(list))
+	for _, url := range added {
+		a.emit(context.Background(), Event{Kind: EventIssuerAdded, Issuer: url})
+	}
+	for _, url := range removed {
+		a.emit(context.Background(), Event{Kind: EventIssuerRemoved, Issuer: url})
+	}
 	return nil
 }
 

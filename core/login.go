@@ -42,6 +42,7 @@ func (a *Auth) serveLogin(w http.ResponseWriter, r *http.Request) error {
 		if !a.leavesNonce(m) {
 			nonce = a.challengeNonce(login.client, login.challenge, login.redirectURI, asked{strings.Join(login.scopes, " "), login.maxAge})
 		}
+		a.emit(r.Context(), Event{Kind: EventLoginStart, Client: login.client.id})
 		redirect(w, a.authorizationURL(m, login, login.state, nonce, login.challenge))
 		return nil
 	}
@@ -56,6 +57,7 @@ func (a *Auth) serveLogin(w http.ResponseWriter, r *http.Request) error {
 	if state.Kind != loginNative {
 		a.setCookie(w, r, sealed, state)
 	}
+	a.emit(r.Context(), Event{Kind: EventLoginStart, Client: login.client.id})
 	redirect(w, a.authorizationURL(m, login, sealed, state.Nonce, challengeOf(state.Verifier)))
 	return nil
 }

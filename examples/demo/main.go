@@ -127,7 +127,7 @@ func demonstrate(ctx context.Context, o options, out io.Writer) error {
 		}
 		config.Broker = broker
 	}
-	config.Observe = logEvent
+	config.Observe = core.LogEvents(slog.Default())
 
 	listener, err := net.Listen("tcp", o.addr)
 	if err != nil {
@@ -204,19 +204,4 @@ func (g greeting) print(out io.Writer, app *application, config core.Config) {
 		fmt.Fprintf(out, "  Redirect URIs that the provider must know:\n    %s/\n    %s/auth/v2/callback\n", app.origin, app.publicURL)
 	}
 	fmt.Fprint(out, "\n  Ctrl-C ends it.\n\n")
-}
-
-// logEvent shows what a security log would be told.
-func logEvent(ctx context.Context, event core.Event) {
-	attrs := []any{"kind", event.Kind, "subject", event.Subject}
-	if event.Session != "" {
-		attrs = append(attrs, "session", event.Session)
-	}
-	if event.Reason != "" {
-		attrs = append(attrs, "reason", event.Reason)
-	}
-	if event.Error != nil {
-		attrs = append(attrs, "error", event.Error)
-	}
-	slog.InfoContext(ctx, "event", attrs...)
 }

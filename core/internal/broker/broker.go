@@ -63,10 +63,9 @@ type Options struct {
 	Tasks           *background.Tasks
 	Logger          *slog.Logger
 
-	Note      func(ctx context.Context, what string, err error)          // how something went that requests hang on
-	GiveBack  func(ctx context.Context, refreshToken string)             // revokes a token at the provider
-	Ended     func(ctx context.Context, subject, session, reason string) // a session ended before its time
-	LoggedOut func(ctx context.Context, subject, session string)         // a user, or somebody unknown, has signed out
+	Note     func(ctx context.Context, what string, err error) // how something went that requests hang on
+	GiveBack func(ctx context.Context, refreshToken string)    // revokes a token at the provider
+	Tell     func(context.Context, Event)                      // something for a security log
 }
 
 // Tokens are what a client gets: an access token of ours, and maybe a refresh token.

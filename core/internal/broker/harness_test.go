@@ -30,7 +30,7 @@ func newTestBroker(tb testing.TB, algorithm string) *Broker {
 		Store: memory.New(), Secrets: [][]byte{make([]byte, 32)},
 		Timeout: time.Second, Now: time.Now, Rand: rand.Reader, Tasks: tasks, Logger: logger,
 		Note: func(context.Context, string, error) {}, GiveBack: func(context.Context, string) {},
-		Ended: func(context.Context, string, string, string) {}, LoggedOut: func(context.Context, string, string) {},
+		Tell: func(context.Context, Event) {},
 	})
 	if err != nil {
 		tb.Fatal(err)

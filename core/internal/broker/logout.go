@@ -34,7 +34,7 @@ func (b *Broker) Logout(ctx context.Context, client, accessToken, refreshToken s
 		}
 	}
 	if ended.Subject == "" {
-		b.LoggedOut(ctx, "", "")
+		b.Tell(ctx, Event{Kind: LoggedOut})
 		return "", nil
 	}
 	who, err := b.recall(ended)
@@ -76,7 +76,7 @@ func (b *Broker) signOut(ctx context.Context, id string, end func(context.Contex
 		return session.State{}, err
 	default:
 		b.GiveBack(ctx, state.RefreshToken)
-		b.LoggedOut(ctx, state.Subject, id)
+		b.Tell(ctx, b.sessionEvent(LoggedOut, id, state))
 		return state, nil
 	}
 	return session.State{}, nil

@@ -22,13 +22,14 @@ const pollInterval = 50 * time.Millisecond
 // with the same token, one of them does it; a caller who goes away, or waits too
 // long, changes nothing for the others. What is wanted narrows the access token that
 // this caller gets, and nothing else (RFC 6749 6).
-func (b *Broker) Refresh(ctx context.Context, client, raw string, wanted Narrowing) (Tokens, string, error) {
+func (b *Broker) Refresh(ctx context.Context, client, raw string, wanted Narrowing) (Tokens, Party, error) {
 	h, generation, ok := b.parseRefreshToken(client, raw)
 	if !ok {
-		return Tokens{}, "", fault.InvalidGrant.New("The refresh token is not one of this service.")
+		return Tokens{}, Party{}, fault.InvalidGrant.New("The refresh token is not one of this service.")
 	}
+	whose := Party{Session: h.sessionID()}
 	if err := b.checkGranted(ctx, h, generation, wanted); err != nil {
-		return Tokens{}, "", err
+		return Tokens{}, whose, err
 	}
 	flight := b.flights.DoChan(raw, func() (any, error) {
 		var state session.State
@@ -43,13 +44,14 @@ func (b *Broker) Refresh(ctx context.Context, client, raw string, wanted Narrowi
 	select {
 	case result := <-flight:
 		state := result.Val.(session.State)
+		whose.Subject = state.Subject
 		if result.Err != nil {
-			return Tokens{}, state.Subject, refreshError(result.Err)
+			return Tokens{}, whose, refreshError(result.Err)
 		}
 		body, err := b.body(ctx, h, state, wanted)
-		return body, state.Subject, err
+		return body, whose, err
 	case <-ctx.Done():
-		return Tokens{}, "", refreshError(ctx.Err())
+		return Tokens{}, whose, refreshError(ctx.Err())
 	}
 }
 
@@ -99,13 +101,16 @@ func (b *Broker) refreshOnce(ctx context.Context, h handle, generation session.G
 		// It may be long until that shows, and no caller need be there to be told.
 		b.Logger.Warn("the provider may have used up the refresh token of a session, and another one is not saved: if it takes none twice, the next refresh ends the session",
 			"session", w.id, "error", err)
+		b.Tell(ctx, b.sessionEvent(Unsure, w.id, w.asked))
 	}
 	return state, err
 }
 
 // observeEnd tells that a session has ended before its time.
 func (b *Broker) observeEnd(ctx context.Context, id string, ended *session.Ended) {
-	b.Ended(ctx, ended.Last.Subject, id, string(ended.Reason))
+	event := b.sessionEvent(Ended, id, ended.Last)
+	event.Reason = string(ended.Reason)
+	b.Tell(ctx, event)
 }
 
 // refreshError is what a caller is told when a refresh failed.
@@ -140,9 +145,10 @@ var endedBecause = map[session.Reason]string{
 // refreshWorld is what a refresh does outside the state machine.
 type refreshWorld struct {
 	storedSession
-	received string // the refresh token that the provider gave
-	saved    bool   // whether the store has it
-	unsure   bool   // it was known before that the provider may have used up the token
+	asked    session.State // with which the provider was asked last
+	received string        // the refresh token that the provider gave
+	saved    bool          // whether the store has it
+	unsure   bool          // it was known before that the provider may have used up the token
 }
 
 func (w *refreshWorld) Save(ctx context.Context, s session.State, version int64) (int64, error) {
@@ -167,6 +173,7 @@ func pause(ctx context.Context) error { return background.Sleep(ctx, pollInterva
 // Ask implements session.World.
 func (w *refreshWorld) Ask(ctx context.Context, state session.State) (session.Answer, error) {
 	b := w.b
+	w.asked = state
 	// The lease counts on it that all of this takes no longer than one call.
 	ctx, cancel := context.WithTimeout(ctx, b.Timeout)
 	defer cancel()

@@ -79,11 +79,17 @@ func (b *Broker) accessEnd(state session.State) time.Time {
 	return end
 }
 
+// Party is whose tokens are.
+type Party struct {
+	Subject string // "" if unknown
+	Session string // "": there is none
+}
+
 // Begin makes a session of a login, and its first tokens.
-func (b *Broker) Begin(ctx context.Context, client string, answer Tokens, id *claim.Set, wanted Narrowing) (body Tokens, subject string, err error) {
+func (b *Broker) Begin(ctx context.Context, client string, answer Tokens, id *claim.Set, wanted Narrowing) (body Tokens, whose Party, err error) {
 	e := evidence{client: client, id: id, idToken: answer.IDToken, raw: answer.AccessToken}
 	if e.access, err = b.Provider.Verifier().Readable(ctx, answer.AccessToken, id != nil); err != nil {
-		return Tokens{}, "", err
+		return Tokens{}, Party{}, err
 	}
 	switch {
 	case id != nil:
@@ -94,31 +100,33 @@ func (b *Broker) Begin(ctx context.Context, client string, answer Tokens, id *cl
 	case e.access != nil:
 		e.subject = e.access.Subject
 	default:
-		return Tokens{}, "", fault.Provider.New("The provider gave no ID token.")
+		return Tokens{}, Party{}, fault.Provider.New("The provider gave no ID token.")
 	}
 	if err := claim.CheckSubject(e.subject); err != nil {
-		return Tokens{}, "", fault.Provider.New("The provider gave a subject that can't be used.").From(err)
+		return Tokens{}, Party{}, fault.Provider.New("The provider gave a subject that can't be used.").From(err)
 	}
+	whose.Subject = e.subject
 	e.dropForeignAccess()
 	e.granted = answer.Granted(e.access)
 	who, err := b.identify(ctx, e, func() error { return nil })
 	if err != nil {
-		return Tokens{}, e.subject, err
+		return Tokens{}, whose, err
 	}
 	h, state, err := b.newSession(answer, e.subject, who)
 	if err != nil {
-		return Tokens{}, e.subject, err
+		return Tokens{}, whose, err
 	}
+	whose.Session = h.sessionID()
 	// Minted before it is saved: a session that no token can be made for is none.
 	if body, err = b.body(ctx, h, state, wanted); err != nil {
-		return Tokens{}, e.subject, err
+		return Tokens{}, whose, err
 	}
 	s := &storedSession{b: b, id: h.sessionID(), keys: [2]string{e.subject, e.providerSession()}}
 	if err := s.insert(ctx, state); err != nil {
-		return Tokens{}, e.subject, err
+		return Tokens{}, whose, err
 	}
 	b.records.KeepHouse()
-	return body, e.subject, nil
+	return body, whose, nil
 }
 
 func (b *Broker) newSession(answer Tokens, subject string, who remembered) (handle, session.State, error) {

@@ -199,9 +199,9 @@ func (s *issuers) of(c *claim.Set) *verify.Verifier {
 	return nil
 }
 
-// SetIssuers puts another list of further issuers in the place of the one before. It waits
-// for no call.
-func (t *Trust) SetIssuers(list []Issuer) {
+// SetIssuers puts another list of further issuers in the place of the one before, and tells
+// by their URLs which are new and which are gone. It waits for no call.
+func (t *Trust) SetIssuers(list []Issuer) (added, removed []string) {
 	t.changing.Lock()
 	defer t.changing.Unlock()
 	next, before := t.newIssuers(list), t.further.Load()
@@ -219,6 +219,18 @@ func (t *Trust) SetIssuers(list []Issuer) {
 	if t.started.Load() {
 		t.fetchKeysOf(next)
 	}
+	return next.without(before), before.without(next)
+}
+
+// without are the URLs of s that the others lack.
+func (s *issuers) without(others *issuers) []string {
+	var urls []string
+	for _, f := range s.all {
+		if !slices.ContainsFunc(others.all, func(o *furtherIssuer) bool { return o.URL == f.URL }) {
+			urls = append(urls, f.URL)
+		}
+	}
+	return urls
 }
 
 // fetchKeysOf has the keys of issuers fetched in the background that are not there yet.
