@@ -167,6 +167,8 @@ var answers = map[fault.Kind]*Error{
 	fault.InvalidRequest: ErrInvalidRequest, fault.InvalidGrant: ErrInvalidGrant, fault.InvalidScope: ErrInvalidScope,
 	fault.InvalidTarget: ErrInvalidTarget, fault.AccessDenied: ErrAccessDenied, fault.InvalidToken: ErrInvalidToken,
 	fault.InsufficientScope: ErrInsufficientScope, fault.Provider: ErrProvider, fault.Unavailable: ErrUnavailable,
+	fault.UnsupportedTokenType: {Status: http.StatusBadRequest, Code: "unsupported_token_type"},
+
 	fault.Internal: {Status: http.StatusInternalServerError, Code: "server_error"},
 	fault.Refused:  {Status: http.StatusBadRequest},
 }

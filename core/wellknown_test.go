@@ -34,10 +34,10 @@ func TestMetadataIsGolden(t *testing.T) {
 			c.Broker.Algorithm = "" // RS256
 		},
 		"metadata_routes_off.json": func(c *core.Config) {
-			c.Routes.Device, c.Routes.Userinfo, c.Routes.Logout, c.Routes.JWKS = core.Off, core.Off, core.Off, core.Off
+			c.Routes.Device, c.Routes.Userinfo, c.Routes.Logout, c.Routes.JWKS, c.Routes.Revoke = core.Off, core.Off, core.Off, core.Off, core.Off
 		},
 		"metadata_routes_moved.json": func(c *core.Config) {
-			c.Routes = core.Routes{Token: "/t", Device: "/d", Userinfo: "/u", Logout: "/l", JWKS: "/k"}
+			c.Routes = core.Routes{Token: "/t", Device: "/d", Userinfo: "/u", Logout: "/l", Revoke: "/r", JWKS: "/k"}
 			c.Broker.Algorithm = "EdDSA"
 		},
 	} {

@@ -22,16 +22,12 @@ func (b *Broker) Logout(ctx context.Context, client, accessToken, refreshToken s
 	if err != nil {
 		return "", err
 	}
-	if h, generation, ok := b.parseRefreshToken(client, refreshToken); ok {
-		other, err := b.signOut(ctx, h.sessionID(), func(ctx context.Context, s session.Records) (session.State, error) {
-			return session.Logout(ctx, s, generation, b.Now(), b.policy)
-		})
-		if err != nil {
-			return "", err
-		}
-		if other.Subject != "" {
-			ended = other
-		}
+	other, _, err := b.signOutBy(ctx, client, refreshToken)
+	if err != nil {
+		return "", err
+	}
+	if other.Subject != "" {
+		ended = other
 	}
 	if ended.Subject == "" {
 		b.Tell(ctx, Event{Kind: LoggedOut})
@@ -57,6 +53,19 @@ func (b *Broker) sessionOf(ctx context.Context, accessToken string) (string, err
 		return "", nil
 	}
 	return c.Claims.Text("sid"), nil // none after a token exchange
+}
+
+// signOutBy ends the session of a refresh token, and reports whether it is one of ours. It
+// gives the session as signOut does.
+func (b *Broker) signOutBy(ctx context.Context, client, refreshToken string) (ended session.State, ours bool, err error) {
+	h, generation, ours := b.parseRefreshToken(client, refreshToken)
+	if !ours {
+		return session.State{}, false, nil
+	}
+	ended, err = b.signOut(ctx, h.sessionID(), func(ctx context.Context, s session.Records) (session.State, error) {
+		return session.Logout(ctx, s, generation, b.Now(), b.policy)
+	})
+	return ended, true, err
 }
 
 // signOut ends a session in one of the ways of internal/session, and gives it as it was:

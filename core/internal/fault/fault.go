@@ -26,6 +26,8 @@ const (
 	AccessDenied      Kind = "access_denied"
 	InvalidToken      Kind = "invalid_token"
 	InsufficientScope Kind = "insufficient_scope"
+	// UnsupportedTokenType: the token is of a kind that can't be revoked (RFC 7009 2.2.1).
+	UnsupportedTokenType Kind = "unsupported_token_type"
 	// Refused: the provider answered with an OAuth error, which is Error.Code.
 	Refused Kind = "refused"
 	// Provider: the provider does not accept this application, or its answer can't be used.

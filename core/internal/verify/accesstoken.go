@@ -14,6 +14,12 @@ func (v *Verifier) AccessToken(ctx context.Context, c *Candidate) error {
 	return v.check(ctx, c, caller, v.ofIssuer, v.times, v.isAccessToken)
 }
 
+// Issued checks that an access token is of this issuer. It may have expired, or be meant for
+// somebody else.
+func (v *Verifier) Issued(ctx context.Context, c *Candidate) error {
+	return v.check(ctx, c, caller, v.ofIssuer, headerType, noOtherToken)
+}
+
 // isAccessToken checks that a token is an access token for this application. Guards,
 // token exchange and introspection share this one rule.
 func (v *Verifier) isAccessToken(c *Candidate) error {
