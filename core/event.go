@@ -65,6 +65,8 @@ const (
 	ReasonSubject = string(session.ReasonSubject)
 	// ReasonDenied: Broker.Identify or Config.Require rejected the user.
 	ReasonDenied = string(session.ReasonDenied)
+	// ReasonRevoked: the application ended the session with [Auth.Revoke].
+	ReasonRevoked = string(session.ReasonRevoked)
 )
 
 // Event is an entry for a security log. It contains no secret.

@@ -115,6 +115,14 @@ func (s *spyStore) all(t *testing.T) []store.Record {
 	return all
 }
 
+// sessions gives every session.
+func (s *spyStore) sessions(t *testing.T) []store.Record {
+	t.Helper()
+	found, err := s.Store.Find(t.Context(), "session", "", "", 1000)
+	require.NoError(t, err)
+	return found
+}
+
 // failAt makes a store's nth call, from now on, go wrong.
 func (s *spyStore) failAt(n int, trouble func(ctx context.Context, done bool) error) {
 	var mu sync.Mutex

@@ -203,7 +203,7 @@ func (b *Broker) Start(ctx context.Context) error {
 // unknownSessions counts, among the first page of sessions that have not
 // expired, those that no secret opens.
 func (b *Broker) unknownSessions(ctx context.Context) (int, error) {
-	sessions, err := b.records.Page(ctx, kindSession, "")
+	sessions, err := b.records.Page(ctx, kindSession, "", "")
 	count := 0
 	for _, record := range sessions {
 		if b.Now().Before(record.Expires) && b.records.Unseal(&record) != nil {

@@ -79,6 +79,16 @@ func (b *Broker) accessEnd(state session.State) time.Time {
 	return end
 }
 
+// refreshEnd is when a session can't be refreshed any more: it has ended, or the
+// provider's refresh token has.
+func (b *Broker) refreshEnd(state session.State) time.Time {
+	end := state.End(b.policy)
+	if known := state.RefreshExpires; !known.IsZero() && known.Before(end) {
+		return known
+	}
+	return end
+}
+
 // Party is whose tokens are.
 type Party struct {
 	Subject string // "" if unknown
@@ -220,10 +230,7 @@ func (b *Broker) body(ctx context.Context, h handle, state session.State, wanted
 		if answer.RefreshToken, err = b.refreshToken(who.Client, h, state.Current); err != nil {
 			return Tokens{}, err
 		}
-		answer.RefreshExpires = state.End(b.policy)
-		if known := state.RefreshExpires; !known.IsZero() && known.Before(answer.RefreshExpires) {
-			answer.RefreshExpires = known
-		}
+		answer.RefreshExpires = b.refreshEnd(state)
 	}
 	return answer, nil
 }

@@ -35,7 +35,7 @@ type storedKey struct {
 func (b *Broker) loadKeys(ctx context.Context) (keyring, time.Duration, error) {
 	var ring keyring
 	var keys []*jose.PrivateKey
-	err := b.records.Each(ctx, kindSigningKey, func(record store.Record) error {
+	err := b.records.Each(ctx, kindSigningKey, "", func(record store.Record) error {
 		key, err := b.openKey(&record)
 		if err == nil {
 			keys = append(keys, key)

@@ -63,7 +63,7 @@ var (
 // Reason says why a session ended before its time.
 type Reason string
 
-// Reasons for which a refresh ends a session.
+// Reasons for which a session ends. All but the last are those of a refresh.
 const (
 	ReasonReplayed Reason = "refresh_token_replayed"
 	ReasonForeign  Reason = "refresh_token_unknown"
@@ -71,6 +71,7 @@ const (
 	ReasonUnknown  Reason = "refresh_outcome_unknown"
 	ReasonSubject  Reason = "subject_changed"
 	ReasonDenied   Reason = "access_denied"
+	ReasonRevoked  Reason = "revoked" // by the application
 )
 
 // Ended is the error of a refresh that ended the session.

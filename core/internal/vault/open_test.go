@@ -50,7 +50,7 @@ func TestAStoreThatDidNotOpenIsOpenedAgainByTheNextCall(t *testing.T) {
 	onTrialStore(t, func(t *testing.T, s *trialStore, v *Vault) {
 		s.trouble = func(context.Context, string) error { return errUnplugged }
 		for range 2 {
-			_, err := v.Page(t.Context(), "note", "")
+			_, err := v.Page(t.Context(), "note", "", "")
 			require.ErrorIs(t, err, fault.Unavailable)
 			require.ErrorIs(t, err, errUnplugged)
 			require.ErrorContains(t, err, "store: opening it: unplugged")
@@ -79,7 +79,7 @@ func TestACallerWhoGoesAwayLeavesTheOpeningToTheOthers(t *testing.T) {
 		began := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := v.Page(ctx, "note", "")
+		_, err := v.Page(ctx, "note", "", "")
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, time.Second, time.Since(began))
 		require.Zero(t, v.Outcome(), "it says nothing about the store")
@@ -95,7 +95,7 @@ func TestTheEndOfTheTasksEndsTheOpening(t *testing.T) {
 		s.trouble = hangs
 		began := time.Now()
 		time.AfterFunc(time.Second, v.Tasks.Close)
-		_, err := v.Page(t.Context(), "note", "")
+		_, err := v.Page(t.Context(), "note", "", "")
 		require.ErrorIs(t, err, fault.Unavailable)
 		require.ErrorIs(t, err, context.Canceled)
 		require.Equal(t, time.Second, time.Since(began))
@@ -109,7 +109,7 @@ var everyCall = map[string]func(context.Context, *Vault) error{
 		return err
 	},
 	"reading a page of notes": func(ctx context.Context, v *Vault) error {
-		_, err := v.Page(ctx, "note", "")
+		_, err := v.Page(ctx, "note", "", "")
 		return err
 	},
 	"writing a note": func(ctx context.Context, v *Vault) error {
@@ -207,13 +207,13 @@ func TestAnOutcomeRemembersTheLastSuccessAndTheLastFailure(t *testing.T) {
 
 		time.Sleep(time.Second)
 		s.trouble = func(context.Context, string) error { return errUnplugged }
-		_, err := v.Page(t.Context(), "note", "")
+		_, err := v.Page(t.Context(), "note", "", "")
 		bad := time.Now()
 		require.Equal(t, Outcome{Good: good, Bad: bad, Err: err}, v.Outcome())
 
 		time.Sleep(time.Second)
 		s.trouble = nil
-		_, err = v.Page(t.Context(), "note", "")
+		_, err = v.Page(t.Context(), "note", "", "")
 		require.NoError(t, err)
 		require.Equal(t, Outcome{Good: time.Now(), Bad: bad}, v.Outcome())
 	})

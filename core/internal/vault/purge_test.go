@@ -99,7 +99,7 @@ func TestAPurgeRemovesAllThatHasExpiredAndNothingElse(t *testing.T) {
 		}
 		v.KeepHouse()
 		synctest.Wait()
-		left, err := v.Page(t.Context(), "note", "")
+		left, err := v.Page(t.Context(), "note", "", "")
 		require.NoError(t, err)
 		require.Len(t, left, 1)
 		require.Equal(t, "6", left[0].ID)

@@ -14,7 +14,7 @@ func (v *Vault) Reseal(ctx context.Context, kinds ...string) (int, error) {
 	count := 0
 	var unreadable []error
 	for _, kind := range kinds {
-		err := v.Each(ctx, kind, func(record store.Record) error {
+		err := v.Each(ctx, kind, "", func(record store.Record) error {
 			changed, err := v.resealOne(ctx, record)
 			if changed {
 				count++
@@ -44,10 +44,7 @@ func (v *Vault) resealOne(ctx context.Context, record store.Record) (bool, error
 			return err == nil, err
 		}
 		// Somebody changed it, maybe with an older secret in the first place.
-		err = v.call(ctx, "reading a "+record.Kind, func(ctx context.Context) (err error) {
-			record, err = v.Store.Get(ctx, record.Kind, record.ID)
-			return err
-		})
+		record, err = v.Read(ctx, record.Kind, record.ID)
 		if errors.Is(err, store.ErrNotFound) {
 			return false, nil
 		}

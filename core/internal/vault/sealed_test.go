@@ -26,7 +26,7 @@ func TestARecordComesBackAsItWasWrittenAndIsUnreadableInTheStore(t *testing.T) {
 	stored, err := s.Get(t.Context(), "note", "a")
 	require.NoError(t, err)
 	require.NotContains(t, string(stored.Data), "confidential")
-	found, err := v.Page(t.Context(), "note", "")
+	found, err := v.Page(t.Context(), "note", "", "")
 	require.NoError(t, err)
 	require.Equal(t, []store.Record{stored}, found, "a page is not opened")
 }
@@ -34,7 +34,7 @@ func TestARecordComesBackAsItWasWrittenAndIsUnreadableInTheStore(t *testing.T) {
 func TestDataThatIsMovedToAnotherRecordDoesNotOpen(t *testing.T) {
 	v := newVault(t, memory.New(), "now")
 	write(t, v, "a", "x")
-	found, err := v.Page(t.Context(), "note", "")
+	found, err := v.Page(t.Context(), "note", "", "")
 	require.NoError(t, err)
 	for name, row := range map[string]struct {
 		move  func(*store.Record)
@@ -138,12 +138,12 @@ func TestEachGoesThroughAllThePages(t *testing.T) {
 			write(t, v, id, "x")
 		}
 		var seen []string
-		require.NoError(t, v.Each(t.Context(), "note", func(r store.Record) error {
+		require.NoError(t, v.Each(t.Context(), "note", "", func(r store.Record) error {
 			seen = append(seen, r.ID)
 			return nil
 		}))
 		require.Equal(t, want, seen)
-		require.NoError(t, v.Each(t.Context(), "memo", func(store.Record) error { return errUnplugged }), "none of another kind")
+		require.NoError(t, v.Each(t.Context(), "memo", "", func(store.Record) error { return errUnplugged }), "none of another kind")
 	}
 }
 
@@ -155,7 +155,7 @@ func TestEachEndsWithTheFirstError(t *testing.T) {
 	}
 	enough := errors.New("enough")
 	seen := 0
-	err := v.Each(t.Context(), "note", func(store.Record) error {
+	err := v.Each(t.Context(), "note", "", func(store.Record) error {
 		seen++
 		if seen == 3 {
 			return enough
@@ -174,7 +174,7 @@ func TestEachEndsWithTheFirstError(t *testing.T) {
 		return nil
 	}
 	seen = 0
-	err = v.Each(t.Context(), "note", func(store.Record) error {
+	err = v.Each(t.Context(), "note", "", func(store.Record) error {
 		seen++
 		return nil
 	})

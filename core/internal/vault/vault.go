@@ -100,14 +100,20 @@ func (v *Vault) call(ctx context.Context, doing string, call func(context.Contex
 	return err
 }
 
-// Get reads a record into the value that into points to. The record comes with
-// its data opened.
-func (v *Vault) Get(ctx context.Context, kind, id string, into any) (store.Record, error) {
+// Read reads a record, without opening its data.
+func (v *Vault) Read(ctx context.Context, kind, id string) (store.Record, error) {
 	var record store.Record
 	err := v.call(ctx, "reading a "+kind, func(ctx context.Context) (err error) {
 		record, err = v.Store.Get(ctx, kind, id)
 		return err
 	})
+	return record, err
+}
+
+// Get reads a record into the value that into points to. The record comes with
+// its data opened.
+func (v *Vault) Get(ctx context.Context, kind, id string, into any) (store.Record, error) {
+	record, err := v.Read(ctx, kind, id)
 	if err != nil {
 		return store.Record{}, err
 	}
@@ -174,20 +180,22 @@ func (v *Vault) Delete(ctx context.Context, kind, id string, version int64) erro
 	})
 }
 
-// Page reads a page of the records of a kind, without opening their data.
-func (v *Vault) Page(ctx context.Context, kind, after string) ([]store.Record, error) {
+// Page reads a page of the records of a kind that have this key, or of all for "",
+// without opening their data.
+func (v *Vault) Page(ctx context.Context, kind, key, after string) ([]store.Record, error) {
 	var found []store.Record
 	err := v.call(ctx, "reading a page of "+kind+"s", func(ctx context.Context) (err error) {
-		found, err = v.Store.Find(ctx, kind, "", after, PageSize)
+		found, err = v.Store.Find(ctx, kind, key, after, PageSize)
 		return err
 	})
 	return found, err
 }
 
-// Each goes through all the records of a kind, without opening their data.
-func (v *Vault) Each(ctx context.Context, kind string, do func(store.Record) error) error {
+// Each goes through all the records of a kind that have this key, or through all for "",
+// page by page and without opening their data. A record that do deletes is no trouble.
+func (v *Vault) Each(ctx context.Context, kind, key string, do func(store.Record) error) error {
 	for after := ""; ; {
-		found, err := v.Page(ctx, kind, after)
+		found, err := v.Page(ctx, kind, key, after)
 		if err != nil || len(found) == 0 {
 			return err
 		}

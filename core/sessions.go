@@ -1,0 +1,93 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/oidcgate/oidcgate/core/internal/broker"
+	"github.com/oidcgate/oidcgate/core/internal/session"
+)
+
+// Session is a login session of a [Broker], for a page on which users see where they are
+// signed in. It contains no secret: whoever knows its ID can do nothing with it.
+type Session struct {
+	// ID is the claim sid of the session's access tokens: see [Token.SessionID].
+	ID string
+	// Subject is the user's subject at the provider, also with Broker.SubjectIsUsername.
+	Subject string
+	// Client is the id of the client to which the session's tokens belong.
+	Client string
+	// ProviderSession is the provider's name for its own session, the sid of its ID token
+	// (OpenID Connect Back-Channel Logout 1.0, 2.1); "" if it gave none.
+	ProviderSession string
+	// Began is when the user signed in, and Refreshed when the tokens were last renewed;
+	// before the first refresh they are equal.
+	Began, Refreshed time.Time
+	// Ends is when the session ends if it is not refreshed before then.
+	Ends time.Time
+}
+
+// Sessions lists the sessions of a user that have not ended, newest first. subject is the
+// user's subject at the provider ([Session].Subject, Event.Subject), which is the sub of
+// tokens unless Broker.SubjectIsUsername. A session whose record can't be decrypted is
+// missing, and the log says so; [Auth.Revoke] ends it all the same.
+//
+// The errors are [ErrUnavailable] when the store can't be reached, and a plain error for an
+// empty subject or without a [Broker]. It may be called concurrently.
+func (a *Auth) Sessions(ctx context.Context, subject string) ([]Session, error) {
+	if a.broker == nil {
+		return nil, errors.New("core.Auth.Sessions needs Config.Broker")
+	}
+	found, err := a.broker.Find(ctx, subject)
+	if err != nil {
+		return nil, asError(err)
+	}
+	sessions := make([]Session, len(found))
+	for i, s := range found {
+		sessions[i] = Session(s)
+	}
+	return sessions, nil
+}
+
+// Who selects the sessions that [Auth.Revoke] ends: those that match all fields that are
+// set. The zero Who is an error, because it would match everybody.
+type Who struct {
+	// Session is the ID of one session.
+	Session string
+	// Subject is the user's subject at the provider.
+	Subject string
+	// Client is the id of a client.
+	Client string
+	// ProviderSession is the provider's name for its session.
+	ProviderSession string
+	// Before selects sessions that began earlier. With nothing else it is for emergencies:
+	// time.Now() signs everybody out.
+	Before time.Time
+}
+
+// Revoke ends sessions and returns how many. Sessions that have ended already, or that are
+// ended by somebody else meanwhile, are not counted. Each session that it ends is an
+// [EventEnd] with [ReasonRevoked].
+//
+// A session that was revoked never comes back: its refresh token is rejected at once, at
+// all replicas, and a refresh that is under way gives no tokens. Its access tokens are
+// accepted until they expire.
+//
+// Revoke does not tell the provider. The user stays signed in there, and the provider's
+// refresh token, which is deleted with the session, stays valid. The logout route revokes
+// it.
+//
+// With Session, Subject or ProviderSession, Revoke reads only the records that match.
+// With Client or Before alone it reads all sessions, page by page. If some can't be ended,
+// it ends the others, and returns their number together with [ErrUnavailable], whose cause
+// names each of them. A session that can't be decrypted is ended too, unless Client or
+// Before must be compared. Without a [Broker], and for the zero Who, the error is a plain
+// one. It may be called concurrently, and again after an error.
+func (a *Auth) Revoke(ctx context.Context, who Who) (int, error) {
+	if a.broker == nil {
+		return 0, errors.New("core.Auth.Revoke needs Config.Broker")
+	}
+	count, err := a.broker.End(ctx, broker.Filter(who), session.ReasonRevoked)
+	return count, asError(err)
+}
