@@ -116,13 +116,13 @@ func TestRoutesOfABrokerAreThereInBrokerModeOnly(t *testing.T) {
 	config.Broker = &core.Broker{}
 	auth, err = core.New(config)
 	require.NoError(t, err)
-	require.Equal(t, append(always, "revoke /auth/v2/revoke", "jwks /auth/v2/.well-known/jwks.json",
+	require.Equal(t, append(always, "revoke /auth/v2/revoke", "backchannel-logout /auth/v2/backchannel-logout", "jwks /auth/v2/.well-known/jwks.json",
 		"metadata /.well-known/openid-configuration", "metadata /.well-known/oauth-authorization-server"), routes(auth))
 
 	config.Routes = core.Routes{JWKS: "/keys", OpenIDConfiguration: core.Off, AuthorizationServer: "/about"}
 	auth, err = core.New(config)
 	require.NoError(t, err)
-	require.Equal(t, append(always, "revoke /auth/v2/revoke", "jwks /keys", "metadata /about"), routes(auth))
+	require.Equal(t, append(always, "revoke /auth/v2/revoke", "backchannel-logout /auth/v2/backchannel-logout", "jwks /keys", "metadata /about"), routes(auth))
 }
 
 // opened are the URLs that the store of this test was opened with.

@@ -11,7 +11,7 @@ import (
 // prefix that PublicURL names.
 type Endpoint struct {
 	// Name is the route's name in the documentation: login, callback, token,
-	// device, logout, userinfo, revoke, jwks, metadata.
+	// device, logout, userinfo, revoke, backchannel-logout, jwks, metadata.
 	Name string
 	// Path begins with a slash and has no pattern in it.
 	Path string

@@ -67,6 +67,9 @@ const (
 	ReasonDenied = string(session.ReasonDenied)
 	// ReasonRevoked: the application ended the session with [Auth.Revoke].
 	ReasonRevoked = string(session.ReasonRevoked)
+	// ReasonProviderLogout: the user's session at the provider has ended, and the provider has
+	// said so (OpenID Connect Back-Channel Logout 1.0).
+	ReasonProviderLogout = string(session.ReasonProviderLogout)
 )
 
 // Event is an entry for a security log. It contains no secret.

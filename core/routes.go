@@ -22,6 +22,7 @@ type Routes struct {
 	// With a Broker only:
 
 	Revoke              string // /auth/v2/revoke
+	BackchannelLogout   string // /auth/v2/backchannel-logout
 	JWKS                string // /auth/v2/.well-known/jwks.json
 	OpenIDConfiguration string // /.well-known/openid-configuration
 	AuthorizationServer string // /.well-known/oauth-authorization-server
@@ -66,6 +67,7 @@ func routeTable() []route {
 		{field: "Logout", name: "logout", path: "/auth/v2/logout", methods: []string{"GET", "POST"}, member: "end_session_endpoint", meant: true, serve: (*Auth).serveLogout},
 		{field: "Userinfo", name: "userinfo", path: "/auth/v2/userinfo", methods: []string{"GET", "HEAD", "POST"}, member: "userinfo_endpoint", serve: (*Auth).serveUserinfo},
 		{field: "Revoke", name: "revoke", path: "/auth/v2/revoke", methods: post, member: "revocation_endpoint", broker: true, serve: (*Auth).serveRevoke},
+		{field: "BackchannelLogout", name: "backchannel-logout", path: "/auth/v2/backchannel-logout", methods: post, broker: true, serve: (*Auth).serveBackchannelLogout},
 		{field: "JWKS", name: "jwks", path: peerKeys, methods: read, member: "jwks_uri", broker: true, serve: (*Auth).serveJWKS},
 		// One document in two places: each kind of client looks in one of them.
 		{field: "OpenIDConfiguration", name: "metadata", path: openIDPath, methods: read, broker: true, root: true, serve: (*Auth).serveMetadata},

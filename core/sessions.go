@@ -88,6 +88,9 @@ func (a *Auth) Revoke(ctx context.Context, who Who) (int, error) {
 	if a.broker == nil {
 		return 0, errors.New("core.Auth.Revoke needs Config.Broker")
 	}
-	count, err := a.broker.End(ctx, broker.Filter(who), session.ReasonRevoked)
+	filter := broker.Filter{
+		Session: who.Session, Subject: who.Subject, Client: who.Client, ProviderSession: who.ProviderSession, Before: who.Before,
+	}
+	count, err := a.broker.End(ctx, filter, session.ReasonRevoked)
 	return count, asError(err)
 }

@@ -30,6 +30,8 @@ const (
 	kindSession    = "session"
 	kindSigningKey = "signing-key"
 	kindKeySet     = "key-set" // of another issuer
+
+	kindLogoutToken = "logout-token"
 )
 
 // Options say what tokens there are, for whom, and what they are made from.
@@ -162,7 +164,8 @@ func (b *Broker) Outcomes() (store vault.Outcome, keys fetch.Outcome) {
 }
 
 // Reseal seals every record anew that isn't sealed by the first secret, and tells how
-// many those were. Key sets are not among them: they are written anew all the time.
+// many those were. Key sets are not among them: they are written anew all the time. Nor are logout tokens,
+// which expire soon.
 func (b *Broker) Reseal(ctx context.Context) (int, error) {
 	return b.records.Reseal(ctx, kindSigningKey, kindSession)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/session"
+	"github.com/oidcgate/oidcgate/core/internal/text"
 	"github.com/oidcgate/oidcgate/store"
 )
 
@@ -34,6 +35,7 @@ type Filter struct {
 	Client          string
 	ProviderSession string    // the provider's name for the session
 	Before          time.Time // it began earlier
+	Online          bool      // it was not granted offline_access
 }
 
 func (f Filter) empty() bool {
@@ -52,8 +54,8 @@ func (f Filter) possible() bool {
 }
 
 // isSessionID tells whether a text has the form of handle.sessionID.
-func isSessionID(text string) bool {
-	id, err := base64.RawURLEncoding.Strict().DecodeString(text)
+func isSessionID(name string) bool {
+	id, err := base64.RawURLEncoding.Strict().DecodeString(name)
 	return err == nil && len(id) == len(handle{})
 }
 
@@ -67,12 +69,13 @@ func (f Filter) choosesKeys(r store.Record) bool {
 }
 
 // needsContent tells whether choosesKeys alone can't decide.
-func (f Filter) needsContent() bool { return f.Client != "" || !f.Before.IsZero() }
+func (f Filter) needsContent() bool { return f.Client != "" || !f.Before.IsZero() || f.Online }
 
 // choosesContent decides by what a session remembers.
-func (f Filter) choosesContent(state session.State, client string) bool {
-	return (f.Client == "" || f.Client == client) &&
-		(f.Before.IsZero() || state.Created.Before(f.Before))
+func (f Filter) choosesContent(state session.State, who remembered) bool {
+	return (f.Client == "" || f.Client == who.Client) &&
+		(f.Before.IsZero() || state.Created.Before(f.Before)) &&
+		(!f.Online || !slices.Contains(text.Words(who.Granted), "offline_access"))
 }
 
 // candidates goes through the records among which are those of the filter's sessions,
@@ -204,7 +207,7 @@ func (c *chosenSession) Load(ctx context.Context) (session.State, int64, error) 
 		return session.State{}, 0, err
 	case err != nil: // it can't be used here, but maybe where there is another secret
 		return session.State{Subject: record.Keys[0]}, record.Version, nil
-	case !c.filter.choosesContent(state, who.Client):
+	case !c.filter.choosesContent(state, who):
 		return session.State{}, 0, session.ErrGone
 	}
 	return state, record.Version, nil

@@ -63,7 +63,7 @@ var (
 // Reason says why a session ended before its time.
 type Reason string
 
-// Reasons for which a session ends. All but the last are those of a refresh.
+// Reasons for which a session ends. The first six are those of a refresh.
 const (
 	ReasonReplayed Reason = "refresh_token_replayed"
 	ReasonForeign  Reason = "refresh_token_unknown"
@@ -72,6 +72,8 @@ const (
 	ReasonSubject  Reason = "subject_changed"
 	ReasonDenied   Reason = "access_denied"
 	ReasonRevoked  Reason = "revoked" // by the application
+
+	ReasonProviderLogout Reason = "provider_logout"
 )
 
 // Ended is the error of a refresh that ended the session.
