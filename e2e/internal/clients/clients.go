@@ -142,7 +142,7 @@ func (s *suite) clients(ctx context.Context) error {
 // keycloak runs clients where the provider is of another maker too.
 func keycloak(ctx context.Context, r *harness.Run) error {
 	// It takes any port of localhost where none is registered.
-	provider, err := providers.StartKeycloak(ctx, r, []string{providers.Native, "http://localhost/callback"})
+	provider, err := providers.StartKeycloak(ctx, r, []string{providers.Native, "http://localhost/callback"}, "")
 	if err != nil {
 		return err
 	}

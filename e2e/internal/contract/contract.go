@@ -69,6 +69,7 @@ type place struct {
 	run          *harness.Run
 	sites        []*harness.Site // one for each application to come
 	redirectURIs []string
+	logoutURI    string // where the first application takes logout tokens
 }
 
 // newPlace reserves an address for each of n applications.
@@ -81,6 +82,7 @@ func newPlace(r *harness.Run, n int) (*place, error) {
 		}
 		p.sites, p.redirectURIs = append(p.sites, site), append(p.redirectURIs, site.Callback())
 	}
+	p.logoutURI = p.sites[0].URL + "/auth/v2/backchannel-logout"
 	return p, nil
 }
 

@@ -11,12 +11,15 @@ import (
 
 // keycloak: as it comes, which is not how its manual describes it.
 func keycloak(ctx context.Context, r *harness.Run) error {
-	place, err := newPlace(r, 24)
+	place, err := newPlace(r, 25)
 	if err != nil {
 		return err
 	}
-	k, err := providers.StartKeycloak(ctx, r, place.redirectURIs)
+	k, err := providers.StartKeycloak(ctx, r, place.redirectURIs, place.logoutURI)
 	if err != nil {
+		return err
+	}
+	if err := place.tryBackchannelLogout(ctx, &k.Provider, fiberBroker); err != nil {
 		return err
 	}
 	steps := slices.Concat(loginSteps, refreshSteps, deviceSteps, logoutSteps)

@@ -16,12 +16,15 @@ import (
 // oidcProvider: PKCE, rotation with reuse detection, iss in every answer; opaque tokens
 // for one client and JWTs for the other.
 func oidcProvider(ctx context.Context, r *harness.Run) error {
-	place, err := newPlace(r, 12)
+	place, err := newPlace(r, 13)
 	if err != nil {
 		return err
 	}
-	p, err := providers.StartOIDCProvider(ctx, r, place.redirectURIs)
+	p, err := providers.StartOIDCProvider(ctx, r, place.redirectURIs, place.logoutURI)
 	if err != nil {
+		return err
+	}
+	if err := place.tryBackchannelLogout(ctx, &p.Provider, chiBroker); err != nil {
 		return err
 	}
 	setups := []setup{

@@ -95,6 +95,7 @@ func (r *Run) App(site *Site, router string, config core.Config) (*App, error) {
 	config.PublicURL = site.URL
 	config.Secrets = []string{base64.StdEncoding.EncodeToString(secret)}
 	config.Logger = slog.New(slog.NewJSONHandler(app.Log, nil))
+	config.Observe = core.LogEvents(config.Logger)
 	auth, err := core.New(config)
 	if err != nil {
 		return nil, err

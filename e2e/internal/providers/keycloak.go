@@ -39,14 +39,15 @@ type Keycloak struct {
 	priority int    // of the key that was added last
 }
 
-// StartKeycloak starts it as a process of its own, with a database of its own.
-func StartKeycloak(ctx context.Context, r *harness.Run, redirectURIs []string) (*Keycloak, error) {
+// StartKeycloak starts it as a process of its own, with a database of its own. It sends the
+// logout tokens of BackchannelClient to logoutURI, unless that is "".
+func StartKeycloak(ctx context.Context, r *harness.Run, redirectURIs []string, logoutURI string) (*Keycloak, error) {
 	installed, err := installKeycloak(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	home := filepath.Join(r.Folder, "keycloak")
-	if err := installed.newHome(home, redirectURIs); err != nil {
+	if err := installed.newHome(home, redirectURIs, logoutURI); err != nil {
 		return nil, err
 	}
 	port, err := harness.FreePort()
@@ -69,7 +70,7 @@ func StartKeycloak(ctx context.Context, r *harness.Run, redirectURIs []string) (
 
 // newHome makes a folder in which Keycloak runs, with what is installed and a database
 // and a realm of its own.
-func (k installation) newHome(home string, redirectURIs []string) error {
+func (k installation) newHome(home string, redirectURIs []string, logoutURI string) error {
 	if err := os.CopyFS(filepath.Join(home, "data", "h2"), os.DirFS(k.database)); err != nil {
 		return err
 	}
@@ -77,7 +78,7 @@ func (k installation) newHome(home string, redirectURIs []string) error {
 	if err != nil {
 		return err
 	}
-	realm := strings.ReplaceAll(keycloakRealm, `["$REDIRECT_URIS"]`, string(uris))
+	realm := strings.NewReplacer(`["$REDIRECT_URIS"]`, string(uris), "$LOGOUT_URI", logoutURI).Replace(keycloakRealm)
 	folder := filepath.Join(home, "data", "import")
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err

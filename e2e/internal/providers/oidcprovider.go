@@ -32,8 +32,9 @@ func (p *OIDCProvider) JWTClient(c *core.Config) {
 	c.Providers[0].Audiences = []string{"https://api.example"}
 }
 
-// StartOIDCProvider starts it as a process of its own.
-func StartOIDCProvider(ctx context.Context, r *harness.Run, redirectURIs []string) (*OIDCProvider, error) {
+// StartOIDCProvider starts it as a process of its own. It sends the logout tokens of
+// BackchannelClient to logoutURI.
+func StartOIDCProvider(ctx context.Context, r *harness.Run, redirectURIs []string, logoutURI string) (*OIDCProvider, error) {
 	installed, err := installOIDCProvider(ctx, r)
 	if err != nil {
 		return nil, err
@@ -48,6 +49,7 @@ func StartOIDCProvider(ctx context.Context, r *harness.Run, redirectURIs []strin
 	}
 	told, err := json.Marshal(map[string]any{
 		"port": port, "folder": folder, "kid": "the-same", "redirectURIs": redirectURIs, "postLogoutURIs": []string{Page},
+		"logoutURI": logoutURI,
 	})
 	if err != nil {
 		return nil, err

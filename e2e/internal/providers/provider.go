@@ -23,5 +23,10 @@ type Provider struct {
 	User    harness.Person
 }
 
+// BackchannelClient is the configuration of the client whose logouts the provider tells of.
+func BackchannelClient(c *core.Config) {
+	c.Providers[0].ClientID, c.Providers[0].ClientSecret = "backchannel", "backchannel-secret"
+}
+
 // rootURL is where a process serves.
 func rootURL(port int) string { return "http://127.0.0.1:" + strconv.Itoa(port) }

@@ -106,6 +106,23 @@ await step('logs a device in: pending, approved, used up', async () => {
   assert.equal((await refused(() => poll(device))).error, 'invalid_grant')
 })
 
+// revoke gives up a token, and with it its session.
+async function revoke(token) {
+  await oauth.processRevocationResponse(await oauth.revocationRequest(server, client, anyone, token, http))
+}
+
+if (broker) {
+  for (const kind of ['refresh_token', 'access_token']) {
+    await step(`revokes the session of a token: ${kind}`, async () => {
+      const tokens = await login()
+      const other = await login()
+      await revoke(tokens[kind])
+      assert.equal((await refused(() => refresh(tokens.refresh_token))).error, 'invalid_grant')
+      assert.ok((await refresh(other.refresh_token)).access_token)
+    })
+  }
+}
+
 // arrives is a resource server that knows the broker's issuer URL alone.
 async function arrives(request, issuer, audience) {
   const found = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, http))

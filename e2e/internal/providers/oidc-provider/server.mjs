@@ -1,7 +1,8 @@
 // A strict provider of another make: PKCE is demanded, refresh tokens are rotated and a
 // reuse ends the grant, every answer names its issuer. Client app has opaque access
-// tokens, client jwt has JWTs for the resource https://api.example. It is told its port,
-// folder, key id and redirect URIs in E2E_PROVIDER, and what it keeps outlives it.
+// tokens, client jwt has JWTs for the resource https://api.example, client backchannel is
+// told of logouts. It is told its port, folder, key id and URIs in E2E_PROVIDER, and what
+// it keeps outlives it.
 import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -64,12 +65,13 @@ class Adapter {
   }
 }
 
-const client = (id) => ({
+const client = (id, more) => ({
   client_id: id,
   client_secret: `${id}-secret`,
   redirect_uris: told.redirectURIs,
   post_logout_redirect_uris: told.postLogoutURIs,
   grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
+  ...more,
 });
 
 const profile = (id) => ({
@@ -79,7 +81,11 @@ const profile = (id) => ({
 
 const provider = new Provider(issuer, {
   adapter: Adapter,
-  clients: [client('app'), client('jwt')],
+  clients: [
+    client('app'),
+    client('jwt'),
+    client('backchannel', { backchannel_logout_uri: told.logoutURI, backchannel_logout_session_required: true }),
+  ],
   jwks: kept('keys.json', newKeys),
   cookies: { keys: ['a key for tests'] },
   pkce: { required: () => true },
@@ -92,10 +98,13 @@ const provider = new Provider(issuer, {
     accountId: id,
     claims: () => ({ sub: id, ...profile(id), email_verified: true }),
   }),
+  // Its own dispatcher calls no address on loopback, where the applications are.
+  fetch: (url, options) => fetch(url, { ...options, dispatcher: undefined }),
   rotateRefreshToken: true,
   issueRefreshToken: (ctx, c) => c.grantTypeAllowed('refresh_token'),
   extraTokenClaims: (ctx, token) => (token.aud === resource ? profile(token.accountId) : undefined),
   features: {
+    backchannelLogout: { enabled: true },
     deviceFlow: { enabled: true },
     introspection: { enabled: true },
     revocation: { enabled: true },
@@ -110,5 +119,7 @@ const provider = new Provider(issuer, {
     },
   },
 });
+
+provider.on('backchannel.error', (ctx, error) => console.error(error));
 
 provider.listen(told.port, '127.0.0.1');

@@ -1,0 +1,72 @@
+package contract
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/e2e/internal/harness"
+	"github.com/oidcgate/oidcgate/e2e/internal/providers"
+)
+
+// tryBackchannelLogout starts the application to which the provider sends its logout
+// tokens, which must be the first of the place, and has the provider send one.
+func (p *place) tryBackchannelLogout(ctx context.Context, provider *providers.Provider, s setup) error {
+	c, err := p.client(provider, s.with("back-channel logout", providers.BackchannelClient))
+	if err != nil {
+		return err
+	}
+	p.run.Step(ctx, c.setup.name+": a logout at the provider ends the session of that browser alone", func(ctx context.Context) error {
+		return harness.InOrder(func() error { return c.backchannelLogout(ctx) }, c.app.Log.Clean)
+	})
+	return nil
+}
+
+// backchannelLogout: the sessions of the user's other browsers and of other users go on.
+func (c *client) backchannelLogout(ctx context.Context) error {
+	online := url.Values{"offline_access": {"false"}}
+	browser := harness.NewBrowser(providers.Page)
+	ended, err := c.signInWith(ctx, browser, providers.Alice, online)
+	if err != nil {
+		return err
+	}
+	var others []harness.Answer
+	for _, who := range []harness.Person{providers.Alice, providers.Bob} {
+		tokens, err := c.signIn(ctx, who, online)
+		if err != nil {
+			return err
+		}
+		others = append(others, tokens)
+	}
+	if err := c.logoutAtProvider(ctx, browser); err != nil {
+		return err
+	}
+	if err := c.app.Refresh(ctx, ended.Value("refresh_token")).Is(http.StatusBadRequest, "invalid_grant"); err != nil {
+		return err
+	}
+	// The provider would have refused that refresh too. The log says what ended the session.
+	if n := strings.Count(c.app.Log.String(), fmt.Sprintf(`"reason":%q`, core.ReasonProviderLogout)); n != 1 {
+		return fmt.Errorf("%d sessions were ended by a logout token, expected 1", n)
+	}
+	for _, tokens := range others {
+		if err := c.app.Refresh(ctx, tokens.Value("refresh_token")).IsTokens(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// logoutAtProvider logs a browser out at the provider, where the application has no part in
+// it.
+func (c *client) logoutAtProvider(ctx context.Context, browser *harness.Browser) error {
+	issuer := c.provider.Config.Providers[0].Issuer
+	found := harness.Send(ctx, http.DefaultClient, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration", "", nil)
+	if err := found.Is(http.StatusOK, ""); err != nil {
+		return err
+	}
+	done := browser.SignIn(ctx, found.Value("end_session_endpoint"), providers.Alice)
+	return done.Is(http.StatusOK, "")
+}
