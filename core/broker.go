@@ -16,6 +16,7 @@ import (
 // Defaults of a [Broker].
 const (
 	DefaultAlgorithm       = "RS256"
+	DefaultKeyLifetime     = 90 * 24 * time.Hour
 	DefaultTokenLifetime   = 15 * time.Minute
 	DefaultSessionLifetime = 90 * 24 * time.Hour
 	DefaultSessionIdle     = 30 * 24 * time.Hour
@@ -24,6 +25,7 @@ const (
 
 // Limits of a [Broker].
 const (
+	minKeyLifetime   = 2 * broker.KeyLead
 	minRefreshGrace  = 2 * time.Second // longer than it takes a client to try again
 	maxRefreshGrace  = time.Hour
 	maxTokenLifetime = broker.MaxTokenLifetime
@@ -47,10 +49,16 @@ type Broker struct {
 	// receives a token that is not narrowed can use it at all the others: see
 	// docs/federation.md. nil: none.
 	PeerAudiences []string
-	// Algorithm is the algorithm that signs tokens: RS256, ES256, PS256 or EdDSA (RFC 7518
-	// 3.1, RFC 8037 3.1). "": RS256, which every verifier supports. ES256 and EdDSA sign
-	// about 25 times faster.
+	// Algorithm is the algorithm of the first signing key and of those that follow by
+	// KeyLifetime: RS256, ES256, PS256 or EdDSA (RFC 7518 3.1, RFC 8037 3.1). The keys in the
+	// store decide how tokens are signed; [Auth.RotateSigningKey] changes the algorithm
+	// sooner. "": RS256, which every verifier supports. ES256 and EdDSA sign about 25 times
+	// faster.
 	Algorithm string
+	// KeyLifetime is how long a key signs before another does. The next key is published a
+	// day earlier. 0: 90 days; at least 48 hours. Negative: keys change only by
+	// [Auth.RotateSigningKey].
+	KeyLifetime time.Duration
 
 	// TokenLifetime is how long an access token is valid. Access tokens can't be revoked, so
 	// keep it short. 0: 15 minutes; at most a day.
@@ -94,6 +102,7 @@ func (b *Broker) withDefaults(publicURL string) *Broker {
 	}
 	c := *b
 	setDefault(&c.Algorithm, DefaultAlgorithm)
+	setDefault(&c.KeyLifetime, DefaultKeyLifetime)
 	setDefault(&c.TokenLifetime, DefaultTokenLifetime)
 	setDefault(&c.SessionLifetime, DefaultSessionLifetime)
 	setDefault(&c.SessionIdle, DefaultSessionIdle)
@@ -121,6 +130,9 @@ func (b *Broker) check(c Config) []error {
 	}
 	if b.PythonPeers && b.Algorithm != "RS256" {
 		wrong("Broker.Algorithm %q is none that Broker.PythonPeers can verify: use RS256", b.Algorithm)
+	}
+	if b.KeyLifetime >= 0 && b.KeyLifetime < minKeyLifetime {
+		wrong("Broker.KeyLifetime is %s: it needs %s or more, since a key is published a day before it signs; a negative one leaves it to RotateSigningKey", b.KeyLifetime, minKeyLifetime)
 	}
 	if b.PythonPeers && b.Audience == c.PublicURL {
 		wrong("Broker.Audience is missing: name the one audience that Broker.PythonPeers and this application have in common (broker_audience there)")
@@ -190,7 +202,7 @@ func newBroker(a *Auth, secrets [][]byte) (*broker.Broker, error) {
 	}
 	return broker.New(broker.Options{
 		PublicURL: c.PublicURL, ClientID: p.ClientID, Provider: a.provider,
-		Audience: b.Audience, PeerAudiences: b.PeerAudiences, Algorithm: b.Algorithm,
+		Audience: b.Audience, PeerAudiences: b.PeerAudiences, Algorithm: b.Algorithm, KeyLifetime: b.KeyLifetime,
 		TokenLifetime: b.TokenLifetime, SessionLifetime: b.SessionLifetime, SessionIdle: b.SessionIdle, RefreshGrace: b.RefreshGrace,
 		TolerateReplay: b.InsecureTolerateReplay, SubjectIsUsername: b.SubjectIsUsername, PythonPeers: b.PythonPeers,
 		Identify: identify, Require: rulesOf(c.Require), RoleClaims: p.RoleClaims, ProfilePaths: p.ProfilePaths,

@@ -36,6 +36,7 @@ func TestNewReportsEachMistakeOfABroker(t *testing.T) {
 		"a negative idle time":         {inBroker(func(b *core.Broker) { b.SessionIdle = -1 }), "Config.Broker.SessionIdle"},
 		"a store, and no secrets":      {func(c *core.Config) { c.Secrets, c.Broker.Store = nil, newSpyStore() }, "openssl rand -base64 32"},
 		"a grace of more than an hour": {inBroker(func(b *core.Broker) { b.RefreshGrace = time.Hour + 1 }), "Config.Broker.RefreshGrace"},
+		"keys for less than two days":  {inBroker(func(b *core.Broker) { b.KeyLifetime = 2*day - 1 }), "Config.Broker.KeyLifetime is 47h59m59.999999999s: it needs 48h0m0s or more"},
 		"tokens for more than a day":   {inBroker(func(b *core.Broker) { b.TokenLifetime = day + 1 }), "Config.Broker.TokenLifetime"},
 		"the provider's issuer":        {func(c *core.Config) { c.PublicURL = c.Providers[0].Issuer }, "Config.PublicURL is the provider's issuer"},
 		"two routes at one path":       {func(c *core.Config) { c.Routes.JWKS = "/.well-known/openid-configuration" }, "Config.Routes.JWKS"},
@@ -76,7 +77,8 @@ func TestTheZeroBrokerIsComplete(t *testing.T) {
 
 	for _, limit := range []*core.Broker{
 		{RefreshGrace: 2 * time.Second, TokenLifetime: time.Second, SessionLifetime: time.Second, SessionIdle: time.Second},
-		{RefreshGrace: time.Hour, TokenLifetime: day},
+		{RefreshGrace: time.Hour, TokenLifetime: day, KeyLifetime: 2 * day},
+		{KeyLifetime: -1},
 	} {
 		config.Broker = limit
 		auth, err = core.New(config)

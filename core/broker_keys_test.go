@@ -81,22 +81,3 @@ func TestInstancesThatStartAtOncePublishOneKey(t *testing.T) {
 		require.Len(t, spy.all(t), 1)
 	}
 }
-
-func TestAnotherAlgorithmHasAKeyOfItsOwnAndOldTokensStayValid(t *testing.T) {
-	spy := newSpyStore()
-	before := newApp(t, newProvider(t, oidctest.Options{}), stored(spy))
-	old := before.signIn("alice")
-	after := before.replica(spy, func(c *core.Config) { c.Broker.Algorithm = "EdDSA" })
-	// Who makes the new key publishes the old one with it, from the first request on.
-	var algorithms []string
-	for _, key := range after.keys().Keys {
-		algorithms = append(algorithms, key.Algorithm)
-	}
-	require.ElementsMatch(t, []string{"ES256", "EdDSA"}, algorithms)
-	require.Equal(t, "user-alice", me(after.auth, old.AccessToken).body)
-	next := after.tokens(after.refresh(old.RefreshToken))
-	header, _ := jwtParts(t, next.AccessToken)
-	require.Contains(t, header, `"alg":"EdDSA"`)
-	require.Equal(t, "user-alice", me(before.auth, next.AccessToken).body, "an instance that still has the older configuration finds the key")
-	require.Len(t, spy.all(t), 3, "two keys and a session")
-}

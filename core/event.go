@@ -72,6 +72,10 @@ const (
 	ReasonProviderLogout = string(session.ReasonProviderLogout)
 )
 
+// ReasonCompromised is the reason of an [EventKeyRotated] after [RotateOptions].Compromised:
+// the key that signed before is withdrawn. A rotation that was due has no reason.
+const ReasonCompromised = broker.ReasonCompromised
+
 // Event is an entry for a security log. It contains no secret.
 type Event struct {
 	Kind      EventKind

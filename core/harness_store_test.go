@@ -96,6 +96,13 @@ func (s *spyStore) during(do func()) []string {
 	return append([]string(nil), s.calls...)
 }
 
+// lastCall is the latest call.
+func (s *spyStore) lastCall() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls[len(s.calls)-1]
+}
+
 // fail has every call fail for which trouble gives an error; nil heals the store.
 func (s *spyStore) fail(trouble func(ctx context.Context, call string, done bool) error) {
 	s.mu.Lock()

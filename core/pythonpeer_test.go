@@ -43,10 +43,14 @@ func TestBrokersInTwoLanguagesTakeEachOthersTokens(t *testing.T) {
 func TestOnlyRSAKeysArePublishedToPythonPeers(t *testing.T) {
 	store := newSpyStore()
 	before := newApp(t, newProvider(t, oidctest.Options{}), fleet(func(b *core.Broker) { b.Store = store }))
-	old := before.signIn("alice").AccessToken // by ES256
+	before.rotate(core.RotateOptions{Algorithm: "RS256"})
+	before.clock.Add(time.Minute)
+	old := before.minted() // by ES256
 	require.Contains(t, before.get(browser(), "/auth/v2/.well-known/jwks.json").body, `"EC"`)
 
+	before.clock.Add(day)
 	python := newPythonPeer(t, "fleet")
+	python.now = before.clock.Now
 	after := before.replica(store, func(c *core.Config) {
 		c.Broker.Audience = "fleet"
 		pythonPeers(c.Broker)
@@ -55,7 +59,8 @@ func TestOnlyRSAKeysArePublishedToPythonPeers(t *testing.T) {
 	require.NoError(t, after.verify(old), "we know the key ourselves")
 	before.server.Config.Handler = after.server.Config.Handler // the new version takes over
 	python.trusted = []string{before.api}
-	require.NoError(t, python.verify(after.signIn("alice").AccessToken))
+	require.NoError(t, python.verify(after.minted()))
+	require.Equal(t, []any{"RS256"}, ask(after.auth, "metadata").json["id_token_signing_alg_values_supported"])
 
 	_, err := core.New(core.Config{
 		Providers: []core.Provider{{Issuer: "https://id.example.org", ClientID: "app"}}, PublicURL: "https://app.example.org/api",

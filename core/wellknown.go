@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
 
@@ -36,6 +37,11 @@ func (a *Auth) metadata(ctx context.Context) map[string]any {
 	if a.config.Broker.Exchange {
 		grants = append(grants, string(oidc.GrantTypeTokenExchange))
 	}
+	// Verifiers may read the list once, at their start. A rotation can bring any of these.
+	algorithms := jose.SigningAlgorithms
+	if a.config.Broker.PythonPeers {
+		algorithms = []string{a.config.Broker.Algorithm}
+	}
 	body := map[string]any{
 		"issuer":                                a.config.PublicURL,
 		"scopes_supported":                      append([]string{"openid"}, slices.DeleteFunc(slices.Clone(scopes), func(scope string) bool { return scope == "openid" })...),
@@ -43,7 +49,7 @@ func (a *Auth) metadata(ctx context.Context) map[string]any {
 		"response_types_supported":              []string{},
 		"token_endpoint_auth_methods_supported": []string{string(oidc.AuthMethodNone)},
 		"subject_types_supported":               []string{"public"},
-		"id_token_signing_alg_values_supported": []string{a.config.Broker.Algorithm},
+		"id_token_signing_alg_values_supported": algorithms,
 	}
 	for _, row := range routeTable() {
 		if path := *routes.of(row); row.member != "" && path != Off {

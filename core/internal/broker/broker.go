@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/oidcgate/oidcgate/core/internal/background"
@@ -42,7 +43,8 @@ type Options struct {
 
 	Audience      string // what guards demand
 	PeerAudiences []string
-	Algorithm     string // that signs
+	Algorithm     string        // of the first key, and of those that follow by interval
+	KeyLifetime   time.Duration // the interval; 0 or less: keys are made on demand alone
 
 	TokenLifetime, SessionLifetime, SessionIdle, RefreshGrace time.Duration
 
@@ -88,6 +90,7 @@ type Broker struct {
 	records  *vault.Vault
 	macs     map[string]*seal.Keys // of refresh tokens, by the client
 	keys     *fetch.Document[keyring]
+	signer   atomic.Pointer[signingKey] // that signed when the keys were last read
 	policy   session.Policy
 	holder   string             // the name of this instance in leases
 	patience time.Duration      // how long a request waits for its session

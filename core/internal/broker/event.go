@@ -22,6 +22,9 @@ const (
 	KeyRotated   EventKind = "key_rotated"
 )
 
+// ReasonCompromised: the key before is withdrawn.
+const ReasonCompromised = "compromised"
+
 // sessionEvent is an event about a session, as it was last.
 func (b *Broker) sessionEvent(kind EventKind, id string, state session.State) Event {
 	e := Event{Kind: kind, Subject: state.Subject, Session: id}

@@ -72,12 +72,12 @@ var anySession = strings.Repeat("-", base64.RawURLEncoding.EncodedLen(16))
 func (m minting) scope() string { return strings.Join(m.wanted.scopesOf(m.who.Scopes), " ") }
 
 // mint makes an access token.
-func (b *Broker) mint(key keyring, m minting) (string, error) {
+func (b *Broker) mint(keys keyring, m minting) (string, error) {
 	payload, err := b.payload(m)
 	if err != nil {
 		return "", err
 	}
-	return key.signing.Sign(tokenType, payload)
+	return keys.signing(b.Now()).Sign(tokenType, payload)
 }
 
 // payload makes the claims of an access token, and refuses those of a token that
