@@ -13,12 +13,13 @@ import (
 	"github.com/oidcgate/oidcgate/e2e/internal/providers"
 )
 
-// Suites are one for each mode, and one at a provider of another maker.
+// Suites are one for each mode, one of signing keys, and one at a provider of another maker.
 func Suites() []harness.Suite {
 	needs := []string{"node", "npm", "python3"}
 	return []harness.Suite{
 		{Name: "clients-broker", About: "clients, resource servers and a peer of other makers", Needs: needs, Run: broker},
 		{Name: "clients-passthrough", About: "clients of other makers that have the provider's tokens", Needs: needs, Run: passthrough},
+		{Name: "clients-keys", About: "resource servers of other makers, while the signing keys change", Needs: needs, Run: keys},
 		{Name: "clients-keycloak", About: "openid-client and py-oidc-auth-client, where the provider is Keycloak", Needs: append(needs, "java", "mvn"), Run: keycloak},
 	}
 }
@@ -35,6 +36,8 @@ type target struct {
 	Peer         *peer  `json:"peer"`          // a broker's, nil for none
 	User         user   `json:"user"`
 	Person       string `json:"person"` // the URL of servePerson
+
+	Tokens []issued `json:"tokens"` // of a broker, for resource servers
 }
 
 // user is who signs in, as userinfo has to tell by the standard names.
