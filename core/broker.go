@@ -60,14 +60,22 @@ type Broker struct {
 	// [Auth.RotateSigningKey].
 	KeyLifetime time.Duration
 
-	// TokenLifetime is how long an access token is valid. Access tokens can't be revoked, so
-	// keep it short. 0: 15 minutes; at most a day.
+	// TokenLifetime is how long an access token is valid. Without CheckSession it outlives its
+	// session for as long, so keep it short. 0: 15 minutes; at most a day.
 	TokenLifetime time.Duration
 	// SessionLifetime is the maximum length of a session. Then the user must sign in again.
 	// 0: 90 days.
 	SessionLifetime time.Duration
 	// SessionIdle is the time without a refresh after which a session ends. 0: 30 days.
 	SessionIdle time.Duration
+	// CheckSession makes guards reject an access token whose session has ended: at once if it
+	// ended in this process, and after CheckSession if another replica ended it. For so long
+	// an answer of the store is remembered, however many requests come, and a session that
+	// has ended is answered 401. While the store is down, requests whose answer is too old
+	// get 503, so that guards depend on the store. Tokens without a session (from a token
+	// exchange or [Auth.Mint]) and tokens of peers are not looked up. 0: guards ask no store,
+	// and accept tokens until they expire; at most TokenLifetime.
+	CheckSession time.Duration
 	// RefreshGrace is how long a used refresh token gives the same new token again, for a
 	// client that lost the answer. Later, reuse is a replay and ends the session. Differences
 	// between the clocks of replicas make it longer or shorter. 0: 45 seconds; at least 2
@@ -162,6 +170,12 @@ func (b *Broker) check(c Config) []error {
 		wrong("Broker.TokenLifetime is %s: access tokens can't be called back, so that %s is the most", b.TokenLifetime, maxTokenLifetime)
 	}
 	switch {
+	case b.CheckSession < 0:
+		wrong("Broker.CheckSession is %s: use 0 for guards that don't look sessions up, or a time for which an answer counts", b.CheckSession)
+	case b.CheckSession > b.TokenLifetime:
+		wrong("Broker.CheckSession is %s: tokens are valid for %s only, so that a longer time finds nothing; make it shorter", b.CheckSession, b.TokenLifetime)
+	}
+	switch {
 	case b.RefreshGrace < minRefreshGrace:
 		wrong("Broker.RefreshGrace is %s: it needs %s or more, or clients that try again lose their sessions", b.RefreshGrace, minRefreshGrace)
 	case b.RefreshGrace > maxRefreshGrace:
@@ -204,7 +218,7 @@ func newBroker(a *Auth, secrets [][]byte) (*broker.Broker, error) {
 		PublicURL: c.PublicURL, ClientID: p.ClientID, Provider: a.provider,
 		Audience: b.Audience, PeerAudiences: b.PeerAudiences, Algorithm: b.Algorithm, KeyLifetime: b.KeyLifetime,
 		TokenLifetime: b.TokenLifetime, SessionLifetime: b.SessionLifetime, SessionIdle: b.SessionIdle, RefreshGrace: b.RefreshGrace,
-		TolerateReplay: b.InsecureTolerateReplay, SubjectIsUsername: b.SubjectIsUsername, PythonPeers: b.PythonPeers,
+		CheckSession: b.CheckSession, TolerateReplay: b.InsecureTolerateReplay, SubjectIsUsername: b.SubjectIsUsername, PythonPeers: b.PythonPeers,
 		Identify: identify, Require: rulesOf(c.Require), RoleClaims: p.RoleClaims, ProfilePaths: p.ProfilePaths,
 		Store: b.Store, Secrets: secrets,
 		Leeway: c.Leeway, Timeout: c.Timeout, Now: c.Now, Rand: c.Rand, Tasks: a.tasks, Logger: c.Logger,

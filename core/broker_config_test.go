@@ -38,6 +38,10 @@ func TestNewReportsEachMistakeOfABroker(t *testing.T) {
 		"a grace of more than an hour": {inBroker(func(b *core.Broker) { b.RefreshGrace = time.Hour + 1 }), "Config.Broker.RefreshGrace"},
 		"keys for less than two days":  {inBroker(func(b *core.Broker) { b.KeyLifetime = 2*day - 1 }), "Config.Broker.KeyLifetime is 47h59m59.999999999s: it needs 48h0m0s or more"},
 		"tokens for more than a day":   {inBroker(func(b *core.Broker) { b.TokenLifetime = day + 1 }), "Config.Broker.TokenLifetime"},
+		"a negative session check":     {inBroker(func(b *core.Broker) { b.CheckSession = -1 }), "Config.Broker.CheckSession is -1ns: use 0"},
+		"a session check too seldom": {inBroker(func(b *core.Broker) {
+			b.TokenLifetime, b.CheckSession = time.Minute, time.Minute+1
+		}), "Config.Broker.CheckSession is 1m0.000000001s: tokens are valid for 1m0s only"},
 		"the provider's issuer":        {func(c *core.Config) { c.PublicURL = c.Providers[0].Issuer }, "Config.PublicURL is the provider's issuer"},
 		"two routes at one path":       {func(c *core.Config) { c.Routes.JWKS = "/.well-known/openid-configuration" }, "Config.Routes.JWKS"},
 		"a route that is a pattern":    {func(c *core.Config) { c.Routes.AuthorizationServer = "/{x}" }, "Config.Routes.AuthorizationServer"},
@@ -77,7 +81,7 @@ func TestTheZeroBrokerIsComplete(t *testing.T) {
 
 	for _, limit := range []*core.Broker{
 		{RefreshGrace: 2 * time.Second, TokenLifetime: time.Second, SessionLifetime: time.Second, SessionIdle: time.Second},
-		{RefreshGrace: time.Hour, TokenLifetime: day, KeyLifetime: 2 * day},
+		{RefreshGrace: time.Hour, TokenLifetime: day, CheckSession: day, KeyLifetime: 2 * day},
 		{KeyLifetime: -1},
 	} {
 		config.Broker = limit

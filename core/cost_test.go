@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
@@ -23,6 +24,20 @@ func TestGuardMakesFewAllocations(t *testing.T) {
 	r.Header.Set("Authorization", "Bearer "+provider.AccessToken(t, "alice"))
 	check := func() {
 		if token, err := guard.Check(t.Context(), core.RequestOf(r)); err != nil || token.Subject() != "user-alice" {
+			t.Fatal(err)
+		}
+	}
+	check()
+	require.Zero(t, testing.AllocsPerRun(100, check))
+}
+
+// Nor does one whose session was looked up before.
+func TestASessionThatIsRememberedMakesNoAllocations(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), brokered(), checking(10*time.Second))
+	guard := a.auth.Required()
+	request := core.Request{Authorization: []string{"Bearer " + a.signIn("alice").AccessToken}}
+	check := func() {
+		if token, err := guard.Check(t.Context(), request); err != nil || token.Subject() != "user-alice" {
 			t.Fatal(err)
 		}
 	}

@@ -60,12 +60,14 @@ func (a *Auth) guard(constraints []Constraint) *Guard {
 // Token for an anonymous request. Its errors are [ErrMissingToken], [ErrInvalidToken],
 // [ErrInvalidRequest] (several Authorization headers, RFC 6750 3.1),
 // [ErrInsufficientScope], [ErrInsufficientClaims], and [ErrUnavailable] when the
-// provider's keys can't be had; answer them with [WriteError].
+// provider's keys can't be had, or with Broker.CheckSession the store can't tell whether
+// the token's session has ended; answer them with [WriteError].
 //
 // Check keeps nothing of the request, so that its strings may be views of a buffer that
-// is used again. For a token that was verified before it allocates nothing. It waits for
-// the provider only while no keys are known, or for a token that is signed with a key not
-// seen before: until ctx ends, or each of the calls that are needed has taken
+// is used again. For a token that was verified before, and a session that was looked up
+// before, it allocates nothing. It waits for the provider only while no keys are known, or
+// for a token that is signed with a key not seen before, and for the store only to look up
+// a session: until ctx ends, or each of the calls that are needed has taken
 // Config.Timeout.
 func (g *Guard) Check(ctx context.Context, request Request) (Token, error) {
 	token, err := g.check(ctx, request)
@@ -73,11 +75,15 @@ func (g *Guard) Check(ctx context.Context, request Request) (Token, error) {
 	if err == nil {
 		return token, nil
 	}
-	bad := errors.Is(err, ErrInvalidToken) || errors.Is(err, ErrInvalidRequest)
-	if bad {
-		g.auth.observe(ctx, Event{Kind: EventToken}, err)
+	refused := errors.Is(err, ErrInvalidToken) || errors.Is(err, ErrInvalidRequest) ||
+		errors.Is(err, ErrInsufficientScope) || errors.Is(err, ErrInsufficientClaims)
+	if refused {
+		event := Event{Kind: EventToken, Subject: token.Subject(), Client: token.ClientID(), Session: token.SessionID()}
+		if token.Valid() && token.verified.By != g.auth.trust.Own {
+			event.Issuer = token.Issuer() // a subject is somebody else at each
+		}
+		g.auth.observe(ctx, event, err)
 	}
-	refused := bad || errors.Is(err, ErrInsufficientScope) || errors.Is(err, ErrInsufficientClaims)
 	if g.optional && (errors.Is(err, ErrMissingToken) || refused && !g.refuseBad) {
 		return Token{}, nil
 	}
@@ -99,6 +105,7 @@ func (a *Auth) challenging(err error, scopes string) error {
 	return &c
 }
 
+// check gives the token also with the error of one that is genuine.
 func (g *Guard) check(ctx context.Context, request Request) (Token, error) {
 	raw, err := bearer(request.Authorization)
 	if err != nil {
@@ -108,15 +115,12 @@ func (g *Guard) check(ctx context.Context, request Request) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
-	if err := g.judge(token); err != nil {
-		event := Event{Kind: EventToken, Subject: token.Subject(), Client: token.ClientID(), Session: token.SessionID()}
-		if token.verified.By != g.auth.trust.Own {
-			event.Issuer = token.Issuer() // a subject is somebody else at each
+	if broker := g.auth.config.Broker; broker != nil && broker.CheckSession > 0 {
+		if err := g.auth.checkSession(ctx, token); err != nil {
+			return token, err
 		}
-		g.auth.observe(ctx, event, err)
-		return Token{}, err
 	}
-	return token, nil
+	return token, g.judge(token)
 }
 
 func (g *Guard) judge(token Token) error {

@@ -72,7 +72,8 @@ type Who struct {
 //
 // A session that was revoked never comes back: its refresh token is rejected at once, at
 // all replicas, and a refresh that is under way gives no tokens. Its access tokens are
-// accepted until they expire.
+// accepted until they expire, or with Broker.CheckSession for that long at other replicas,
+// and here no more.
 //
 // Revoke does not tell the provider. The user stays signed in there, and the provider's
 // refresh token, which is deleted with the session, stays valid. The logout route revokes
@@ -93,4 +94,33 @@ func (a *Auth) Revoke(ctx context.Context, who Who) (int, error) {
 	}
 	count, err := a.broker.End(ctx, filter, session.ReasonRevoked)
 	return count, asError(err)
+}
+
+// Live reports whether a token that was verified before is still good: nil if it is, also
+// for a token without a session of the broker's. Its errors are [ErrInvalidToken] when the
+// session has ended or the token is past [Token.GoodUntil], [ErrUnavailable] when the store
+// can't tell, and [ErrMissingToken] for the zero Token. It is for streams, connections and
+// jobs that go on for longer than a request, and that ask from time to time.
+//
+// With Broker.CheckSession, an answer is remembered for that long, as at guards. Without,
+// each call asks the store. It may be called concurrently.
+func (a *Auth) Live(ctx context.Context, token Token) error {
+	if !token.Valid() {
+		return ErrMissingToken.because("There is no token.")
+	}
+	if end := token.GoodUntil(); !end.IsZero() && !a.now().Before(end) {
+		return ErrInvalidToken.because("The access token is invalid: it has expired.")
+	}
+	return a.checkSession(ctx, token)
+}
+
+// checkSession tells whether the session of a token goes on, if it is one of the broker's.
+func (a *Auth) checkSession(ctx context.Context, token Token) error {
+	if a.broker == nil || token.verified.By != a.trust.Own {
+		return nil
+	}
+	if id := token.SessionID(); id != "" {
+		return asError(a.broker.Live(ctx, id))
+	}
+	return nil
 }

@@ -46,7 +46,7 @@ type Options struct {
 	Algorithm     string        // of the first key, and of those that follow by interval
 	KeyLifetime   time.Duration // the interval; 0 or less: keys are made on demand alone
 
-	TokenLifetime, SessionLifetime, SessionIdle, RefreshGrace time.Duration
+	TokenLifetime, SessionLifetime, SessionIdle, RefreshGrace, CheckSession time.Duration
 
 	TolerateReplay    bool // a replayed refresh token does not end its session
 	SubjectIsUsername bool
@@ -76,7 +76,7 @@ type Options struct {
 type Tokens = provider.Tokens
 
 // MaxTokenLifetime is the longest time for which an access token may be valid, which
-// can't be called back.
+// only guards that look up sessions can call back.
 const MaxTokenLifetime = 24 * time.Hour
 
 // MaxToken is the longest token that is read, in bytes.
@@ -95,6 +95,7 @@ type Broker struct {
 	holder   string             // the name of this instance in leases
 	patience time.Duration      // how long a request waits for its session
 	flights  singleflight.Group // refreshes, by their token
+	liveness *liveness          // of sessions, as guards know it
 
 	rolesFrom sync.Map // the sources of roles that the log knows
 }
@@ -136,6 +137,13 @@ func New(o Options) (*Broker, error) {
 		// Where else a provider may have its roles, Identify may have put anything.
 		Roles: claim.RolePaths{"roles"}.In,
 	}
+	b.liveness = newLiveness(o.CheckSession, o.Now, func(id string) error {
+		err := o.Tasks.Do(func(ctx context.Context) error { return b.lookLive(ctx, id) })
+		if err != nil && !errors.Is(err, fault.InvalidToken) && !errors.Is(err, fault.Unavailable) {
+			err = vault.ErrDown.From(err) // the Auth was closed
+		}
+		return err
+	})
 	return b, nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/oidcgate/oidcgate/core/internal/claim"
-	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/session"
 	"github.com/oidcgate/oidcgate/core/internal/verify"
 )
@@ -20,7 +19,7 @@ func (b *Broker) Profile(ctx context.Context, token *verify.Token) (claim.Profil
 	s := storedSession{b: b, id: id}
 	state, _, err := s.Load(ctx)
 	if errors.Is(err, session.ErrGone) {
-		return claim.Profile{}, fault.InvalidToken.New("The session has ended.")
+		return claim.Profile{}, errSessionEnded
 	}
 	if err != nil {
 		return claim.Profile{}, err

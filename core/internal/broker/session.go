@@ -29,11 +29,11 @@ func (s *storedSession) Load(ctx context.Context) (session.State, int64, error) 
 	record, err := s.b.records.Get(ctx, kindSession, s.id, &state)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return session.State{}, 0, session.ErrGone
+		return session.State{}, 0, s.gone()
 	case err != nil:
 		return session.State{}, 0, err
 	case !s.b.Now().Before(record.Expires):
-		return session.State{}, 0, session.ErrGone
+		return session.State{}, 0, s.gone()
 	}
 	s.keys = record.Keys
 	return state, record.Version, nil
@@ -49,7 +49,20 @@ func (s *storedSession) Save(ctx context.Context, state session.State, version i
 
 // Delete implements session.Records.
 func (s *storedSession) Delete(ctx context.Context, version int64) error {
-	return conflict(s.b.records.Delete(ctx, kindSession, s.id, version))
+	err := conflict(s.b.records.Delete(ctx, kindSession, s.id, version))
+	if err == nil {
+		_ = s.gone()
+	}
+	return err
+}
+
+// gone is the error for a session that has ended. The guards of this process know of it at
+// once.
+func (s *storedSession) gone() error {
+	if s.b.CheckSession > 0 {
+		s.b.liveness.end(s.id)
+	}
+	return session.ErrGone
 }
 
 func conflict(err error) error {

@@ -191,7 +191,7 @@ func (c *chosenSession) Load(ctx context.Context) (session.State, int64, error) 
 	record, err := c.take(ctx)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return session.State{}, 0, session.ErrGone
+		return session.State{}, 0, c.gone()
 	case err != nil:
 		return session.State{}, 0, err
 	case !c.b.Now().Before(record.Expires) || !c.filter.choosesKeys(record):
