@@ -55,3 +55,36 @@ func TestAnotherLibraryVerifiesBrokerTokens(t *testing.T) {
 		})
 	}
 }
+
+// A verifier that has read the metadata once verifies what later keys sign, of whatever
+// algorithm, and rejects what a compromised one has signed.
+func TestAnotherLibraryFollowsTheSigningKeys(t *testing.T) {
+	provider := oidctest.New(t, oidctest.Options{})
+	mux := http.NewServeMux()
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	auth, err := core.New(core.Config{
+		Providers: []core.Provider{{Issuer: provider.Issuer, ClientID: provider.ClientID}}, PublicURL: server.URL, Broker: &core.Broker{},
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, auth.Close()) })
+	for _, e := range auth.Endpoints() {
+		mux.Handle(e.Path, e.Handler)
+	}
+	discovered, err := oidc.NewProvider(t.Context(), server.URL)
+	require.NoError(t, err)
+	verifier := discovered.Verifier(&oidc.Config{ClientID: server.URL})
+	var last string
+	for _, algorithm := range []string{"RS256", "ES256", "EdDSA", "PS256"} {
+		require.NoError(t, auth.RotateSigningKey(t.Context(), core.RotateOptions{Algorithm: algorithm, Compromised: true}))
+		raw, err := auth.Mint(t.Context(), core.Identity{Subject: "job"}, core.MintOptions{})
+		require.NoError(t, err)
+		_, err = verifier.Verify(t.Context(), raw)
+		require.NoError(t, err, algorithm)
+		if last != "" {
+			_, err = verifier.Verify(t.Context(), last)
+			require.Error(t, err, algorithm)
+		}
+		last = raw
+	}
+}

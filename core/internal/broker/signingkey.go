@@ -154,9 +154,9 @@ func (b *Broker) sift(keys []signingKey, now time.Time) (alive, dead []signingKe
 	return alive, dead
 }
 
-// clean deletes the records of keys that count no more. It begins with the oldest and stops
-// at the first that stays, so that no key outlives the record that withdraws it. What is
-// left over waits for the next time.
+// clean deletes the records of keys that count no more. It stops at the first that stays, and
+// what is left over waits for the next time: a key that outlives the record which withdraws it
+// is past its own removal by then.
 func (b *Broker) clean(ctx context.Context, dead []signingKey) {
 	for _, key := range dead {
 		if err := b.records.Delete(ctx, kindSigningKey, key.id, key.version); err != nil {
