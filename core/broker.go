@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -101,6 +102,11 @@ type Broker struct {
 	// when its context ends, after Config.Timeout. It must be safe for concurrent use. nil:
 	// tokens say what the provider said.
 	Identify func(context.Context, *Identity) error
+	// Device is called with the request that ends a login (at the callback or token route), and
+	// says what [Auth.Sessions] shows of it. The session keeps that, encrypted. Which header has
+	// the address depends on the proxies before the application, so that core can't tell.
+	// It must be safe for concurrent use and keep nothing of the request. nil: nothing is kept.
+	Device func(*http.Request) Device
 }
 
 // withDefaults gives a copy with every default filled in.
@@ -208,9 +214,9 @@ func newBroker(a *Auth, secrets [][]byte) (*broker.Broker, error) {
 	var identify func(context.Context, *broker.Identity) error
 	if b.Identify != nil {
 		identify = func(ctx context.Context, who *broker.Identity) error {
-			public := Identity(*who)
+			public := newIdentity(*who)
 			err := b.Identify(ctx, &public)
-			*who = broker.Identity(public)
+			*who = public.inner()
 			return asFault(err)
 		}
 	}

@@ -71,7 +71,7 @@ func (a *Auth) finishCallback(r *http.Request, p params, state loginState) (toke
 		return tokenBody{}, broker.Party{}, ErrInvalidRequest.because("The parameter code is missing.")
 	}
 	return a.redeem(r.Context(), redemption{
-		client: a.client, code: code, redirectURI: state.RedirectURI, verifier: state.Verifier,
+		client: a.client, device: a.deviceOf(r), code: code, redirectURI: state.RedirectURI, verifier: state.Verifier,
 		nonce: state.checkNonce,
 	})
 }

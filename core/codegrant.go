@@ -18,6 +18,7 @@ type sentCode struct {
 	code, redirectURI, verifier, state string
 
 	client client
+	device broker.Device
 	wanted broker.Narrowing
 }
 
@@ -49,7 +50,7 @@ func readCode(p params) (sent sentCode, err error) {
 // codeGrant redeems an authorization code.
 func (a *Auth) codeGrant(w http.ResponseWriter, r *http.Request, p tokenRequest) (tokenBody, broker.Party, error) {
 	sent, err := readCode(p.params)
-	sent.client = p.client
+	sent.client, sent.device = p.client, a.deviceOf(r)
 	if err == nil {
 		sent.wanted, err = a.readTarget(p.params)
 	}
@@ -76,7 +77,7 @@ func (a *Auth) redeemVerifier(ctx context.Context, sent sentCode) (tokenBody, br
 	if err != nil {
 		return tokenBody{}, broker.Party{}, err
 	}
-	r := redemption{client: sent.client, code: sent.code, redirectURI: sent.redirectURI, verifier: sent.verifier, wanted: sent.wanted}
+	r := redemption{client: sent.client, device: sent.device, code: sent.code, redirectURI: sent.redirectURI, verifier: sent.verifier, wanted: sent.wanted}
 	if !a.leavesNonce(m) {
 		challenge := challengeOf(sent.verifier)
 		r.nonce = func(nonce string) (asked, bool) {
@@ -119,7 +120,7 @@ func (a *Auth) redeemState(w http.ResponseWriter, r *http.Request, sent sentCode
 		}
 	}
 	body, whose, err := a.redeem(r.Context(), redemption{
-		client: sent.client, code: sent.code, redirectURI: state.RedirectURI, verifier: state.Verifier,
+		client: sent.client, device: sent.device, code: sent.code, redirectURI: state.RedirectURI, verifier: state.Verifier,
 		nonce: state.checkNonce, wanted: sent.wanted,
 	})
 	if state.Kind == loginBrowser && !retryable(err) {
@@ -136,6 +137,7 @@ type nonceCheck func(nonce string) (asked, bool)
 // redemption is a code with all that proves it is the caller's.
 type redemption struct {
 	client                      client
+	device                      broker.Device
 	code, redirectURI, verifier string
 	nonce                       nonceCheck // nil: the client checks it
 	wanted                      broker.Narrowing
@@ -154,12 +156,12 @@ func (a *Auth) redeem(ctx context.Context, redemption redemption) (tokenBody, br
 	if answer.IDToken == "" {
 		return tokenBody{}, broker.Party{}, ErrProvider.because("The provider gave no ID token.")
 	}
-	return a.accept(ctx, redemption.client, answer, redemption.nonce, redemption.wanted)
+	return a.accept(ctx, redemption.client, redemption.device, answer, redemption.nonce, redemption.wanted)
 }
 
 // accept checks the ID token of an answer, if there is one, and makes the body
 // for our own client: with the broker's tokens, or with those of the answer.
-func (a *Auth) accept(ctx context.Context, c client, answer provider.Tokens, nonce nonceCheck, wanted broker.Narrowing) (tokenBody, broker.Party, error) {
+func (a *Auth) accept(ctx context.Context, c client, device broker.Device, answer provider.Tokens, nonce nonceCheck, wanted broker.Narrowing) (tokenBody, broker.Party, error) {
 	var id *claim.Set
 	var whose broker.Party
 	if answer.IDToken != "" {
@@ -179,7 +181,7 @@ func (a *Auth) accept(ctx context.Context, c client, answer provider.Tokens, non
 		answer.Asked = cmp.Or(answer.Asked, login.scope)
 	}
 	if a.broker != nil {
-		tokens, whose, err := a.broker.Begin(ctx, c.id, answer, id, wanted)
+		tokens, whose, err := a.broker.Begin(ctx, c.id, device, answer, id, wanted)
 		return a.bodyOf(tokens, whose, err)
 	}
 	return a.tokenBody(answer), whose, nil

@@ -128,7 +128,7 @@ func (a *Auth) refreshGrant(_ http.ResponseWriter, r *http.Request, p tokenReque
 	}
 	answer.RefreshToken = cmp.Or(answer.RefreshToken, token) // RFC 6749 6: it stays valid
 	answer.Scope = cmp.Or(answer.Scope, strings.Join(scopes, " "))
-	return a.accept(r.Context(), p.client, answer, nil, broker.Narrowing{})
+	return a.accept(r.Context(), p.client, broker.Device{}, answer, nil, broker.Narrowing{})
 }
 
 // deviceGrant polls once for a device login (RFC 8628 3.4).
@@ -156,7 +156,7 @@ func (a *Auth) deviceGrant(_ http.ResponseWriter, r *http.Request, p tokenReques
 		return tokenBody{}, broker.Party{}, pollingError(err)
 	}
 	answer.Asked = login.Scope
-	body, whose, err := a.accept(r.Context(), p.client, answer, nil, wanted)
+	body, whose, err := a.accept(r.Context(), p.client, a.deviceOf(r), answer, nil, wanted)
 	return body, whose, pollingError(err)
 }
 

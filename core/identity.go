@@ -1,6 +1,7 @@
 package core
 
 import (
+	"github.com/oidcgate/oidcgate/core/internal/broker"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 )
 
@@ -26,6 +27,11 @@ import (
 //
 // Each call gets what the provider says at that time, without the changes of earlier calls.
 type Identity struct {
+	// Occasion is why Broker.Identify is called. [Auth.Mint] ignores it.
+	Occasion Occasion
+	// SessionID is the session that begins or is refreshed, the sid of its access tokens; ""
+	// at an exchange. Changes to it have no effect, and [Auth.Mint] ignores it.
+	SessionID string
 	// Issuer and Subject identify the user at the provider. In Broker.Identify, changes to
 	// them have no effect.
 	Issuer  string
@@ -58,6 +64,49 @@ type Identity struct {
 	// and cnf. Extra claims are never roles: in the broker's own tokens, guards read roles
 	// only from the claim roles.
 	Extra map[string]any
+	// Actor is somebody else who acts for the user, such as a member of the support staff or
+	// a job: the claim act (RFC 8693 4.1). If an exchanged token says already who acts, that
+	// is kept inside. See [Token.Actor]. nil: nobody is added.
+	Actor *Actor
+}
+
+// Actor is who acts for the user of a token (RFC 8693 4.1). Issuer and Subject together
+// identify him; Issuer is "" where the token does not say it.
+type Actor struct {
+	Issuer  string
+	Subject string // needed in an [Identity]
+}
+
+// Occasion is why Broker.Identify is called.
+type Occasion string
+
+// The occasions of an [Identity].
+const (
+	// OccasionLogin: a user signs in.
+	OccasionLogin = Occasion(broker.OnLogin)
+	// OccasionRefresh: a session is refreshed.
+	OccasionRefresh = Occasion(broker.OnRefresh)
+	// OccasionExchange: a token of the provider is exchanged.
+	OccasionExchange = Occasion(broker.OnExchange)
+)
+
+func newIdentity(who broker.Identity) Identity {
+	return Identity{
+		Occasion: Occasion(who.Occasion), SessionID: who.SessionID, Issuer: who.Issuer, Subject: who.Subject, Claims: who.Claims,
+		Username: who.Username, FirstName: who.FirstName, LastName: who.LastName, Name: who.Name,
+		Email: who.Email, EmailVerified: who.EmailVerified, Roles: who.Roles, Scopes: who.Scopes, Extra: who.Extra,
+		Actor: (*Actor)(who.Actor),
+	}
+}
+
+// inner is newIdentity's counterpart.
+func (i Identity) inner() broker.Identity {
+	return broker.Identity{
+		Occasion: broker.Occasion(i.Occasion), SessionID: i.SessionID, Issuer: i.Issuer, Subject: i.Subject, Claims: i.Claims,
+		Username: i.Username, FirstName: i.FirstName, LastName: i.LastName, Name: i.Name,
+		Email: i.Email, EmailVerified: i.EmailVerified, Roles: i.Roles, Scopes: i.Scopes, Extra: i.Extra,
+		Actor: (*broker.Actor)(i.Actor),
+	}
 }
 
 // Refuse returns the error with which Broker.Identify rejects a user. why is a sentence for

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"time"
-
-	"github.com/oidcgate/oidcgate/core/internal/broker"
 )
 
 // MintOptions say for whom, and for how long, a token of [Auth.Mint] is valid. The zero
@@ -39,7 +37,7 @@ func (a *Auth) Mint(ctx context.Context, who Identity, o MintOptions) (string, e
 	if a.broker == nil {
 		return "", errors.New("core.Auth.Mint needs Config.Broker")
 	}
-	raw, err := a.broker.Mint(ctx, broker.Identity(who), o.Audiences, o.Lifetime)
+	raw, err := a.broker.Mint(ctx, who.inner(), o.Audiences, o.Lifetime)
 	a.observe(ctx, Event{Kind: EventMint, Issuer: cmp.Or(who.Issuer, a.config.PublicURL), Subject: who.Subject}, err)
 	return raw, asError(err)
 }

@@ -3,9 +3,11 @@ package core
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/oidcgate/oidcgate/core/internal/broker"
+	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/session"
 )
 
@@ -26,6 +28,26 @@ type Session struct {
 	Began, Refreshed time.Time
 	// Ends is when the session ends if it is not refreshed before then.
 	Ends time.Time
+	// Device is what Broker.Device said of the login; the zero Device without it.
+	Device Device
+}
+
+// Device is where a user signed in, for a list of [Session]s. It is what a request says, and
+// proves nothing. Each field is cut to 256 bytes, and control characters are removed.
+type Device struct {
+	Address   string // the IP address of the browser or program
+	UserAgent string
+}
+
+// deviceOf is what the application tells of the request of a login.
+func (a *Auth) deviceOf(r *http.Request) (device broker.Device) {
+	if a.config.Broker != nil && a.config.Broker.Device != nil {
+		_ = fault.Catch(a.config.Logger, "Broker.Device", func() error {
+			device = broker.Device(a.config.Broker.Device(r))
+			return nil
+		})
+	}
+	return device
 }
 
 // Sessions lists the sessions of a user that have not ended, newest first. subject is the
@@ -45,7 +67,10 @@ func (a *Auth) Sessions(ctx context.Context, subject string) ([]Session, error) 
 	}
 	sessions := make([]Session, len(found))
 	for i, s := range found {
-		sessions[i] = Session(s)
+		sessions[i] = Session{
+			ID: s.ID, Subject: s.Subject, Client: s.Client, ProviderSession: s.ProviderSession,
+			Began: s.Began, Refreshed: s.Refreshed, Ends: s.Ends, Device: Device(s.Device),
+		}
 	}
 	return sessions, nil
 }

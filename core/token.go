@@ -73,6 +73,20 @@ func (t Token) ClientID() string {
 	}
 }
 
+// Actor is who acts for the subject: the outermost of the claim act (RFC 8693 4.1), whose
+// fields are "" if it does not name them. nil: nobody does.
+func (t Token) Actor() *Actor {
+	if !t.Valid() {
+		return nil
+	}
+	act := t.verified.Claims.All()["act"]
+	if act == nil {
+		return nil
+	}
+	named, _ := act.(map[string]any)
+	return &Actor{Issuer: claim.Text(named["iss"]), Subject: claim.Text(named["sub"])}
+}
+
 // SessionID is the sid claim, the login session at the issuer, "" when the
 // token has none.
 func (t Token) SessionID() string {

@@ -17,9 +17,10 @@ import (
 
 // refreshAnswer is the provider's answer to a refresh.
 type refreshAnswer struct {
-	b      *Broker
-	state  session.State
-	answer Tokens
+	b       *Broker
+	session string // its id
+	state   session.State
+	answer  Tokens
 }
 
 func (r *refreshAnswer) Tokens() session.Tokens {
@@ -71,7 +72,8 @@ func (r *refreshAnswer) Judge(ctx context.Context, save func() error) (jsontext.
 func (r *refreshAnswer) evidence(ctx context.Context, before remembered) (e evidence, err error) {
 	v, answer := r.b.Provider.Verifier(), r.answer
 	e = evidence{
-		subject: r.state.Subject, raw: answer.AccessToken, before: &before, client: before.Client, nonce: before.Nonce,
+		why: OnRefresh, session: r.session,
+		subject: r.state.Subject, raw: answer.AccessToken, before: &before, client: before.Client, device: before.Device, nonce: before.Nonce,
 		stale:   answer.IDToken == "",
 		idToken: cmp.Or(answer.IDToken, before.IDToken),
 		granted: cmp.Or(answer.Scope, before.Granted),

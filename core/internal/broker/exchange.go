@@ -35,7 +35,7 @@ func (b *Broker) Exchange(ctx context.Context, raw string, wanted Narrowing) (to
 	if err != nil {
 		return Tokens{}, subject.Subject, err
 	}
-	who, err := b.identify(ctx, evidence{subject: subject.Subject, access: subject, granted: strings.Join(wanted.scopesOf(subject.Scopes()), " "), raw: raw}, func() error { return nil })
+	who, err := b.identify(ctx, evidence{why: OnExchange, actor: actor, subject: subject.Subject, access: subject, granted: strings.Join(wanted.scopesOf(subject.Scopes()), " "), raw: raw}, func() error { return nil })
 	if err != nil {
 		return Tokens{}, subject.Subject, err
 	}

@@ -35,6 +35,8 @@ type remembered struct {
 	ACR      string         `json:"acr,omitzero"`
 	AMR      []string       `json:"amr,omitzero"`
 
+	Device Device `json:"device,omitzero"` // of the login
+
 	Client   string `json:"client"`            // its id
 	Provider string `json:"provider,omitzero"` // its name
 
@@ -42,12 +44,17 @@ type remembered struct {
 	IDToken string `json:"id_token,omitzero"` // the last one that was verified
 	Nonce   string `json:"nonce,omitzero"`    // of the login
 
+	Actor *Actor `json:"actor,omitzero"` // nil: nobody acts for the user
+
 	Userinfo bool `json:"userinfo,omitzero"` // userinfo has told something
 }
 
 // evidence is what the provider has told about a user, all of it verified.
 type evidence struct {
+	why     Occasion
+	session string // "": there is none
 	client  string // for whom
+	device  Device
 	subject string
 	id      *claim.Set // nil: no ID token
 	idToken string
@@ -58,6 +65,7 @@ type evidence struct {
 	nonce   string
 	before  *remembered    // of the session at a refresh; nil: at anything else
 	told    map[string]any // by userinfo; nil: nothing
+	actor   jsontext.Value // as the token of an exchange has it; nil: nobody
 }
 
 // identify finds out what tokens will say about a user. Before it asks anybody
@@ -68,6 +76,7 @@ func (b *Broker) identify(ctx context.Context, e evidence, save func() error) (r
 	}
 	all := merge(e.idClaims(), e.told, e.accessClaims())
 	who := newIdentity(all, b.ProfilePaths)
+	who.Occasion, who.SessionID = e.why, e.session
 	who.Issuer, who.Subject = b.Provider.Issuer, e.subject
 	who.Roles = b.rolesOf(ctx, e)
 	who.Scopes = text.Words(e.granted)
@@ -84,7 +93,7 @@ func (b *Broker) identify(ctx context.Context, e evidence, save func() error) (r
 	if err != nil {
 		return remembered{}, err
 	}
-	return known, b.permit(minting{who: known, issuer: b.Provider.Issuer, subject: e.subject, session: anySession}, all)
+	return known, b.permit(minting{who: known, issuer: b.Provider.Issuer, subject: e.subject, session: e.session, actor: e.actor}, all)
 }
 
 func (e *evidence) idClaims() map[string]any { return e.id.All() }
@@ -219,13 +228,18 @@ func (b *Broker) remember(e evidence, who Identity) (remembered, error) {
 		}
 		return remembered{}, fault.AccessDenied.New("The provider tells no username for this user.")
 	}
+	if who.Actor != nil {
+		if err := claim.CheckSubject(who.Actor.Subject); err != nil {
+			return remembered{}, identityError(fmt.Errorf("the subject of the actor %w", err))
+		}
+	}
 	known := remembered{
 		Username: who.Username, FirstName: who.FirstName, LastName: who.LastName, Name: who.Name,
 		Email: who.Email, EmailVerified: who.EmailVerified,
 		Roles:  slices.Clone(who.Roles), // which may be a list of the application's own
 		Scopes: slices.Clone(who.Scopes),
-		Client: cmp.Or(e.client, b.ClientID), Provider: b.Provider.Name,
-		Granted: e.granted, IDToken: e.idToken, Nonce: e.nonce,
+		Device: e.device.plain(), Client: cmp.Or(e.client, b.ClientID), Provider: b.Provider.Name,
+		Granted: e.granted, IDToken: e.idToken, Nonce: e.nonce, Actor: who.Actor,
 		Userinfo: e.told != nil || e.before != nil && e.before.Userinfo,
 	}
 	slices.Sort(known.Roles)

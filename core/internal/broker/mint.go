@@ -45,6 +45,12 @@ type mintedClaims struct {
 	Extra jsontext.Value `json:",embed"`
 }
 
+// actClaim is the claim act (RFC 8693 4.1).
+type actClaim struct {
+	Actor  `json:",embed"`
+	Before jsontext.Value `json:"act,omitzero"`
+}
+
 // brokerClaims are the claims that Identify can't set in Extra: those above, and
 // those that would make the token look like another kind of token.
 var brokerClaims = []string{
@@ -60,13 +66,9 @@ type minting struct {
 	subject string
 	wanted  Narrowing
 	session string
-	actor   jsontext.Value // a JSON object; nil: nobody acts for the subject
+	actor   jsontext.Value // of the token that it is exchanged for, a JSON object; nil: none
 	expires time.Time
 }
-
-// anySession stands for the id of a session that has none yet, where only the size of it
-// counts.
-var anySession = strings.Repeat("-", base64.RawURLEncoding.EncodedLen(16))
 
 // scope is the scope of the token.
 func (m minting) scope() string { return strings.Join(m.wanted.scopesOf(m.who.Scopes), " ") }
@@ -104,6 +106,11 @@ func (b *Broker) payload(m minting) ([]byte, error) {
 		Username: who.Username, Name: who.Name, Email: who.Email,
 		Roles: who.Roles, Scope: m.scope(),
 		Actor: m.actor, Extra: who.Extra,
+	}
+	if who.Actor != nil { // who acts now is outermost, and for those who acted before
+		if c.Actor, err = json.Marshal(actClaim{*who.Actor, m.actor}); err != nil {
+			return nil, identityError(err)
+		}
 	}
 	if b.SubjectIsUsername {
 		c.Subject = who.Username

@@ -36,7 +36,9 @@ func TestALogoutTokenEndsAThousandSessionsOfAUser(t *testing.T) {
 	b.Tell = func(_ context.Context, e Event) { events = append(events, e) }
 
 	insert := func(subject string) string {
-		h, state, err := b.newSession(Tokens{RefreshToken: "secret"}, subject, remembered{Client: "app"})
+		h, err := b.newHandle()
+		require.NoError(t, err)
+		state, err := b.newSession(Tokens{RefreshToken: "secret"}, subject, remembered{Client: "app"})
 		require.NoError(t, err)
 		s := &storedSession{b: b, id: h.sessionID(), keys: [2]string{subject, ""}}
 		require.NoError(t, s.insert(t.Context(), state))

@@ -193,7 +193,7 @@ func (w *refreshWorld) Ask(ctx context.Context, state session.State) (session.An
 		return nil, whatRefusalMeans(err)
 	}
 	w.received = answer.RefreshToken
-	return &refreshAnswer{b: w.b, state: state, answer: answer}, nil
+	return &refreshAnswer{b: w.b, session: w.id, state: state, answer: answer}, nil
 }
 
 // errOtherProvider is the error for a session whose provider is not configured now.

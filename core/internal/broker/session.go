@@ -109,8 +109,12 @@ type Party struct {
 }
 
 // Begin makes a session of a login, and its first tokens.
-func (b *Broker) Begin(ctx context.Context, client string, answer Tokens, id *claim.Set, wanted Narrowing) (body Tokens, whose Party, err error) {
-	e := evidence{client: client, id: id, idToken: answer.IDToken, raw: answer.AccessToken}
+func (b *Broker) Begin(ctx context.Context, client string, device Device, answer Tokens, id *claim.Set, wanted Narrowing) (body Tokens, whose Party, err error) {
+	h, err := b.newHandle()
+	if err != nil {
+		return Tokens{}, Party{}, err
+	}
+	e := evidence{why: OnLogin, session: h.sessionID(), client: client, device: device, id: id, idToken: answer.IDToken, raw: answer.AccessToken}
 	if e.access, err = b.Provider.Verifier().Readable(ctx, answer.AccessToken, id != nil); err != nil {
 		return Tokens{}, Party{}, err
 	}
@@ -135,16 +139,16 @@ func (b *Broker) Begin(ctx context.Context, client string, answer Tokens, id *cl
 	if err != nil {
 		return Tokens{}, whose, err
 	}
-	h, state, err := b.newSession(answer, e.subject, who)
+	state, err := b.newSession(answer, e.subject, who)
 	if err != nil {
 		return Tokens{}, whose, err
 	}
-	whose.Session = h.sessionID()
+	whose.Session = e.session
 	// Minted before it is saved: a session that no token can be made for is none.
 	if body, err = b.body(ctx, h, state, wanted); err != nil {
 		return Tokens{}, whose, err
 	}
-	s := &storedSession{b: b, id: h.sessionID(), keys: [2]string{e.subject, e.providerSession()}}
+	s := &storedSession{b: b, id: e.session, keys: [2]string{e.subject, e.providerSession()}}
 	if err := s.insert(ctx, state); err != nil {
 		return Tokens{}, whose, err
 	}
@@ -152,21 +156,22 @@ func (b *Broker) Begin(ctx context.Context, client string, answer Tokens, id *cl
 	return body, whose, nil
 }
 
-func (b *Broker) newSession(answer Tokens, subject string, who remembered) (handle, session.State, error) {
-	var h handle
-	if _, err := io.ReadFull(b.Rand, h[:]); err != nil {
-		return h, session.State{}, err
-	}
+func (b *Broker) newHandle() (h handle, err error) {
+	_, err = io.ReadFull(b.Rand, h[:])
+	return h, err
+}
+
+func (b *Broker) newSession(answer Tokens, subject string, who remembered) (session.State, error) {
 	first, err := b.generation(1)
 	if err != nil {
-		return h, session.State{}, err
+		return session.State{}, err
 	}
 	content, err := json.Marshal(who, json.Deterministic(true))
 	if err != nil {
-		return h, session.State{}, identityError(err)
+		return session.State{}, identityError(err)
 	}
 	now := b.Now().UTC().Round(0)
-	return h, session.State{
+	return session.State{
 		Created: now, Used: now, Current: first, Subject: subject, Content: content,
 		Tokens: session.Tokens{RefreshToken: answer.RefreshToken, RefreshExpires: answer.RefreshExpires},
 	}, nil

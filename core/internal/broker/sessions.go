@@ -26,6 +26,7 @@ type Session struct {
 	Began           time.Time
 	Refreshed       time.Time
 	Ends            time.Time
+	Device          Device
 }
 
 // Filter chooses sessions: those for which all holds that is set.
@@ -139,7 +140,7 @@ func (b *Broker) describe(record store.Record) (Session, error) {
 	}
 	s := Session{
 		ID: record.ID, Subject: record.Keys[0], Client: who.Client, ProviderSession: record.Keys[1],
-		Began: state.Created, Refreshed: state.Used, Ends: record.Expires,
+		Began: state.Created, Refreshed: state.Used, Ends: record.Expires, Device: who.Device,
 	}
 	if state.RefreshToken != "" {
 		s.Ends = b.refreshEnd(state)

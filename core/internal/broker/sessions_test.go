@@ -28,7 +28,9 @@ func (s *countingStore) Find(ctx context.Context, kind, key, after string, limit
 // keep inserts a session as a login does.
 func keep(t *testing.T, b *Broker, client, subject, providerSession string) string {
 	t.Helper()
-	h, state, err := b.newSession(Tokens{RefreshToken: "provider's"}, subject, remembered{Client: client})
+	h, err := b.newHandle()
+	require.NoError(t, err)
+	state, err := b.newSession(Tokens{RefreshToken: "provider's"}, subject, remembered{Client: client})
 	require.NoError(t, err)
 	s := &storedSession{b: b, id: h.sessionID(), keys: [2]string{subject, providerSession}}
 	require.NoError(t, s.insert(t.Context(), state))
