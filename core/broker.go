@@ -90,6 +90,10 @@ type Broker struct {
 	// Exchange enables token exchange (RFC 8693): a client with an access token of the
 	// provider that is meant for this application gets one of the broker's.
 	Exchange bool
+	// ResourceServers are the programs that may ask whether an access token is valid and its
+	// session has not ended (RFC 7662). A program that need not know about the session can
+	// verify tokens by the published keys instead. nil: there is no introspect route.
+	ResourceServers []Client
 	// SubjectIsUsername makes the username the sub, as in py-oidc-auth, and not the
 	// provider's subject. A username may later be given to another person; a subject is not.
 	SubjectIsUsername bool
@@ -123,6 +127,10 @@ func (b *Broker) withDefaults(publicURL string) *Broker {
 	setDefault(&c.RefreshGrace, DefaultRefreshGrace)
 	setDefault(&c.Audience, publicURL)
 	c.PeerAudiences = slices.Clone(c.PeerAudiences)
+	c.ResourceServers = slices.Clone(c.ResourceServers)
+	for i := range c.ResourceServers {
+		c.ResourceServers[i].Resources = slices.Clone(c.ResourceServers[i].Resources)
+	}
 	if c.Store == nil {
 		c.Store = memory.New()
 	}
@@ -190,8 +198,11 @@ func (b *Broker) check(c Config) []error {
 	if _, inMemory := b.Store.(*memory.Store); !inMemory && len(c.Secrets) == 0 {
 		wrong("Secrets is missing: what a store keeps is sealed, and without a secret nobody could open it after a restart; make one with: openssl rand -base64 32")
 	}
-	return problems
+	return append(problems, checkClients(b.ResourceServers)...)
 }
+
+// introspects reports whether there is somebody to ask about tokens.
+func (b *Broker) introspects() bool { return len(b.ResourceServers) > 0 }
 
 // Reseal seals every record of the store anew that an older one of
 // Config.Secrets has sealed, so that the older secret can be taken away, and

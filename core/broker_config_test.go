@@ -125,6 +125,12 @@ func TestRoutesOfABrokerAreThereInBrokerModeOnly(t *testing.T) {
 	require.Equal(t, append(always, "revoke /auth/v2/revoke", "backchannel-logout /auth/v2/backchannel-logout", "jwks /auth/v2/.well-known/jwks.json",
 		"metadata /.well-known/openid-configuration", "metadata /.well-known/oauth-authorization-server"), routes(auth))
 
+	config.Broker = &core.Broker{ResourceServers: []core.Client{{ID: "orders", Secret: aSecret}}}
+	auth, err = core.New(config)
+	require.NoError(t, err)
+	require.Contains(t, routes(auth), "introspect /auth/v2/introspect")
+	config.Broker = &core.Broker{}
+
 	config.Routes = core.Routes{JWKS: "/keys", OpenIDConfiguration: core.Off, AuthorizationServer: "/about"}
 	auth, err = core.New(config)
 	require.NoError(t, err)

@@ -51,12 +51,9 @@ func (a *Auth) authenticate(r *http.Request, p params) (client, error) {
 	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	authenticated := "" // the id in the header
 	if strings.EqualFold(scheme, "Basic") {
-		id, secret, ok := r.BasicAuth()
-		// RFC 6749 2.3.1: both are form-encoded before they are joined.
-		id, err1 := url.QueryUnescape(id)
-		secret, err2 := url.QueryUnescape(secret)
+		id, secret := basicCredentials(r)
 		c, known := a.clientNamed(id)
-		if !ok || err1 != nil || err2 != nil || id == "" || !known || !c.accepts(secret) {
+		if id == "" || !known || !c.accepts(secret) {
 			return client{}, wrong.as(formBasic)
 		}
 		authenticated = id
@@ -74,6 +71,18 @@ func (a *Auth) authenticate(r *http.Request, p params) (client, error) {
 		return client{}, wrong
 	}
 	return c, nil
+}
+
+// basicCredentials reads an Authorization header, in which both are form-encoded before
+// they are joined (RFC 6749 2.3.1). They are empty if they can't be read.
+func basicCredentials(r *http.Request) (id, secret string) {
+	rawID, rawSecret, _ := r.BasicAuth()
+	id, err1 := url.QueryUnescape(rawID)
+	secret, err2 := url.QueryUnescape(rawSecret)
+	if err1 != nil || err2 != nil {
+		return "", ""
+	}
+	return id, secret
 }
 
 // accepts reports whether this is the client's secret, or none.

@@ -11,7 +11,8 @@ import (
 // prefix that PublicURL names.
 type Endpoint struct {
 	// Name is the route's name in the documentation: login, callback, token,
-	// device, logout, userinfo, revoke, backchannel-logout, jwks, metadata.
+	// device, logout, userinfo, revoke, introspect, backchannel-logout, jwks,
+	// metadata.
 	Name string
 	// Path begins with a slash and has no pattern in it.
 	Path string
@@ -70,7 +71,7 @@ func (a *Auth) RootEndpoints() []Endpoint {
 // routes are the rows of the routes that are switched on.
 func (a *Auth) routes() []route {
 	return slices.DeleteFunc(routeTable(), func(row route) bool {
-		return row.broker && a.broker == nil || *a.config.Routes.of(row) == Off
+		return !row.isIn(a.config)
 	})
 }
 

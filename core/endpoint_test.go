@@ -48,7 +48,7 @@ func TestEveryRouteRefusesOtherMethodsWithAllow(t *testing.T) {
 func TestEveryFieldOfRoutesIsOneRoute(t *testing.T) {
 	fields := reflect.TypeFor[core.Routes]()
 	paths := func(c core.Config) (all []string) {
-		c.Broker = &core.Broker{}
+		c.Broker = &core.Broker{ResourceServers: []core.Client{{ID: "orders", Secret: aSecret}}}
 		auth, err := core.New(c)
 		require.NoError(t, err)
 		defer auth.Close()

@@ -22,6 +22,7 @@ type Routes struct {
 	// With a Broker only:
 
 	Revoke              string // /auth/v2/revoke
+	Introspect          string // /auth/v2/introspect, with Broker.ResourceServers only
 	BackchannelLogout   string // /auth/v2/backchannel-logout
 	JWKS                string // /auth/v2/.well-known/jwks.json
 	OpenIDConfiguration string // /.well-known/openid-configuration
@@ -40,10 +41,11 @@ type route struct {
 	methods []string
 	member  string // of the metadata document (RFC 8414 2); "": it names no such route
 
-	broker bool // there in broker mode only
-	page   bool // a person comes here with a browser, and gets a page for an error
-	meant  bool // a browser that only prefetches is held off
-	root   bool // also at the root of the host, the well-known part first (RFC 8414 3.1)
+	broker bool               // there in broker mode only
+	needs  func(*Broker) bool // what else it is there for; nil: nothing
+	page   bool               // a person comes here with a browser, and gets a page for an error
+	meant  bool               // a browser that only prefetches is held off
+	root   bool               // also at the root of the host, the well-known part first (RFC 8414 3.1)
 
 	serve func(*Auth, http.ResponseWriter, *http.Request) error
 }
@@ -67,12 +69,22 @@ func routeTable() []route {
 		{field: "Logout", name: "logout", path: "/auth/v2/logout", methods: []string{"GET", "POST"}, member: "end_session_endpoint", meant: true, serve: (*Auth).serveLogout},
 		{field: "Userinfo", name: "userinfo", path: "/auth/v2/userinfo", methods: []string{"GET", "HEAD", "POST"}, member: "userinfo_endpoint", serve: (*Auth).serveUserinfo},
 		{field: "Revoke", name: "revoke", path: "/auth/v2/revoke", methods: post, member: "revocation_endpoint", broker: true, serve: (*Auth).serveRevoke},
+		{field: "Introspect", name: "introspect", path: "/auth/v2/introspect", methods: post, member: "introspection_endpoint", broker: true, needs: (*Broker).introspects, serve: (*Auth).serveIntrospect},
 		{field: "BackchannelLogout", name: "backchannel-logout", path: "/auth/v2/backchannel-logout", methods: post, broker: true, serve: (*Auth).serveBackchannelLogout},
 		{field: "JWKS", name: "jwks", path: peerKeys, methods: read, member: "jwks_uri", broker: true, serve: (*Auth).serveJWKS},
 		// One document in two places: each kind of client looks in one of them.
 		{field: "OpenIDConfiguration", name: "metadata", path: openIDPath, methods: read, broker: true, root: true, serve: (*Auth).serveMetadata},
 		{field: "AuthorizationServer", name: "metadata", path: authorizationServerPath, methods: read, broker: true, root: true, serve: (*Auth).serveMetadata},
 	}
+}
+
+// isIn reports whether a configuration has the route.
+func (row route) isIn(c Config) bool {
+	switch {
+	case *c.Routes.of(row) == Off, row.broker && c.Broker == nil:
+		return false
+	}
+	return row.needs == nil || row.needs(c.Broker)
 }
 
 // of is the path of a row's route.

@@ -22,16 +22,16 @@ const publicFor = "300"
 // endpoint. Device logins are there if the provider has them; one that can't be reached
 // has none at the moment.
 func (a *Auth) metadata(ctx context.Context) map[string]any {
-	routes := a.config.Routes
+	config := a.config
 	if m, err := a.provider.Metadata(ctx); err != nil || m.DeviceEndpoint == "" {
-		routes.Device = Off
+		config.Routes.Device = Off
 	}
 	scopes := a.config.provider().AllowedScopes
 	if scopes == nil {
 		scopes = a.config.provider().Scopes
 	}
 	grants := []string{string(oidc.GrantTypeRefreshToken)}
-	if routes.Device != Off {
+	if config.Routes.Device != Off {
 		grants = append(grants, string(oidc.GrantTypeDeviceCode))
 	}
 	if a.config.Broker.Exchange {
@@ -52,9 +52,12 @@ func (a *Auth) metadata(ctx context.Context) map[string]any {
 		"id_token_signing_alg_values_supported": algorithms,
 	}
 	for _, row := range routeTable() {
-		if path := *routes.of(row); row.member != "" && path != Off {
-			body[row.member] = a.config.PublicURL + path
+		if row.member != "" && row.isIn(config) {
+			body[row.member] = a.config.PublicURL + *config.Routes.of(row)
 		}
+	}
+	if _, there := body["introspection_endpoint"]; there {
+		body["introspection_endpoint_auth_methods_supported"] = []string{string(oidc.AuthMethodBasic), string(oidc.AuthMethodPost)}
 	}
 	return body
 }

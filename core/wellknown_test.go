@@ -29,7 +29,10 @@ func wellKnown(t *testing.T, change func(*core.Config)) *core.Auth {
 
 func TestMetadataIsGolden(t *testing.T) {
 	for name, change := range map[string]func(*core.Config){
-		"metadata_all.json": func(c *core.Config) { c.Broker.Exchange = true },
+		"metadata_all.json": func(c *core.Config) {
+			c.Broker.Exchange = true
+			c.Broker.ResourceServers = []core.Client{{ID: "orders", Secret: aSecret}}
+		},
 		"metadata_default.json": func(c *core.Config) {
 			c.Broker.Algorithm = "" // RS256
 		},
