@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/e2e/internal/harness"
@@ -15,7 +16,10 @@ import (
 // tryBackchannelLogout starts the application to which the provider sends its logout
 // tokens, which must be the first of the place, and has the provider send one.
 func (p *place) tryBackchannelLogout(ctx context.Context, provider *providers.Provider, s setup) error {
-	c, err := p.client(provider, s.with("back-channel logout", providers.BackchannelClient))
+	c, err := p.client(provider, s.with("back-channel logout", func(config *core.Config) {
+		providers.BackchannelClient(config)
+		config.Broker.CheckSession = time.Minute
+	}))
 	if err != nil {
 		return err
 	}
@@ -25,7 +29,8 @@ func (p *place) tryBackchannelLogout(ctx context.Context, provider *providers.Pr
 	return nil
 }
 
-// backchannelLogout: the sessions of the user's other browsers and of other users go on.
+// backchannelLogout: the access token of the session is rejected at once, and its refresh
+// token too. The sessions of the user's other browsers and of other users go on.
 func (c *client) backchannelLogout(ctx context.Context) error {
 	online := url.Values{"offline_access": {"false"}}
 	browser := harness.NewBrowser(providers.Page)
@@ -41,10 +46,16 @@ func (c *client) backchannelLogout(ctx context.Context) error {
 		}
 		others = append(others, tokens)
 	}
-	if err := c.logoutAtProvider(ctx, browser); err != nil {
-		return err
-	}
-	if err := c.app.Refresh(ctx, ended.Value("refresh_token")).Is(http.StatusBadRequest, "invalid_grant"); err != nil {
+	if err := harness.InOrder(
+		c.welcome(ctx, ended),
+		func() error { return c.logoutAtProvider(ctx, browser) },
+		func() error {
+			return c.app.Get(ctx, "/me", ended.Value("access_token")).Is(http.StatusUnauthorized, "invalid_token")
+		},
+		func() error {
+			return c.app.Refresh(ctx, ended.Value("refresh_token")).Is(http.StatusBadRequest, "invalid_grant")
+		},
+	); err != nil {
 		return err
 	}
 	// The provider would have refused that refresh too. The log says what ended the session.
@@ -52,7 +63,7 @@ func (c *client) backchannelLogout(ctx context.Context) error {
 		return fmt.Errorf("%d sessions were ended by a logout token, expected 1", n)
 	}
 	for _, tokens := range others {
-		if err := c.app.Refresh(ctx, tokens.Value("refresh_token")).IsTokens(); err != nil {
+		if err := harness.InOrder(c.welcome(ctx, tokens), c.app.Refresh(ctx, tokens.Value("refresh_token")).IsTokens); err != nil {
 			return err
 		}
 	}
