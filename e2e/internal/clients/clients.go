@@ -37,7 +37,14 @@ type target struct {
 	User         user   `json:"user"`
 	Person       string `json:"person"` // the URL of servePerson
 
-	Tokens []issued `json:"tokens"` // of a broker, for resource servers
+	Tokens         []issued    `json:"tokens"`          // of a broker, for resource servers
+	ResourceServer credentials `json:"resource_server"` // of one that may introspect at a broker
+}
+
+// credentials are a client's.
+type credentials struct {
+	ID     string `json:"id"`
+	Secret string `json:"secret"`
 }
 
 // user is who signs in, as userinfo has to tell by the standard names.
@@ -129,7 +136,12 @@ func broker(ctx context.Context, r *harness.Run) error {
 // mint has the application mint its own tokens.
 func (s *suite) mint() {
 	s.target.Broker, s.target.Audience = true, "fleet"
-	s.config.Broker = &core.Broker{Audience: s.target.Audience, Exchange: true}
+	// A secret with characters that the Basic scheme encodes (RFC 6749 2.3.1).
+	s.target.ResourceServer = credentials{ID: "fleet-api", Secret: "a secret: 100% of it, + and &/=?"}
+	s.config.Broker = &core.Broker{
+		Audience: s.target.Audience, Exchange: true,
+		ResourceServers: []core.Client{{ID: s.target.ResourceServer.ID, Secret: s.target.ResourceServer.Secret}},
+	}
 }
 
 // clients runs every client.

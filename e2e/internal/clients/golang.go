@@ -66,7 +66,10 @@ func (g *golang) steps() []step {
 		{"go-oidc reads userinfo", g.readsUserinfo},
 	}
 	if g.target.Broker {
-		return append(steps, step{"go-oidc verifies access tokens from the issuer URL alone", g.verifiesAccessTokens})
+		return append(steps,
+			step{"go-oidc verifies access tokens from the issuer URL alone", g.verifiesAccessTokens},
+			step{"zitadel/oidc introspects, until the token is revoked", g.introspects},
+		)
 	}
 	return append(steps, step{"go-oidc verifies the ID token, with the client's own nonce", g.verifiesIDTokens})
 }

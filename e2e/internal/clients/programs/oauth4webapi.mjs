@@ -123,6 +123,32 @@ if (broker) {
   }
 }
 
+// introspect asks the broker about a token, as the resource server that has an id and a
+// secret there.
+async function introspect(issuer, id, authentication, token) {
+  const found = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, http))
+  const response = await oauth.introspectionRequest(found, { client_id: id }, authentication, token, http)
+  return oauth.processIntrospectionResponse(found, { client_id: id }, response)
+}
+
+if (broker) {
+  for (const method of ['ClientSecretBasic', 'ClientSecretPost']) {
+    await step(`introspects, until the token is revoked: ${method}`, async () => {
+      const { id, secret } = target.resource_server
+      const ask = (token, password = secret) => introspect(new URL(target.api), id, oauth[method](password), token)
+      const { access_token } = await login()
+      const { active, sub, aud, scope } = await ask(access_token)
+      assert.deepEqual({ active, sub, aud, scope: scopes({ scope }) }, {
+        active: true, sub: target.user.sub, aud: target.audience, scope: 'email openid profile',
+      })
+      await revoke(access_token)
+      assert.deepEqual(await ask(access_token), { active: false })
+      assert.deepEqual(await ask('made.up.token'), { active: false })
+      assert.equal((await refused(() => ask(access_token, 'another'))).status, 401)
+    })
+  }
+}
+
 // arrives is a resource server that knows the broker's issuer URL alone.
 async function arrives(request, issuer, audience) {
   const found = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, http))
