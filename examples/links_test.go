@@ -49,6 +49,9 @@ var moduleLinks = []struct {
 	{"core", nil},
 	{"chiauth", []string{ours + "chiauth", "github.com/go-chi/chi/v5"}},
 	{"stdauth", []string{ours + "stdauth"}},
+	{"otelauth", []string{
+		ours + "otelauth", "go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp", "github.com/felixge/httpsnoop",
+	}},
 	{"fiberauth", []string{
 		ours + "fiberauth", "github.com/gofiber/fiber/v3", "github.com/gofiber/schema", "github.com/gofiber/utils/v2",
 		"github.com/valyala/fasthttp", "github.com/valyala/bytebufferpool", "github.com/andybalholm/brotli",
