@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/claim"
 	"github.com/oidcgate/oidcgate/core/internal/fault"
 	"github.com/oidcgate/oidcgate/core/internal/session"
-	"github.com/oidcgate/oidcgate/core/internal/vault"
 	"github.com/oidcgate/oidcgate/store"
 )
 
@@ -214,16 +212,6 @@ func (e *evidence) providerSession() string {
 		return ""
 	}
 	return sid
-}
-
-// recall gives what a session remembers.
-func (b *Broker) recall(state session.State) (remembered, error) {
-	var who remembered
-	if err := json.Unmarshal(state.Content, &who); err != nil {
-		return remembered{}, vault.ErrSealed.From(errors.New("store: a session is of another version of this program"))
-	}
-	who.Client = cmp.Or(who.Client, b.ClientID) // sessions of earlier versions name none
-	return who, nil
 }
 
 // body is the answer for a session: a new access token, and the refresh token
