@@ -87,7 +87,8 @@ func TestAnUnknownKidAsksTheStoreOnceInTenSeconds(t *testing.T) {
 }
 
 func TestRotationsAreEvents(t *testing.T) {
-	all := replicas(t, newSpyStore(), 2, onDemand)
+	spy := newSpyStore()
+	all := replicas(t, spy, 2, onDemand)
 	a, b := all[0], all[1]
 	told := func(a *app) (told []string) {
 		a.log.mu.Lock()
@@ -119,6 +120,19 @@ func TestRotationsAreEvents(t *testing.T) {
 	require.Equal(t, []string{"key_published " + last + " ", "key_rotated " + last + " " + core.ReasonCompromised}, told(b))
 	a.after(refreshed)
 	require.Equal(t, []string{"key_rotated " + last + " " + core.ReasonCompromised}, told(a))
+
+	// The next rotation is one of the usual kind, and its answer from the store is lost.
+	spy.fail(func(_ context.Context, call string, done bool) error {
+		if call == "put signing-key" && done {
+			return errors.New("unplugged")
+		}
+		return nil
+	})
+	a.rotate(core.RotateOptions{})
+	next = a.published()[1]
+	require.Equal(t, []string{"key_published " + next + " "}, told(a))
+	a.after(day)
+	require.Equal(t, []string{"key_rotated " + next + " "}, told(a))
 }
 
 // An error must not look like a rotation.
