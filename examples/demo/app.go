@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/oidcgate/oidcgate/core"
@@ -17,12 +18,16 @@ import (
 
 // route is one of the application's own routes, and who may call it.
 type route struct {
+	method   string // "": GET
 	Path     string
 	Who      string // for people
 	optional bool
 	needs    []core.Constraint
 	serve    http.HandlerFunc
 }
+
+// verb is the route's method.
+func (r route) verb() string { return cmp.Or(r.method, http.MethodGet) }
 
 // routes are a table only because the demo serves them by five routers and lists
 // them on its page. An application writes each as a line of its own, as the
@@ -35,6 +40,34 @@ var routes = []route{
 	{Path: "/mail", Who: "the scope email", needs: []core.Constraint{core.Scopes("email")}, serve: mail},
 	{Path: "/admin", Who: "the role admin", needs: []core.Constraint{core.AnyRole("admin")}, serve: admin},
 	{Path: "/audit", Who: "admin in the claim realm_access.roles", needs: []core.Constraint{core.Claim("realm_access.roles", "admin")}, serve: audit},
+}
+
+// sessionRoutes are about the sessions of whoever is signed in, in broker mode: on which
+// devices, and a way to end one of them.
+func sessionRoutes(auth *core.Auth) []route {
+	list := func(w http.ResponseWriter, r *http.Request) {
+		sessions, err := auth.Sessions(r.Context(), core.TokenFrom(r.Context()).Subject())
+		if err != nil {
+			core.WriteError(w, err)
+			return
+		}
+		shown := []map[string]any{}
+		for _, s := range sessions {
+			shown = append(shown, map[string]any{"id": s.ID, "began": s.Began.Unix(), "refreshed": s.Refreshed.Unix()})
+		}
+		writeJSON(w, map[string]any{"sessions": shown})
+	}
+	end := func(w http.ResponseWriter, r *http.Request) {
+		// With the subject, so that nobody ends a session of somebody else.
+		who := core.Who{Session: r.PostFormValue("session"), Subject: core.TokenFrom(r.Context()).Subject()}
+		count, err := auth.Revoke(r.Context(), who)
+		if err != nil {
+			core.WriteError(w, err)
+			return
+		}
+		writeJSON(w, map[string]any{"ended": count})
+	}
+	return []route{{Path: "/sessions", serve: list}, {method: http.MethodPost, Path: "/sessions/end", serve: end}}
 }
 
 // newBroker makes the application an issuer of its own. Everything lives
@@ -169,7 +202,11 @@ func (app *application) configure(o options, config core.Config, people []probe.
 	if app.auth, err = core.New(config); err != nil {
 		return err
 	}
-	app.server = routers[o.router](app.auth, public.Path, page)
+	served := routes
+	if config.Broker != nil {
+		served = slices.Concat(routes, sessionRoutes(app.auth))
+	}
+	app.server = routers[o.router](app.auth, public.Path, page, served)
 	return nil
 }
 

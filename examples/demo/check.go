@@ -34,7 +34,7 @@ func stepsOf(passthrough bool) []step {
 	if passthrough {
 		return slices.Concat(steps, passthroughSteps)
 	}
-	return slices.Concat(steps, brokerSteps, sessionSteps)
+	return slices.Concat(steps, brokerSteps, sessionSteps, operationSteps)
 }
 
 // check is an application with a provider of its own, and the client that tries

@@ -25,7 +25,7 @@ import (
 // routers make the application, by the name of its router. All do the same: the
 // routes of auth and the application's own below the prefix, metadata at the root,
 // and the page where nothing else is.
-var routers = map[string]func(auth *core.Auth, prefix string, page http.Handler) server{
+var routers = map[string]func(auth *core.Auth, prefix string, page http.Handler, routes []route) server{
 	"chi":   chiRouter,
 	"std":   stdRouter,
 	"fiber": fiberRouter,
@@ -47,14 +47,14 @@ func serveHTTP(router http.Handler) server {
 	return &http.Server{Handler: router, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
 }
 
-func chiRouter(auth *core.Auth, prefix string, page http.Handler) server {
+func chiRouter(auth *core.Auth, prefix string, page http.Handler, routes []route) server {
 	api := chiauth.Router(auth)
 	for _, r := range routes {
 		guard := chiauth.Required
 		if r.optional {
 			guard = chiauth.Optional
 		}
-		api.With(guard(auth, r.needs...)).Get(r.Path, r.serve)
+		api.With(guard(auth, r.needs...)).Method(r.verb(), r.Path, r.serve)
 	}
 	root := chi.NewRouter()
 	root.Mount(prefix, api)
@@ -65,7 +65,7 @@ func chiRouter(auth *core.Auth, prefix string, page http.Handler) server {
 	return serveHTTP(root)
 }
 
-func stdRouter(auth *core.Auth, prefix string, page http.Handler) server {
+func stdRouter(auth *core.Auth, prefix string, page http.Handler, routes []route) server {
 	mux := http.NewServeMux()
 	stdauth.Mount(mux, prefix, auth)
 	for _, r := range routes {
@@ -73,7 +73,7 @@ func stdRouter(auth *core.Auth, prefix string, page http.Handler) server {
 		if r.optional {
 			guard = stdauth.Optional
 		}
-		mux.Handle("GET "+prefix+r.Path, guard(auth, r.needs...)(r.serve))
+		mux.Handle(r.verb()+" "+prefix+r.Path, guard(auth, r.needs...)(r.serve))
 	}
 	// With its method: a pattern that has none panics beside "GET /".
 	for _, e := range auth.RootEndpoints() {
@@ -83,7 +83,7 @@ func stdRouter(auth *core.Auth, prefix string, page http.Handler) server {
 	return serveHTTP(mux)
 }
 
-func fiberRouter(auth *core.Auth, prefix string, page http.Handler) server {
+func fiberRouter(auth *core.Auth, prefix string, page http.Handler, routes []route) server {
 	app := fiber.New(fiber.Config{ReadBufferSize: fiberauth.ReadBufferSize, ReadTimeout: fiberauth.ReadTimeout})
 	app.Use(recover.New()) // or a handler that panics ends the program
 	api := app.Group(prefix)
@@ -95,7 +95,7 @@ func fiberRouter(auth *core.Auth, prefix string, page http.Handler) server {
 		}
 		// Not the handler as it is, though Fiber takes it: its own adaptor leaves
 		// the context behind, and the token with it.
-		api.Get(r.Path, guard(auth, r.needs...), fiberauth.Handler(r.serve))
+		api.Add([]string{r.verb()}, r.Path, guard(auth, r.needs...), fiberauth.Handler(r.serve))
 	}
 	for _, e := range auth.RootEndpoints() {
 		app.All(e.Path, fiberauth.Handler(e.Handler))
@@ -113,7 +113,7 @@ func (s fiberServer) Serve(listener net.Listener) error {
 
 func (s fiberServer) Shutdown(ctx context.Context) error { return s.app.ShutdownWithContext(ctx) }
 
-func ginRouter(auth *core.Auth, prefix string, page http.Handler) server {
+func ginRouter(auth *core.Auth, prefix string, page http.Handler, routes []route) server {
 	gin.SetMode(gin.ReleaseMode) // or Gin lists every route at the start
 	root := gin.New()
 	api := root.Group(prefix)
@@ -123,7 +123,7 @@ func ginRouter(auth *core.Auth, prefix string, page http.Handler) server {
 		if r.optional {
 			guard = ginauth.Optional
 		}
-		api.GET(r.Path, guard(auth, r.needs...), gin.WrapF(r.serve))
+		api.Handle(r.verb(), r.Path, guard(auth, r.needs...), gin.WrapF(r.serve))
 	}
 	for _, e := range auth.RootEndpoints() {
 		root.Any(e.Path, gin.WrapH(e.Handler))
@@ -134,7 +134,7 @@ func ginRouter(auth *core.Auth, prefix string, page http.Handler) server {
 	return serveHTTP(root)
 }
 
-func echoRouter(auth *core.Auth, prefix string, page http.Handler) server {
+func echoRouter(auth *core.Auth, prefix string, page http.Handler, routes []route) server {
 	root := echo.New()
 	api := root.Group(prefix)
 	echoauth.Mount(api, auth)
@@ -143,7 +143,7 @@ func echoRouter(auth *core.Auth, prefix string, page http.Handler) server {
 		if r.optional {
 			guard = echoauth.Optional
 		}
-		api.GET(r.Path, echo.WrapHandler(r.serve), guard(auth, r.needs...))
+		api.Add(r.verb(), r.Path, echo.WrapHandler(r.serve), guard(auth, r.needs...))
 	}
 	for _, e := range auth.RootEndpoints() {
 		root.Any(e.Path, echo.WrapHandler(e.Handler))

@@ -73,7 +73,7 @@ function onChoose(choices, chosen) {
 let shownToken = "access_token";
 
 const outside = ["signed-out", "token-none"];
-const inside = ["signed-in", "token", ...(broker ? ["session"] : [])];
+const inside = ["signed-in", "token", ...(broker ? ["session", "sessions"] : [])];
 
 // show shows the tokens that there are now, and nothing that came by others.
 async function show(mayRefresh = true) {
@@ -179,6 +179,32 @@ function showRefreshTokens({ refresh_token }) {
   enable($("reuse"), used);
 }
 
+// The sessions of this user, here and elsewhere.
+
+async function showSessions() {
+  const { sessions } = await oidc.sessions();
+  const current = oidc.claims(oidc.tokens.get().access_token)?.sid;
+  const time = (seconds) => new Date(seconds * 1000).toLocaleString();
+  $("session-list").replaceChildren(...sessions.map(({ id, began, refreshed }) => {
+    const end = element("button", { ariaLabel: `End the session that began ${time(began)}` }, "End");
+    onClick(end, () => endSession(id, id === current));
+    return element("li", {},
+      element("div", {}, element("code", {}, `${id.slice(0, 8)}…`), element("span", {}, id === current ? "this one" : "another one")),
+      element("span", {}, `began ${time(began)}, last refresh ${time(refreshed)}`), end);
+  }));
+}
+
+async function endSession(id, current) {
+  await oidc.endSession(id);
+  if (current) {
+    signedOut();
+    return notice("This session has ended. Sign in again.");
+  }
+  $("list-sessions").focus();
+  await showSessions();
+  notice("The session has ended. Its next refresh is refused.");
+}
+
 // The countdowns, once a second.
 
 function tick() {
@@ -216,6 +242,7 @@ async function call(button) {
 // clearAnswers forgets what came by tokens that are not the current ones.
 function clearAnswers() {
   for (const answer of document.querySelectorAll("output")) answer.replaceChildren();
+  if (broker) $("session-list").replaceChildren();
   if (!waiting) $("device-state").textContent = "";
 }
 
@@ -284,6 +311,7 @@ $("device-stop").addEventListener("click", () => waiting.abort());
 for (const button of document.querySelectorAll("[data-path]")) onClick(button, () => call(button));
 if (broker) {
   onClick($("reuse"), reuse);
+  onClick($("list-sessions"), showSessions);
 } else {
   onChoose({ "show-access": "access_token", "show-id": "id_token" }, (token) => {
     shownToken = token;

@@ -124,6 +124,15 @@ export function userinfo() {
   return demand("/auth/v2/userinfo", { token: tokens.get().access_token });
 }
 
+// sessions lists the sessions of this user, and endSession ends one of them.
+export function sessions() {
+  return demand("/sessions", { token: tokens.get().access_token });
+}
+
+export function endSession(session) {
+  return demand("/sessions/end", { token: tokens.get().access_token, form: { session } });
+}
+
 // refresh redeems the refresh token that the page holds, or another one.
 export async function refresh(refresh_token = tokens.get().refresh_token) {
   const old = tokens.get();
