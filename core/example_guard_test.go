@@ -102,3 +102,16 @@ func ExampleWriteError() {
 	// Output:
 	// 403 Bearer realm="oidcgate", error="insufficient_scope", error_description="Orders of other departments need orders:all.", scope="orders:read orders:all"
 }
+
+// The page for operators belongs behind a guard, or behind whatever operators sign in with.
+func ExampleAdmin() {
+	auth := shop()
+	defer auth.Close()
+	mux := http.NewServeMux()
+	mux.Handle("/operations", auth.Required(core.AnyRole("admin")).Handler(core.Admin(auth)))
+
+	answer := httptest.NewRecorder()
+	mux.ServeHTTP(answer, httptest.NewRequest("GET", "/operations", nil))
+	fmt.Println(answer.Code)
+	// Output: 401
+}
