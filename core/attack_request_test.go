@@ -124,7 +124,7 @@ func TestATokenIsTakenFromOneAuthorizationHeaderOnly(t *testing.T) {
 				}
 				requireError(t, got, status, row.required)
 				if row.required == "missing_token" {
-					require.Equal(t, `Bearer realm="`+a.api+`"`, got.Header.Get("WWW-Authenticate"), "no error where nothing was tried")
+					require.NotContains(t, got.Header.Get("WWW-Authenticate"), "error", "nothing was tried")
 				}
 				require.Equal(t, "anonymous", optional.body)
 			})

@@ -42,8 +42,14 @@ type Broker struct {
 	// in memory; a restart signs everybody out.
 	Store store.Store
 	// Audience is the name of this application in the aud of access tokens (RFC 9068 2.2).
-	// Guards accept only tokens that have it. "": PublicURL.
+	// Guards accept only tokens that have it, but for those of a [Resource]. "": PublicURL.
 	Audience string
+	// Resources are the resources of this application, each an audience of its own: tokens
+	// are for all of them, unless the parameter resource (RFC 8707) narrows them to some, and
+	// a guard with [Resource] demands its own. Each has a metadata document (RFC 9728), which
+	// guards name in their challenges. nil: Broker.Audience, if it is a URL as a resource has
+	// one; not nil and empty: none.
+	Resources []ProtectedResource
 	// PeerAudiences are the names of other applications that tokens are also for, such as
 	// peers that trust this broker. With the parameter resource (RFC 8707), a client gets a
 	// token for fewer of them. A token that is narrowed to a peer is rejected here. Whoever
@@ -127,6 +133,7 @@ func (b *Broker) withDefaults(publicURL string) *Broker {
 	setDefault(&c.RefreshGrace, DefaultRefreshGrace)
 	setDefault(&c.Audience, publicURL)
 	c.PeerAudiences = slices.Clone(c.PeerAudiences)
+	c.Resources = c.ownResources(publicURL)
 	c.ResourceServers = slices.Clone(c.ResourceServers)
 	for i := range c.ResourceServers {
 		c.ResourceServers[i].Resources = slices.Clone(c.ResourceServers[i].Resources)
@@ -175,6 +182,7 @@ func (b *Broker) check(c Config) []error {
 			wrong("Broker.PeerAudiences holds %q twice", audience)
 		}
 	}
+	problems = append(problems, b.checkResources(c)...)
 	for name, d := range map[string]time.Duration{"TokenLifetime": b.TokenLifetime, "SessionLifetime": b.SessionLifetime, "SessionIdle": b.SessionIdle} {
 		if d < time.Second {
 			wrong("Broker.%s is %s: nothing would live long enough to be used", name, d)
@@ -231,9 +239,15 @@ func newBroker(a *Auth, secrets [][]byte) (*broker.Broker, error) {
 			return asFault(err)
 		}
 	}
+	var resources []string
+	for _, r := range b.Resources {
+		if r.URL != b.Audience {
+			resources = append(resources, r.URL)
+		}
+	}
 	return broker.New(broker.Options{
 		PublicURL: c.PublicURL, ClientID: p.ClientID, Provider: a.provider,
-		Audience: b.Audience, PeerAudiences: b.PeerAudiences, Algorithm: b.Algorithm, KeyLifetime: b.KeyLifetime,
+		Audience: b.Audience, Resources: resources, PeerAudiences: b.PeerAudiences, Algorithm: b.Algorithm, KeyLifetime: b.KeyLifetime,
 		TokenLifetime: b.TokenLifetime, SessionLifetime: b.SessionLifetime, SessionIdle: b.SessionIdle, RefreshGrace: b.RefreshGrace,
 		CheckSession: b.CheckSession, TolerateReplay: b.InsecureTolerateReplay, SubjectIsUsername: b.SubjectIsUsername, PythonPeers: b.PythonPeers,
 		Identify: identify, Require: rulesOf(c.Require), RoleClaims: p.RoleClaims, ProfilePaths: p.ProfilePaths,

@@ -123,7 +123,8 @@ func TestRoutesOfABrokerAreThereInBrokerModeOnly(t *testing.T) {
 	auth, err = core.New(config)
 	require.NoError(t, err)
 	require.Equal(t, append(always, "revoke /auth/v2/revoke", "backchannel-logout /auth/v2/backchannel-logout", "jwks /auth/v2/.well-known/jwks.json",
-		"metadata /.well-known/openid-configuration", "metadata /.well-known/oauth-authorization-server"), routes(auth))
+		"metadata /.well-known/openid-configuration", "metadata /.well-known/oauth-authorization-server",
+		"resource-metadata /.well-known/oauth-protected-resource"), routes(auth))
 
 	config.Broker = &core.Broker{ResourceServers: []core.Client{{ID: "orders", Secret: aSecret}}}
 	auth, err = core.New(config)
@@ -131,10 +132,10 @@ func TestRoutesOfABrokerAreThereInBrokerModeOnly(t *testing.T) {
 	require.Contains(t, routes(auth), "introspect /auth/v2/introspect")
 	config.Broker = &core.Broker{}
 
-	config.Routes = core.Routes{JWKS: "/keys", OpenIDConfiguration: core.Off, AuthorizationServer: "/about"}
+	config.Routes = core.Routes{JWKS: "/keys", OpenIDConfiguration: core.Off, AuthorizationServer: "/about", ProtectedResource: "/resource"}
 	auth, err = core.New(config)
 	require.NoError(t, err)
-	require.Equal(t, append(always, "revoke /auth/v2/revoke", "backchannel-logout /auth/v2/backchannel-logout", "jwks /keys", "metadata /about"), routes(auth))
+	require.Equal(t, append(always, "revoke /auth/v2/revoke", "backchannel-logout /auth/v2/backchannel-logout", "jwks /keys", "metadata /about", "resource-metadata /resource"), routes(auth))
 }
 
 // opened are the URLs that the store of this test was opened with.

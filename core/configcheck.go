@@ -60,6 +60,9 @@ func (c Config) check() error {
 		if err := constraint.check(); err != nil {
 			wrong("Require", "holds a constraint that can't work: %w", err)
 		}
+		if constraint.resource != "" {
+			wrong("Require", "holds core.Resource, which is for one guard")
+		}
 	}
 	problems = append(problems, c.checkIssuers(c.TrustedIssuers)...)
 	if c.Broker != nil {

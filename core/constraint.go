@@ -13,11 +13,12 @@ import (
 )
 
 // Constraint is something that a guard demands of a valid token. Make one with
-// [Scopes], [AnyRole], [AllRoles], [Claim] or [ClaimAll]; the zero Constraint is malformed. Constraints are
+// [Scopes], [AnyRole], [AllRoles], [Claim], [ClaimAll] or [Resource]; the zero Constraint is malformed. Constraints are
 // immutable.
 type Constraint struct {
 	rule      verify.Rule
 	refuseBad bool
+	resource  string // whose guard it is
 	err       error
 }
 
@@ -111,7 +112,7 @@ func jsonScalar(value any) (any, bool) {
 
 // check says what is wrong with a malformed constraint.
 func (c Constraint) check() error {
-	if c.rule.Kind == 0 && !c.refuseBad && c.err == nil {
+	if c.rule.Kind == 0 && !c.refuseBad && c.resource == "" && c.err == nil {
 		return errors.New("the zero core.Constraint demands nothing; make one with Scopes, AnyRole, AllRoles, Claim or ClaimAll")
 	}
 	return c.err

@@ -44,3 +44,18 @@ func TestASessionThatIsRememberedMakesNoAllocations(t *testing.T) {
 	check()
 	require.Zero(t, testing.AllocsPerRun(100, check))
 }
+
+// Telling the resources of an application apart costs nothing either.
+func TestAGuardOfAResourceMakesFewAllocations(t *testing.T) {
+	a := withResources(t)
+	request := core.Request{Authorization: []string{"Bearer " + a.signIn("alice").AccessToken}}
+	for name, guard := range map[string]*core.Guard{"default": a.auth.Required(), "resource": a.auth.Required(core.Resource(a.api + "/mcp"))} {
+		check := func() {
+			if _, err := guard.Check(t.Context(), request); err != nil {
+				t.Fatal(err)
+			}
+		}
+		check()
+		require.Zero(t, testing.AllocsPerRun(100, check), name)
+	}
+}

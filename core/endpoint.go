@@ -2,7 +2,6 @@ package core
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 )
@@ -12,7 +11,7 @@ import (
 type Endpoint struct {
 	// Name is the route's name in the documentation: login, callback, token,
 	// device, logout, userinfo, revoke, introspect, backchannel-logout, jwks,
-	// metadata.
+	// metadata, resource-metadata.
 	Name string
 	// Path begins with a slash and has no pattern in it.
 	Path string
@@ -38,14 +37,16 @@ type Endpoint struct {
 func (a *Auth) Endpoints() []Endpoint {
 	var all []Endpoint
 	for _, row := range a.routes() {
-		all = append(all, a.endpoint(row, *a.config.Routes.of(row)))
+		for _, part := range a.config.partsOf(row) {
+			all = append(all, a.endpoint(row, *a.config.Routes.of(row)+part.mounted, part.serve))
+		}
 	}
 	return all
 }
 
 // RootEndpoints lists the routes that belong to the root of the host, outside
-// the mount: the broker's metadata at the places where RFC 8414 3.1 puts it, the
-// well-known part before the path of Config.PublicURL. There are none without a
+// the mount: the broker's metadata and that of its resources, at the places where RFC
+// 8414 3.1 and RFC 9728 3.1 put it, the well-known part before the path. There are none without a
 // [Broker], nor when PublicURL has no path, since then [Auth.Endpoints] are at the
 // root already.
 //
@@ -53,16 +54,18 @@ func (a *Auth) Endpoints() []Endpoint {
 //		router.Handle(e.Path, e.Handler)
 //	}
 func (a *Auth) RootEndpoints() []Endpoint {
-	public, err := url.Parse(a.config.PublicURL)
-	if err != nil || public.Path == "" {
+	if pathOf(a.config.PublicURL) == "" {
 		return nil
 	}
 	var all []Endpoint
 	for _, row := range a.routes() {
-		if row.root {
+		if !row.root {
+			continue
+		}
+		for _, part := range a.config.partsOf(row) {
 			// Wherever Routes has moved the document below the mount, clients look
 			// for it here.
-			all = append(all, a.endpoint(row, row.path+public.Path))
+			all = append(all, a.endpoint(row, row.path+part.rooted, part.serve))
 		}
 	}
 	return all
@@ -75,8 +78,8 @@ func (a *Auth) routes() []route {
 	})
 }
 
-// endpoint wraps what a route does in what all routes do.
-func (a *Auth) endpoint(row route, path string) Endpoint {
+// endpoint wraps what a part of a route does in what all routes do.
+func (a *Auth) endpoint(row route, path string, serve func(*Auth, http.ResponseWriter, *http.Request) error) Endpoint {
 	allow := strings.Join(row.methods, ", ")
 	writeError := func(w http.ResponseWriter, _ *http.Request, err error) { WriteError(w, err) }
 	if row.page {
@@ -93,10 +96,10 @@ func (a *Auth) endpoint(row route, path string) Endpoint {
 			WriteError(w, errPrefetch) // no outage, so nothing for the log
 			return
 		}
-		err := row.serve(a, w, r)
+		err := serve(a, w, r)
 		a.complaints.note(r.Context(), row.name, err)
 		if err != nil {
-			writeError(w, r, a.challenging(err, ""))
+			writeError(w, r, a.challenging(err, "", a.metadataOf("")))
 		}
 	})}
 }

@@ -34,8 +34,11 @@ type Error struct {
 	Scope string
 
 	cause error
-	realm string // of WWW-Authenticate; "": defaultRealm
 	form  errorForm
+
+	// Of WWW-Authenticate:
+	realm    string // "": defaultRealm
+	metadata string // of the resource, a URL; "": there is none
 }
 
 // errorForm tells the few answers apart whose form differs for one code.

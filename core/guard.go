@@ -19,6 +19,8 @@ type Guard struct {
 	refuseBad bool
 	rules     []verify.Rule
 	scopes    string // all that the constraints demand
+	resource  string // whose guard it is; "": that of Broker.Audience
+	metadata  string // where the resource's metadata is; "": nowhere
 }
 
 // Required makes a guard that demands a valid access token which satisfies all the
@@ -52,6 +54,11 @@ func (a *Auth) guard(constraints []Constraint) *Guard {
 		}
 		g.refuseBad = g.refuseBad || c.refuseBad
 	}
+	var err error
+	if g.resource, err = a.resourceOf(constraints); err != nil {
+		panic("oidcgate: " + err.Error())
+	}
+	g.metadata = a.metadataOf(g.resource)
 	g.scopes = strings.Join(verify.NeededScopes(rulesOf(a.config.Require), g.rules), " ")
 	return g
 }
@@ -87,12 +94,17 @@ func (g *Guard) Check(ctx context.Context, request Request) (Token, error) {
 	if g.optional && (errors.Is(err, ErrMissingToken) || refused && !g.refuseBad) {
 		return Token{}, nil
 	}
-	return Token{}, g.auth.challenging(err, g.scopes)
+	return Token{}, g.challenging(err)
+}
+
+func (g *Guard) challenging(err error) error {
+	return g.auth.challenging(err, g.scopes, g.metadata)
 }
 
 // challenging puts into the error of a guard, or of a route behind one, what the answer
-// tells in WWW-Authenticate: the realm, and for a 401 the scopes that are needed.
-func (a *Auth) challenging(err error, scopes string) error {
+// tells in WWW-Authenticate: the realm, for a 401 the scopes that are needed, and where
+// a client learns how to get a token that is good enough (RFC 9728 5.1).
+func (a *Auth) challenging(err error, scopes, metadata string) error {
 	var e *Error
 	if err = asError(err); !errors.As(err, &e) || e == nil || !e.challenges() {
 		return err
@@ -101,6 +113,9 @@ func (a *Auth) challenging(err error, scopes string) error {
 	c.realm = a.config.PublicURL
 	if c.Status == http.StatusUnauthorized && c.Scope == "" {
 		c.Scope = scopes
+	}
+	if c.Status != http.StatusBadRequest {
+		c.metadata = metadata
 	}
 	return &c
 }
@@ -111,7 +126,7 @@ func (g *Guard) check(ctx context.Context, request Request) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
-	token, err := g.auth.Verify(ctx, raw)
+	token, err := g.auth.verify(ctx, raw, g.resource)
 	if err != nil {
 		return Token{}, err
 	}
@@ -133,7 +148,8 @@ func (g *Guard) judge(token Token) error {
 // on an open stream, the token that stands behind an API key. The token must be one
 // that this guard's [Auth] has verified, or the zero Token.
 //
-// Its errors are [ErrMissingToken] for the zero Token, [ErrInsufficientScope] and
+// Its errors are [ErrMissingToken] for the zero Token, [ErrInvalidToken] for a token that
+// is for another resource than the guard ([Resource]), [ErrInsufficientScope] and
 // [ErrInsufficientClaims], as those of Check. Behind [Auth.Optional] the zero Token
 // passes, since nobody has to sign in there. A token that fails is an error behind
 // Optional as well, whether or not Check would take it for an anonymous visitor's: what
@@ -144,11 +160,14 @@ func (g *Guard) judge(token Token) error {
 func (g *Guard) Judge(token Token) error {
 	switch {
 	case token.Valid():
-		return g.auth.challenging(g.judge(token), g.scopes)
+		if err := admit(token, g.resource); err != nil {
+			return g.challenging(err)
+		}
+		return g.challenging(g.judge(token))
 	case g.optional:
 		return nil
 	}
-	return g.auth.challenging(ErrMissingToken, g.scopes)
+	return g.challenging(ErrMissingToken)
 }
 
 // Scopes are all scopes that the guard demands, those of Config.Require included, each
@@ -193,16 +212,36 @@ func (g *Guard) Handler(next http.Handler) http.Handler {
 
 // Verify decides whether an access token of at most 16 KiB is valid by itself (RFC
 // 7519 7.2, RFC 9068 4): no constraint is applied, not even those of Config.Require.
-// It is for tokens that arrive by another way than a request's header, over a
+// With a [Broker] it must be for Broker.Audience: one that is narrowed to another of
+// Broker.Resources is for the guards of that [Resource].
+//
+// Verify is for tokens that arrive by another way than a request's header, over a
 // message queue for example. Like [Guard.Check] it may be called concurrently, keeps
 // nothing of raw, and seldom waits for the provider. Its errors are
 // [ErrInvalidToken] and [ErrUnavailable].
 func (a *Auth) Verify(ctx context.Context, raw string) (Token, error) {
-	token, err := a.trust.Verify(ctx, raw)
+	return a.verify(ctx, raw, "")
+}
+
+// verify is Verify for a resource of the application; "" is Broker.Audience.
+func (a *Auth) verify(ctx context.Context, raw, resource string) (Token, error) {
+	verified, err := a.trust.Verify(ctx, raw)
 	if err != nil {
 		return Token{}, tokenError(err)
 	}
-	return Token{token}, nil
+	token := Token{verified}
+	if err := admit(token, resource); err != nil {
+		return Token{}, err
+	}
+	return token, nil
+}
+
+// admit refuses a verified token that is for another resource.
+func admit(token Token, resource string) error {
+	if err := token.verified.By.Audience.Admits(token.verified.Claims, resource); err != nil {
+		return tokenError(err)
+	}
+	return nil
 }
 
 // tokenError is what a caller is told when a token was not accepted. That keys

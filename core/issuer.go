@@ -39,6 +39,8 @@ type Issuer struct {
 	JWKSURL string
 	// Audiences are the accepted audiences: aud must contain one of them. nil: those of other
 	// tokens, which is Broker.Audience, or without a Broker Provider.Audiences or ClientID.
+	// A guard of a [Resource] accepts only tokens that have its URL in aud as well. So list
+	// the URLs here, or nil, where this issuer's tokens are for some of Broker.Resources.
 	Audiences []string
 	// Algorithms are the accepted signature algorithms (RFC 7518 3.1, RFC 8037 3.1). nil: all
 	// asymmetric ones: RS256 to RS512, PS256 to PS512, ES256 to ES512, and EdDSA, also named
@@ -111,6 +113,9 @@ func (c Config) checkIssuers(issuers []Issuer) []error {
 			}
 			if constraint.refuseBad {
 				wrong("Require holds core.RefuseBadTokens, which is for Optional guards and Config.Require")
+			}
+			if constraint.resource != "" {
+				wrong("Require holds core.Resource, which is for one guard")
 			}
 		}
 	}

@@ -10,7 +10,7 @@ import (
 // MintOptions say for whom, and for how long, a token of [Auth.Mint] is valid. The zero
 // value makes one that is as a login's.
 type MintOptions struct {
-	// Audiences are some of Broker.Audience and Broker.PeerAudiences. nil: all of them.
+	// Audiences are some of Broker.Audience, Broker.Resources and Broker.PeerAudiences. nil: all of them.
 	Audiences []string
 	// Lifetime is how long the token is valid, in whole seconds. 0: Broker.TokenLifetime;
 	// at most a day.

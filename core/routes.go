@@ -27,6 +27,7 @@ type Routes struct {
 	JWKS                string // /auth/v2/.well-known/jwks.json
 	OpenIDConfiguration string // /.well-known/openid-configuration
 	AuthorizationServer string // /.well-known/oauth-authorization-server
+	ProtectedResource   string // /.well-known/oauth-protected-resource, and below it; see Broker.Resources
 }
 
 // Off switches a route off: Routes{Device: core.Off}.
@@ -48,6 +49,22 @@ type route struct {
 	root   bool               // also at the root of the host, the well-known part first (RFC 8414 3.1)
 
 	serve func(*Auth, http.ResponseWriter, *http.Request) error
+	parts func(Config) []part // in the place of serve: the endpoints of a row with any number of them
+}
+
+// part is one endpoint of a row.
+type part struct {
+	mounted string // what follows the row's path below the mount
+	rooted  string // what follows the well-known part at the root of the host
+	serve   func(*Auth, http.ResponseWriter, *http.Request) error
+}
+
+// partsOf are the endpoints of a row.
+func (c Config) partsOf(row route) []part {
+	if row.parts != nil {
+		return row.parts(c)
+	}
+	return []part{{rooted: pathOf(c.PublicURL), serve: row.serve}}
 }
 
 // Where clients look for a broker's documents, unless they are told otherwise.
@@ -55,6 +72,7 @@ const (
 	peerKeys                = trust.PeerKeys
 	openIDPath              = "/.well-known/openid-configuration"       // OpenID Connect Discovery 4
 	authorizationServerPath = "/.well-known/oauth-authorization-server" // RFC 8414 3
+	protectedResourcePath   = "/.well-known/oauth-protected-resource"   // RFC 9728 3
 )
 
 // routeTable has all routes, in the order of [Auth.Endpoints]. It is a function since
@@ -75,6 +93,7 @@ func routeTable() []route {
 		// One document in two places: each kind of client looks in one of them.
 		{field: "OpenIDConfiguration", name: "metadata", path: openIDPath, methods: read, broker: true, root: true, serve: (*Auth).serveMetadata},
 		{field: "AuthorizationServer", name: "metadata", path: authorizationServerPath, methods: read, broker: true, root: true, serve: (*Auth).serveMetadata},
+		{field: "ProtectedResource", name: "resource-metadata", path: protectedResourcePath, methods: read, broker: true, root: true, parts: resourceParts},
 	}
 }
 

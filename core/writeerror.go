@@ -82,6 +82,9 @@ func (e *Error) challenge() string {
 	if e.Scope != "" {
 		value += `, scope="` + text.Quotable(e.Scope) + `"`
 	}
+	if e.metadata != "" {
+		value += `, resource_metadata="` + text.Quotable(e.metadata) + `"` // RFC 9728 5.1
+	}
 	return value
 }
 

@@ -72,7 +72,7 @@ func movedRoutes(s suite) {
 		broker(c)
 		c.Routes = core.Routes{
 			Login: "/signin", Callback: "/a/b/c/back", Token: "/token.v1", Device: core.Off, Logout: "/sign-out_",
-			Userinfo: core.Off, JWKS: "/keys~", OpenIDConfiguration: core.Off, AuthorizationServer: "/about",
+			Userinfo: core.Off, JWKS: "/keys~", OpenIDConfiguration: core.Off, AuthorizationServer: "/about", ProtectedResource: "/about/us",
 		}
 	}})
 	if tokens := moved.provider.SignIn(moved.T, moved.base+"/signin", "alice"); tokens.RefreshToken == "" {
@@ -82,15 +82,16 @@ func movedRoutes(s suite) {
 	moved.same(get("/sign-out_"), http.StatusFound)
 	moved.same(get("/keys~"), http.StatusOK)
 	moved.same(get("/about"), http.StatusOK)
+	moved.same(get("/about/us"), http.StatusOK)
 	for _, path := range []string{
-		loginRoute, callbackRoute, tokenRoute, deviceRoute, logoutRoute, userinfoRoute, jwksRoute, openidRoute, serverRoute, "/-",
+		loginRoute, callbackRoute, tokenRoute, deviceRoute, logoutRoute, userinfoRoute, jwksRoute, openidRoute, serverRoute, resourceRoute, "/-",
 	} {
 		moved.absent(path)
 	}
 
 	// A mode that has no such routes.
 	passthrough := s.start(options{})
-	for _, path := range []string{jwksRoute, openidRoute, serverRoute} {
+	for _, path := range []string{jwksRoute, openidRoute, serverRoute, resourceRoute} {
 		passthrough.absent(path)
 	}
 }

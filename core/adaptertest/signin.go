@@ -29,6 +29,7 @@ const (
 	jwksRoute     = "/auth/v2/.well-known/jwks.json"
 	openidRoute   = "/.well-known/openid-configuration"
 	serverRoute   = "/.well-known/oauth-authorization-server"
+	resourceRoute = "/.well-known/oauth-protected-resource"
 
 	exchangeType = "urn:ietf:params:oauth:grant-type:token-exchange"
 
@@ -341,12 +342,12 @@ func claims(raw string) map[string]any {
 
 func brokerPublishes(s suite) {
 	a := s.start(options{configure: broker})
-	paths := []string{jwksRoute, openidRoute, serverRoute}
+	paths := []string{jwksRoute, openidRoute, serverRoute, resourceRoute}
 	for _, e := range a.Auth.RootEndpoints() {
 		paths = append(paths, "/"+e.Path)
 	}
-	if len(paths) != 5 {
-		a.Fatalf("the suite expects five documents: %q", paths)
+	if len(paths) != 7 {
+		a.Fatalf("the suite expects seven documents: %q", paths)
 	}
 	for _, path := range paths {
 		got := a.same(get(path), http.StatusOK)

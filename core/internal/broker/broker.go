@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,7 +42,8 @@ type Options struct {
 	ClientID  string // the application's own client
 	Provider  *provider.Provider
 
-	Audience      string // what guards demand
+	Audience      string   // what guards demand that name no resource
+	Resources     []string // of the application, besides Audience: what the other guards demand
 	PeerAudiences []string
 	Algorithm     string        // of the first key, and of those that follow by interval
 	KeyLifetime   time.Duration // the interval; 0 or less: keys are made on demand alone
@@ -131,7 +133,7 @@ func New(o Options) (*Broker, error) {
 	}
 	b.own = &verify.Verifier{
 		Issuer: verify.NewIssuerName(o.PublicURL), Keys: publicKeys{b.keys}, Thumbprints: true,
-		Audience: verify.Audience{Names: []string{o.Audience}}, ClientID: o.ClientID,
+		Audience: verify.Audience{Names: []string{o.Audience}, Resources: o.Resources}, ClientID: o.ClientID,
 		Leeway: o.Leeway, Now: o.Now,
 		Require: verify.AsMinted(o.Require),
 		// Where else a provider may have its roles, Identify may have put anything.
@@ -151,7 +153,9 @@ func New(o Options) (*Broker, error) {
 func (b *Broker) Verifier() *verify.Verifier { return b.own }
 
 // Audiences are the names that an access token has in aud, unless it is narrowed.
-func (b *Broker) Audiences() []string { return append([]string{b.Audience}, b.PeerAudiences...) }
+func (b *Broker) Audiences() []string {
+	return slices.Concat([]string{b.Audience}, b.Resources, b.PeerAudiences)
+}
 
 // Ready makes sure that everything which an answer of the provider is checked with and
 // kept by is at hand.

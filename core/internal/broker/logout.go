@@ -46,6 +46,9 @@ func (b *Broker) sessionOf(ctx context.Context, accessToken string) (string, err
 	if err == nil {
 		err = b.own.AccessToken(ctx, c)
 	}
+	if err == nil {
+		err = b.own.Audience.Admits(c.Claims, "") // what is for one resource alone is for no route of ours
+	}
 	switch {
 	case errors.Is(err, fault.Unavailable):
 		return "", err

@@ -146,7 +146,7 @@ func (b *Broker) Mint(ctx context.Context, who Identity, audiences []string, lif
 	}
 	for _, audience := range audiences {
 		if !slices.Contains(b.Audiences(), audience) {
-			return "", fault.InvalidTarget.New("The audience is not one that this service issues tokens for.").From(fmt.Errorf("%q is neither Broker.Audience nor in Broker.PeerAudiences", audience))
+			return "", fault.InvalidTarget.New("The audience is not one that this service issues tokens for.").From(fmt.Errorf("%q is neither Broker.Audience nor in Broker.Resources or Broker.PeerAudiences", audience))
 		}
 	}
 	known, err := b.remember(evidence{}, who)

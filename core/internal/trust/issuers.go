@@ -74,7 +74,7 @@ func (t *Trust) newFurtherIssuer(issuer Issuer) *furtherIssuer {
 		}
 	}
 	if issuer.Audiences != nil {
-		f.Verifier.Audience.Names, f.Verifier.Audience.Anybody = issuer.Audiences, false
+		f.Verifier.Audience = own.Audience.With(issuer.Audiences)
 	}
 	return f
 }

@@ -11,6 +11,7 @@ func TestAudience(t *testing.T) {
 	byClient := Audience{ClientID: "app"}
 	byName := Audience{Names: []string{"api", "api2"}, ClientID: "app"}
 	byBoth := Audience{Names: []string{"app", "api"}, ClientID: "app"}
+	resources := Audience{Names: []string{"api"}, Resources: []string{"mcp"}}
 	anybody := Audience{ClientID: "app", Anybody: true}
 	scoped := func(m members) members { return m.with(members{"scope": "read"}) }
 	for name, row := range map[string]struct {
@@ -39,6 +40,11 @@ func TestAudience(t *testing.T) {
 		"the client as a name":                 {byBoth, scoped(members{"aud": "app"}), "", ""},
 		"the client as a name, maybe an ID":    {byBoth, members{"aud": "app"}, "", ambiguous},
 		"a name beside the client":             {byBoth, members{"aud": "api"}, "", ""},
+		"a resource":                           {resources, members{"aud": "mcp"}, "", ""},
+		"a name beside a resource":             {resources, members{"aud": "api"}, "", ""},
+		"neither":                              {resources, scoped(members{"aud": "x"}), "", elsewhere},
+		"resources alone":                      {Audience{Resources: []string{"mcp"}}, members{"aud": "mcp"}, "", ""},
+		"resources alone, and another":         {Audience{Resources: []string{"mcp"}, ClientID: "app"}, scoped(members{"aud": "app"}), "", elsewhere},
 		"anybody":                              {anybody, scoped(members{"aud": "x"}), "", ""},
 		"anybody, and no audience":             {anybody, scoped(nil), "", ""},
 		"anybody, maybe an ID token":           {anybody, members{"aud": "x"}, "", ambiguous},
@@ -57,5 +63,6 @@ func TestAudience(t *testing.T) {
 func TestAudienceNamesWhomItIsFor(t *testing.T) {
 	require.Equal(t, "app", Audience{ClientID: "app"}.String())
 	require.Equal(t, "api", Audience{Names: []string{"api"}, ClientID: "app"}.String())
+	require.Equal(t, "api or mcp", Audience{Names: []string{"api"}, Resources: []string{"mcp"}, ClientID: "app"}.String())
 	require.Equal(t, "api or api2", Audience{Names: []string{"api", "api2"}, ClientID: "app"}.String())
 }

@@ -141,6 +141,7 @@ func (s *suite) mint() {
 	s.config.Broker = &core.Broker{
 		Audience: s.target.Audience, Exchange: true,
 		ResourceServers: []core.Client{{ID: s.target.ResourceServer.ID, Secret: s.target.ResourceServer.Secret}},
+		Resources:       []core.ProtectedResource{{URL: s.target.API}},
 	}
 }
 

@@ -165,4 +165,10 @@ if (broker) {
     const error = await refused(() => arrives(request, issuer, 'somebody else'))
     assert.match(error.message, /"aud"/)
   })
+
+  await step('finds who issues tokens for a resource by RFC 9728', async () => {
+    const resource = new URL(target.api)
+    const found = await oauth.processResourceDiscoveryResponse(resource, await oauth.resourceDiscoveryRequest(resource, http))
+    assert.deepEqual(found.authorization_servers, [target.api])
+  })
 }
