@@ -42,7 +42,11 @@ type adminPage struct {
 func (p *adminPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
-		p.show(w, r, r.URL.Query().Get("subject"), adminNotices[r.URL.Query().Get("done")], nil)
+		notice := ""
+		if r.URL.Query().Has("done") {
+			notice = adminDone
+		}
+		p.show(w, r, r.URL.Query().Get("subject"), notice, nil)
 	case http.MethodPost:
 		// Every browser sends one of these with a form.
 		told := r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != ""
@@ -59,13 +63,9 @@ func (p *adminPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 var errCrossSite = &Error{Status: http.StatusForbidden, Code: "cross_site", Description: "The form comes from another site. Open the page itself and try again."}
 
-// adminNotices are what the page says after an action. The URL names them, so that nobody
-// can make the page say something else.
-var adminNotices = map[string]string{
-	"end":         "Done: the sessions have ended.",
-	"rotate":      "Done: the next signing key is published.",
-	"compromised": "Done: all earlier signing keys are withdrawn, and a new one signs.",
-}
+// adminDone is what the page says after an action. It names none, since a link of somebody
+// else's can lead to it as well.
+const adminDone = "Done. This is how it is now."
 
 // act does what a form asks for, and leads back to the page, so that reloading it does
 // nothing again.
@@ -76,15 +76,17 @@ func (p *adminPage) act(w http.ResponseWriter, r *http.Request) {
 		p.show(w, r, "", "", err)
 		return
 	}
-	subject, done := form.Get("subject"), form.Get("do")
+	subject, do := form.Get("subject"), form.Get("do")
 	switch {
 	case p.auth.broker == nil:
 		err = ErrInvalidRequest.because("There are neither sessions nor keys without a Broker.")
-	case done == "end":
+	case do == "end":
 		err = p.end(r.Context(), Who{Session: form.Get("session"), Subject: subject})
-	case done == "rotate":
+	case do == "rotate":
 		err = p.auth.RotateSigningKey(r.Context(), RotateOptions{})
-	case done == "compromised":
+	case do == "compromised" && !form.Has("sure"):
+		err = ErrInvalidRequest.because("Say that somebody else may have the keys: all access tokens become invalid.")
+	case do == "compromised":
 		err = p.auth.RotateSigningKey(r.Context(), RotateOptions{Compromised: true})
 	default:
 		err = ErrInvalidRequest.because("The form asks for nothing that this page does.")
@@ -93,7 +95,7 @@ func (p *adminPage) act(w http.ResponseWriter, r *http.Request) {
 		p.show(w, r, subject, "", err)
 		return
 	}
-	query := url.Values{"done": {done}}
+	query := url.Values{"done": {""}}
 	if subject != "" {
 		query.Set("subject", subject)
 	}

@@ -97,7 +97,7 @@ func TestThePageForOperatorsEndsSessionsAndRotatesKeys(t *testing.T) {
 		requireError(t, a.refresh(refreshToken), http.StatusBadRequest, "invalid_grant")
 	}
 	page := do("do", "end", "subject", "user-alice", "session", token.SessionID())
-	require.Contains(t, page, "Done: the sessions have ended.")
+	require.Contains(t, page, "Done.")
 	refused(first.RefreshToken)
 	second = a.tokens(a.refresh(second.RefreshToken))
 
@@ -106,7 +106,9 @@ func TestThePageForOperatorsEndsSessionsAndRotatesKeys(t *testing.T) {
 
 	require.Contains(t, do("do", "rotate"), `<span class="state">coming</span>`)
 	require.NoError(t, a.verify(other.AccessToken))
-	do("do", "compromised")
+	require.Equal(t, http.StatusBadRequest, operations(a, "POST", form("do", "compromised").Encode()).Code, "nobody has said so")
+	require.NoError(t, a.verify(other.AccessToken))
+	do("do", "compromised", "sure", "on")
 	require.ErrorIs(t, a.verify(other.AccessToken), core.ErrInvalidToken)
 	a.tokens(a.refresh(other.RefreshToken))
 }

@@ -71,7 +71,7 @@ var adminTemplate = template.Must(template.New("admin").Funcs(template.FuncMap{
 {{end}}</ul>
 <form method="post"><button name="do" value="rotate">Publish the next key</button>
 <span class="note">It signs a day later. Nobody notices.</span></form>
-<form method="post"><label><input type="checkbox" required> Somebody else may have the keys.</label>
+<form method="post"><label><input type="checkbox" name="sure" required> Somebody else may have the keys.</label>
 <button name="do" value="compromised">Withdraw all keys now</button>
 <span class="note">All access tokens become invalid. Clients refresh, and sessions go on.</span></form>
 
