@@ -43,10 +43,12 @@ func (b *Broker) RotateSigningKey(ctx context.Context, o Rotation) error {
 	if _, err := b.keys.Get(ctx); err != nil { // which makes the first
 		return err
 	}
-	if err := b.insertRotated(ctx, o); err != nil {
-		return err
+	err := b.insertRotated(ctx, o)
+	// After an error it may have happened all the same, and this instance must not go on
+	// with a key that is withdrawn.
+	if _, failed := b.keys.Renew(ctx, true); err == nil {
+		err = failed
 	}
-	_, err := b.keys.Renew(ctx, true)
 	return err
 }
 
