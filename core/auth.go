@@ -70,12 +70,13 @@ func New(config Config) (*Auth, error) {
 	a.states = seal.New("login state"+login, secrets)
 	a.nonces = seal.New("login nonce"+login, secrets)
 	a.devices = seal.New("device code"+login, secrets)
-	a.provider = newProvider(config, a.tasks)
+	a.provider = newProvider(config, a.tasks, a.dependencyChanged)
 	a.verifier = a.provider.Verifier()
 	trusting := trust.Options{
 		Own: a.verifier, Provider: a.provider, Brokers: config.Broker != nil,
 		Introspection: config.provider().Introspection, MaxIntrospections: config.MaxIntrospections, CacheSize: config.CacheSize,
 		InsecureHTTP: config.InsecureProviderHTTP, Timeout: config.Timeout, Now: config.Now, Tasks: a.tasks, Logger: config.Logger,
+		Changed: a.issuerChanged,
 	}
 	if config.Broker != nil {
 		if a.broker, err = newBroker(a, secrets); err != nil {
@@ -147,13 +148,13 @@ func (a *Auth) PublicURL() string { return a.config.PublicURL }
 func (a *Auth) now() time.Time { return a.config.Now() }
 
 // newProvider makes the one provider.
-func newProvider(config Config, tasks *background.Tasks) *provider.Provider {
+func newProvider(config Config, tasks *background.Tasks, changed func(dependency string, err error)) *provider.Provider {
 	p := config.provider()
 	return provider.New(provider.Options{
 		Name: p.Name, Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: p.ClientSecret, ClientAuth: string(p.ClientAuth),
 		DiscoveryURL: p.DiscoveryURL, JWKSURL: p.JWKSURL, Endpoints: provider.Endpoints(p.Endpoints), InsecureHTTP: config.InsecureProviderHTTP,
 		Logins: config.Routes.Login != Off, Introspection: p.Introspection,
-		HTTP: httpx.New(config.HTTPClient, config.Timeout), Now: config.Now, Tasks: tasks, Logger: config.Logger,
+		HTTP: httpx.New(config.HTTPClient, config.Timeout), Now: config.Now, Tasks: tasks, Logger: config.Logger, Changed: changed,
 		Verifier: func(keys verify.KeySource) *verify.Verifier {
 			return &verify.Verifier{
 				Issuer: verify.NewIssuerName(p.Issuer), Keys: keys, ClientID: p.ClientID, Leeway: config.Leeway, Now: config.Now,

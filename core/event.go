@@ -41,6 +41,10 @@ const (
 	EventKeyPublished = EventKind(broker.KeyPublished)
 	// EventKeyRotated: this process signs with another key from now on.
 	EventKeyRotated = EventKind(broker.KeyRotated)
+	// EventDown: Event.Dependency can't be reached, and EventUp: it can again. What was fetched
+	// before stays in use: see [Health].
+	EventDown EventKind = "down"
+	EventUp   EventKind = "up"
 	// EventIssuerAdded and EventIssuerRemoved: [Auth.SetTrustedIssuers] has changed the list.
 	EventIssuerAdded   EventKind = "issuer_added"
 	EventIssuerRemoved EventKind = "issuer_removed"
@@ -87,7 +91,23 @@ type Event struct {
 	Session   string // the broker's session (claim sid); "" if there is none, or it is unknown
 	Reason    string // why, for EventEnd and EventKeyRotated
 	Key       string // the kid, for EventKeyPublished and EventKeyRotated
-	Error     *Error // nil after a success
+	// Dependency is what EventDown and EventUp are about, by its name in [Health]: provider,
+	// keys, store, signing_keys, or issuer, which Issuer then names.
+	Dependency string
+	Error      *Error // nil after a success
+}
+
+// dependencyChanged tells that something has gone away, or is back.
+func (a *Auth) dependencyChanged(dependency string, err error) { a.tellDependency(dependency, "", err) }
+
+func (a *Auth) issuerChanged(issuer string, err error) { a.tellDependency("issuer", issuer, err) }
+
+func (a *Auth) tellDependency(dependency, issuer string, err error) {
+	event := Event{Kind: EventUp, Dependency: dependency, Issuer: issuer}
+	if err != nil {
+		event.Kind, event.Error = EventDown, answerTo(err)
+	}
+	a.emit(context.Background(), event)
 }
 
 // observe hands an event to the application. A provider that is down and a
@@ -136,7 +156,7 @@ func LogEvents(logger *slog.Logger) func(context.Context, Event) {
 		var attrs []slog.Attr
 		for _, field := range []struct{ name, value string }{
 			{"request_id", e.RequestID}, {"issuer", e.Issuer}, {"subject", e.Subject}, {"client", e.Client},
-			{"session", e.Session}, {"reason", e.Reason}, {"key", e.Key},
+			{"session", e.Session}, {"reason", e.Reason}, {"key", e.Key}, {"dependency", e.Dependency},
 		} {
 			if field.value != "" {
 				attrs = append(attrs, slog.String(field.name, field.value))

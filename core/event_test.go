@@ -86,3 +86,39 @@ level=WARN msg="oidc end" subject=bob reason=refresh_token_replayed
 level=WARN msg="oidc token" error="invalid_token: The access token is invalid."
 `, log.String())
 }
+
+func TestADependencyThatGoesAwayAndIsBackIsAnEventEach(t *testing.T) {
+	store := newSpyStore()
+	a := newApp(t, newProvider(t, oidctest.Options{}), stored(store), quick)
+	changes := func() (told []string) {
+		a.log.mu.Lock()
+		defer a.log.mu.Unlock()
+		for _, event := range a.log.changes {
+			told = append(told, string(event.Kind)+" "+event.Dependency)
+			require.Equal(t, event.Kind == core.EventDown, event.Error != nil)
+		}
+		a.log.changes = nil
+		return told
+	}
+	a.provider.Down(true)
+	require.Error(t, a.auth.Start(t.Context()))
+	require.Equal(t, []string{"down provider"}, changes())
+	a.clock.Add(time.Minute)
+	require.Error(t, a.auth.Start(t.Context()))
+	require.Empty(t, changes(), "it is down still")
+	a.provider.Down(false)
+	a.clock.Add(time.Minute)
+	require.NoError(t, a.auth.Start(t.Context()))
+	require.Equal(t, []string{"up provider"}, changes())
+
+	store.fail(func(context.Context, string, bool) error { return errors.New("the disk is on fire") })
+	for range 3 {
+		_, err := a.auth.Sessions(t.Context(), "alice")
+		require.ErrorIs(t, err, core.ErrUnavailable)
+	}
+	require.Equal(t, []string{"down store"}, changes())
+	store.fail(nil)
+	_, err := a.auth.Sessions(t.Context(), "alice")
+	require.NoError(t, err)
+	require.Equal(t, []string{"up store"}, changes())
+}

@@ -19,6 +19,7 @@ type journal struct {
 	text    bytes.Buffer
 	secrets []string
 	events  []core.Event
+	changes []core.Event // of dependencies, at any time
 }
 
 func (j *journal) Write(p []byte) (int, error) {
@@ -39,7 +40,11 @@ func (j *journal) keep(secrets ...string) {
 // observe is for Config.Observe.
 func (j *journal) observe(_ context.Context, event core.Event) {
 	j.mu.Lock()
-	j.events = append(j.events, event)
+	if event.Kind == core.EventDown || event.Kind == core.EventUp {
+		j.changes = append(j.changes, event)
+	} else {
+		j.events = append(j.events, event)
+	}
 	j.mu.Unlock()
 	text, _ := json.Marshal(event)
 	j.add(string(text))

@@ -72,6 +72,7 @@ type Options struct {
 	Note     func(ctx context.Context, what string, err error) // how something went that requests hang on
 	GiveBack func(ctx context.Context, refreshToken string)    // revokes a token at the provider
 	Tell     func(context.Context, Event)                      // something for a security log
+	Changed  func(dependency string, err error)                // one went away, or is back (nil); nil: nobody is told
 }
 
 // Tokens are what a client gets: an access token of ours, and maybe a refresh token.
@@ -124,6 +125,10 @@ func New(o Options) (*Broker, error) {
 	b.keys = &fetch.Document[keyring]{
 		Name: "signing keys", Down: vault.ErrDown, Load: b.loadKeys, Replace: keyring.replace,
 		Now: o.Now, Tasks: o.Tasks, Logger: o.Logger,
+	}
+	if o.Changed != nil {
+		b.records.Changed = func(err error) { o.Changed("store", err) }
+		b.keys.Changed = func(err error) { o.Changed("signing_keys", err) }
 	}
 	b.policy = session.Policy{
 		Lifetime: o.SessionLifetime, Idle: o.SessionIdle, Grace: o.RefreshGrace,

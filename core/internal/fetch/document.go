@@ -40,6 +40,8 @@ type Document[T any] struct {
 	Load func(context.Context) (T, time.Duration, error)
 	// Replace is told of each change, and gives what to use. nil: what was loaded.
 	Replace func(next, older T) T
+	// Changed is told when the source goes away, and by nil when it is back. nil: nobody is.
+	Changed func(error)
 	Now     func() time.Time
 	Tasks   *background.Tasks
 	Logger  *slog.Logger

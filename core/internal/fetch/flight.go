@@ -86,10 +86,18 @@ func (d *Document[T]) tell(err error, failures int) {
 	case d.Tasks.Closed():
 	case err != nil && failures == 0:
 		d.Logger.Warn("a document could not be fetched", "document", d.Name, "error", err)
+		d.changed(err)
 	case err != nil:
 		d.Logger.Debug("a document could not be fetched again", "document", d.Name, "failures", failures+1, "error", err)
 	case failures > 0:
 		d.Logger.Info("a document can be fetched again", "document", d.Name, "failures", failures)
+		d.changed(nil)
+	}
+}
+
+func (d *Document[T]) changed(err error) {
+	if d.Changed != nil {
+		d.Changed(err)
 	}
 }
 

@@ -34,6 +34,7 @@ type Options struct {
 	Now      func() time.Time
 	Tasks    *background.Tasks
 	Logger   *slog.Logger
+	Changed  func(dependency string, err error)      // one went away, or is back (nil); nil: nobody is told
 	Verifier func(verify.KeySource) *verify.Verifier // of what it has signed
 }
 
@@ -61,6 +62,10 @@ func New(o Options) *Provider {
 	p.keys = &fetch.Document[jose.KeySet]{
 		Name: "key set", Down: ErrDown, Load: p.loadKeys, Replace: jose.KeySet.Replace,
 		Now: o.Now, Tasks: o.Tasks, Logger: o.Logger,
+	}
+	if o.Changed != nil {
+		p.metadata.Changed = func(err error) { o.Changed("provider", err) }
+		p.keys.Changed = func(err error) { o.Changed("keys", err) }
 	}
 	p.verifier = o.Verifier(p.keys)
 	return p

@@ -57,6 +57,9 @@ func (t *Trust) newFurtherIssuer(issuer Issuer) *furtherIssuer {
 		},
 		Now: t.Now, Tasks: t.Tasks, Logger: t.Logger,
 	}
+	if t.Changed != nil {
+		f.document.Changed = func(err error) { t.Changed(issuer.URL, err) }
+	}
 	if t.Keep != nil {
 		t.Keep(issuer.URL, issuer.JWKSURL, maxIssuerRSABits, f.document)
 	}

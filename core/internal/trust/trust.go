@@ -37,7 +37,9 @@ type Options struct {
 	Tasks        *background.Tasks
 	Logger       *slog.Logger
 	// Keep has the keys of an issuer outlive the process. nil: they don't.
-	Keep func(issuer, from string, maxRSABits int, keys *fetch.Document[jose.KeySet])
+	// Changed is told when an issuer goes away, and by nil when it is back. nil: nobody is.
+	Changed func(issuer string, err error)
+	Keep    func(issuer, from string, maxRSABits int, keys *fetch.Document[jose.KeySet])
 }
 
 // Trust verifies access tokens. What was found valid is remembered, until the token

@@ -24,13 +24,17 @@ type outcomes struct {
 	last Outcome
 }
 
-func (o *outcomes) note(now time.Time, err error) {
+// note keeps the outcome of a call, and reports whether the store has gone away by it, or
+// is back.
+func (o *outcomes) note(now time.Time, err error) (changed bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	changed = (err == nil) != (o.last.Err == nil)
 	o.last.Err = err
 	if err == nil {
 		o.last.Good = now
 	} else {
 		o.last.Bad = now
 	}
+	return changed
 }

@@ -36,6 +36,8 @@ type Vault struct {
 	Now     func() time.Time
 	Tasks   *background.Tasks
 	Logger  *slog.Logger
+	// Changed is told when the store goes away, and by nil when it is back. nil: nobody is.
+	Changed func(error)
 
 	opened       atomic.Bool
 	opening      singleflight.Group
@@ -93,9 +95,9 @@ func (v *Vault) call(ctx context.Context, doing string, call func(context.Contex
 	}
 	switch {
 	case !errors.Is(err, fault.Unavailable):
-		v.outcomes.note(v.Now(), nil) // a conflict is an answer too
+		v.note(nil) // a conflict is an answer too
 	case ctx.Err() == nil: // or the caller has gone, which says nothing
-		v.outcomes.note(v.Now(), err)
+		v.note(err)
 	}
 	return err
 }
@@ -108,6 +110,12 @@ func (v *Vault) Read(ctx context.Context, kind, id string) (store.Record, error)
 		return err
 	})
 	return record, err
+}
+
+func (v *Vault) note(err error) {
+	if v.outcomes.note(v.Now(), err) && v.Changed != nil {
+		v.Changed(err)
+	}
 }
 
 // Get reads a record into the value that into points to. The record comes with
