@@ -141,7 +141,7 @@ func (a *Auth) emit(ctx context.Context, event Event) {
 
 // LogEvents gives an observer for Config.Observe that writes each event to a logger: at
 // level Warn for a failure and for a session that ended before its time, at Info for the
-// rest. The message is the kind; fields that are "" are left out. nil: slog.Default().
+// rest. The message is "event", and the kind an attribute; fields that are "" are left out. nil: slog.Default().
 //
 //	config.Observe = core.LogEvents(logger)
 func LogEvents(logger *slog.Logger) func(context.Context, Event) {
@@ -153,7 +153,7 @@ func LogEvents(logger *slog.Logger) func(context.Context, Event) {
 		if e.Error != nil || e.Kind == EventEnd || e.Kind == EventUnsure {
 			level = slog.LevelWarn
 		}
-		var attrs []slog.Attr
+		attrs := []slog.Attr{slog.String("kind", string(e.Kind))}
 		for _, field := range []struct{ name, value string }{
 			{"request_id", e.RequestID}, {"issuer", e.Issuer}, {"subject", e.Subject}, {"client", e.Client},
 			{"session", e.Session}, {"reason", e.Reason}, {"key", e.Key}, {"dependency", e.Dependency},
@@ -165,6 +165,6 @@ func LogEvents(logger *slog.Logger) func(context.Context, Event) {
 		if e.Error != nil {
 			attrs = append(attrs, slog.Any("error", e.Error))
 		}
-		logger.LogAttrs(ctx, level, "oidc "+string(e.Kind), attrs...)
+		logger.LogAttrs(ctx, level, "event", attrs...)
 	}
 }

@@ -81,9 +81,9 @@ func TestLogEventsWritesWhatIsKnownAndWarnsOfFailures(t *testing.T) {
 	var failed *core.Error
 	require.True(t, errors.As(error(core.ErrInvalidToken), &failed))
 	observe(t.Context(), core.Event{Kind: core.EventToken, Error: failed})
-	require.Equal(t, `level=INFO msg="oidc login" request_id=r1 issuer=https://id.example.org subject=alice client=shop session=s1
-level=WARN msg="oidc end" subject=bob reason=refresh_token_replayed
-level=WARN msg="oidc token" error="invalid_token: The access token is invalid."
+	require.Equal(t, `level=INFO msg=event kind=login request_id=r1 issuer=https://id.example.org subject=alice client=shop session=s1
+level=WARN msg=event kind=end subject=bob reason=refresh_token_replayed
+level=WARN msg=event kind=token error="invalid_token: The access token is invalid."
 `, log.String())
 }
 
