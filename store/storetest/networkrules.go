@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/oidcgate/oidcgate/store"
@@ -166,11 +167,13 @@ func lostAnswerIsNoOutcome(w wire) {
 // noInsertIsMadeTwice has a record be deleted before a second insert could bring it
 // back: it would be a session that somebody has ended.
 func noInsertIsMadeTwice(w wire) {
-	deleted := map[string]bool{}
+	var deleted sync.Map // by the id, written by the proxy
 	w.eachLoss(networkCalls[2], func(near handle, r store.Record) {
-		deleted[r.ID] = near.delete(r.Kind, "new "+r.ID, 1) == nil
+		if near.delete(r.Kind, "new "+r.ID, 1) == nil {
+			deleted.Store(r.ID, true)
+		}
 	}, func(near handle, r store.Record, err error) {
-		if deleted[r.ID] {
+		if _, ok := deleted.Load(r.ID); ok {
 			near.wantMissing(r.Kind, "new "+r.ID)
 		}
 	})
