@@ -138,9 +138,10 @@ if (broker) {
       const ask = (token, password = secret) => introspect(new URL(target.api), id, oauth[method](password), token)
       const { access_token } = await login()
       const { active, sub, aud, scope } = await ask(access_token)
-      assert.deepEqual({ active, sub, aud, scope: scopes({ scope }) }, {
-        active: true, sub: target.user.sub, aud: target.audience, scope: 'email openid profile',
+      assert.deepEqual({ active, sub, scope: scopes({ scope }) }, {
+        active: true, sub: target.user.sub, scope: 'email openid profile',
       })
+      assert.ok([aud].flat().includes(target.audience)) // beside the resources of the application
       await revoke(access_token)
       assert.deepEqual(await ask(access_token), { active: false })
       assert.deepEqual(await ask('made.up.token'), { active: false })
