@@ -141,7 +141,7 @@ if (broker) {
       assert.deepEqual({ active, sub, scope: scopes({ scope }) }, {
         active: true, sub: target.user.sub, scope: 'email openid profile',
       })
-      assert.ok([aud].flat().includes(target.audience)) // beside the resources of the application
+      assert.deepEqual(aud, [target.audience, target.api]) // the application is a resource of its own
       await revoke(access_token)
       assert.deepEqual(await ask(access_token), { active: false })
       assert.deepEqual(await ask('made.up.token'), { active: false })
