@@ -19,7 +19,7 @@ func Suites() []harness.Suite {
 	return []harness.Suite{
 		{Name: "clients-broker", About: "clients, resource servers and a peer of other makers", Needs: needs, Run: broker},
 		{Name: "clients-passthrough", About: "clients of other makers that have the provider's tokens", Needs: needs, Run: passthrough},
-		{Name: "clients-keys", About: "resource servers of other makers, while the signing keys change", Needs: needs, Run: keys},
+		{Name: "clients-keys", About: "resource servers and a peer of other makers, while the signing keys change", Needs: needs, Run: keys},
 		{Name: "clients-keycloak", About: "openid-client and py-oidc-auth-client, where the provider is Keycloak", Needs: append(needs, "java", "mvn"), Run: keycloak},
 	}
 }
@@ -119,7 +119,7 @@ func broker(ctx context.Context, r *harness.Run) error {
 		return err
 	}
 	s.mint()
-	if err := s.startPeer(ctx); err != nil {
+	if _, err := s.startPeer(ctx); err != nil {
 		return err
 	}
 	s.config.Broker.PythonPeers = true

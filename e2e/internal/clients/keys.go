@@ -33,15 +33,8 @@ type rotation struct {
 
 // keys: the key set has a coming and a retiring key, and then a new one alone.
 func keys(ctx context.Context, r *harness.Run) error {
-	s, err := atOIDCTest(ctx, r)
+	k, err := newRotation(ctx, r, func(*core.Broker) {})
 	if err != nil {
-		return err
-	}
-	s.mint()
-	k := &rotation{suite: s}
-	s.config.Broker.KeyLifetime = -1 // on demand
-	s.config.Now = func() time.Time { return time.Now().Add(-time.Duration(k.behind.Load())) }
-	if k.app, err = r.App(s.site, "chi", s.config); err != nil {
 		return err
 	}
 	return harness.InOrder(
@@ -49,17 +42,28 @@ func keys(ctx context.Context, r *harness.Run) error {
 		func() error { return k.verify(ctx, "rotation") },
 		func() error { return k.withdraw(ctx) },
 		func() error { return k.verify(ctx, "withdrawal") },
+		func() error { return peerKeys(ctx, r) },
 	)
+}
+
+// newRotation serves an application whose keys change on demand.
+func newRotation(ctx context.Context, r *harness.Run, config func(*core.Broker)) (*rotation, error) {
+	s, err := atOIDCTest(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	s.mint()
+	k := &rotation{suite: s}
+	s.config.Broker.KeyLifetime = -1 // on demand
+	config(s.config.Broker)
+	s.config.Now = func() time.Time { return time.Now().Add(-time.Duration(k.behind.Load())) }
+	k.app, err = r.App(s.site, "chi", s.config)
+	return k, err
 }
 
 // rotate goes from a key to another, of another algorithm, and publishes a third.
 func (k *rotation) rotate(ctx context.Context) error {
-	k.behind.Store(int64(36 * time.Hour))
-	if err := k.app.Auth.RotateSigningKey(ctx, core.RotateOptions{Algorithm: "ES256"}); err != nil {
-		return err
-	}
-	k.behind.Store(int64(13 * time.Hour)) // an hour is left
-	if err := k.issue(ctx, "of the key before"); err != nil {
+	if err := k.coming(ctx, "ES256"); err != nil {
 		return err
 	}
 	var err error
@@ -69,14 +73,30 @@ func (k *rotation) rotate(ctx context.Context) error {
 	if _, err := k.early.Verify(ctx, k.target.Tokens[0].Token); err != nil {
 		return err
 	}
+	return k.retiring(ctx)
+}
+
+// coming publishes a key that is to sign in an hour, beside the one that signs.
+func (k *rotation) coming(ctx context.Context, algorithm string) error {
+	k.behind.Store(int64(36 * time.Hour))
+	if err := k.app.Auth.RotateSigningKey(ctx, core.RotateOptions{Algorithm: algorithm}); err != nil {
+		return err
+	}
+	k.behind.Store(int64(13 * time.Hour)) // an hour is left
+	return harness.InOrder(
+		func() error { return k.issue(ctx, "of the key before") },
+		func() error { return k.publishes(ctx, 2) },
+	)
+}
+
+// retiring has that key sign, and publishes a third.
+func (k *rotation) retiring(ctx context.Context) error {
 	k.behind.Store(0)
-	if err := k.issue(ctx, "of the key that signs"); err != nil {
-		return err
-	}
-	if err := k.app.Auth.RotateSigningKey(ctx, core.RotateOptions{}); err != nil {
-		return err
-	}
-	return k.publishes(ctx, 3)
+	return harness.InOrder(
+		func() error { return k.issue(ctx, "of the key that signs") },
+		func() error { return k.app.Auth.RotateSigningKey(ctx, core.RotateOptions{}) },
+		func() error { return k.publishes(ctx, 3) },
+	)
 }
 
 // withdraw puts a key in the place of all.
@@ -95,7 +115,7 @@ func (k *rotation) withdraw(ctx context.Context) error {
 
 // issue has the broker sign a token.
 func (k *rotation) issue(ctx context.Context, name string) error {
-	token, err := k.app.Auth.Mint(ctx, core.Identity{Subject: k.target.User.Subject}, core.MintOptions{Lifetime: 24 * time.Hour})
+	token, err := k.app.Auth.Mint(ctx, core.Identity{Subject: k.target.User.Subject, Username: k.target.User.Name}, core.MintOptions{Lifetime: 24 * time.Hour})
 	k.target.Tokens = append(k.target.Tokens, issued{name, token, true})
 	return err
 }

@@ -16,13 +16,12 @@ type peer struct {
 
 // startPeer starts one that trusts the application. The application need not be served
 // yet: its keys are fetched when they are needed.
-func (s *suite) startPeer(ctx context.Context) error {
+func (s *suite) startPeer(ctx context.Context) (*harness.Process, error) {
 	port, err := harness.FreePort()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	origin := fmt.Sprintf("http://127.0.0.1:%d", port)
 	s.target.Peer = &peer{Port: port, URL: origin + "/api"}
-	_, err = s.Start(ctx, "peer", origin+"/openapi.json", func() *exec.Cmd { return s.command(ctx, s.programs.python("peer.py")) })
-	return err
+	return s.Start(ctx, "peer", origin+"/openapi.json", func() *exec.Cmd { return s.command(ctx, s.programs.python("peer.py")) })
 }
