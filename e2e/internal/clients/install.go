@@ -2,11 +2,11 @@ package clients
 
 import (
 	"context"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
-	"errors"
+	"encoding/json"
+	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 
 	"github.com/oidcgate/oidcgate/e2e/internal/harness"
@@ -28,70 +28,32 @@ func (p programs) python(name string) []string {
 
 // install writes the programs, and downloads what they need unless the cache has it.
 func install(ctx context.Context, r *harness.Run) (programs, error) {
-	packages, err := installPackages(ctx, r)
+	files, err := fs.Sub(sources, "programs")
 	if err != nil {
 		return programs{}, err
 	}
-	folder, err := os.MkdirTemp(r.Folder, "programs-")
-	if err != nil {
-		return programs{}, err
-	}
-	err = errors.Join(
-		write(folder, names()...),
-		os.Symlink(filepath.Join(packages, "node_modules"), filepath.Join(folder, "node_modules")),
+	packages, err := r.Install(ctx, "clients", files, []string{"package.json", "package-lock.json", "requirements.txt"},
+		harness.NodePackages,
+		[]string{"python3", "-m", "venv", "python"},
+		[]string{"python/bin/python", "-m", "pip", "install", "--requirement", "requirements.txt"},
 	)
+	if err != nil {
+		return programs{}, err
+	}
+	folder, err := r.Programs(files, packages)
 	return programs{folder, packages}, err
 }
 
-// installPackages gives the folder of the cache that is named after what is pinned.
-func installPackages(ctx context.Context, r *harness.Run) (string, error) {
-	pins := []string{"package.json", "package-lock.json", "requirements.txt"}
-	hash := sha256.New()
-	for _, name := range pins {
-		pinned, err := source(name)
-		if err != nil {
-			return "", err
-		}
-		hash.Write(pinned)
-	}
-	return r.Made("clients-"+hex.EncodeToString(hash.Sum(nil)[:6]), func(folder string) error {
-		if err := write(folder, pins...); err != nil {
-			return err
-		}
-		for _, command := range [][]string{
-			{"npm", "ci", "--no-audit", "--no-fund"},
-			{"python3", "-m", "venv", "python"},
-			{"python/bin/python", "-m", "pip", "install", "--requirement", "requirements.txt"},
-		} {
-			if err := harness.Command(ctx, folder, command[0], command[1:]...); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+// command makes a program that is told the target, and whose user has a cache folder of
+// the suite's.
+func (s *suite) command(ctx context.Context, args []string) *exec.Cmd {
+	told, _ := json.Marshal(s.target) // texts and numbers
+	command := exec.CommandContext(ctx, args[0], args[1:]...)
+	command.Env = append(os.Environ(), "E2E_TARGET="+string(told), "XDG_CACHE_HOME="+s.programs.folder)
+	return command
 }
 
-func source(name string) ([]byte, error) { return sources.ReadFile("programs/" + name) }
-
-// names are those of all sources.
-func names() (all []string) {
-	files, _ := sources.ReadDir("programs") // it is embedded
-	for _, file := range files {
-		all = append(all, file.Name())
-	}
-	return all
-}
-
-// write writes sources to a folder.
-func write(folder string, names ...string) error {
-	for _, name := range names {
-		content, err := source(name)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(folder, name), content, 0o600); err != nil {
-			return err
-		}
-	}
-	return nil
+// run runs a program, and reports its steps.
+func (s *suite) run(ctx context.Context, name string, args []string) error {
+	return s.Program(ctx, name, func(ctx context.Context) *exec.Cmd { return s.command(ctx, args) })
 }

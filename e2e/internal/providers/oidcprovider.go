@@ -2,16 +2,13 @@ package providers
 
 import (
 	"context"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"maps"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 
 	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/e2e/internal/harness"
@@ -77,22 +74,9 @@ func (p *OIDCProvider) ReplaceKey(ctx context.Context) error {
 
 // installOIDCProvider gives the folder of the cache where it and its packages are.
 func installOIDCProvider(ctx context.Context, r *harness.Run) (string, error) {
-	files := map[string][]byte{"package.json": nil, "package-lock.json": nil, "server.mjs": nil}
-	hash := sha256.New()
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		content, err := oidcProviderFiles.ReadFile("oidc-provider/" + name)
-		if err != nil {
-			return "", err
-		}
-		files[name] = content
-		hash.Write(content)
+	files, err := fs.Sub(oidcProviderFiles, "oidc-provider")
+	if err != nil {
+		return "", err
 	}
-	return r.Made("oidc-provider-"+hex.EncodeToString(hash.Sum(nil)[:6]), func(folder string) error {
-		for name, content := range files {
-			if err := os.WriteFile(filepath.Join(folder, name), content, 0o600); err != nil {
-				return err
-			}
-		}
-		return harness.Command(ctx, folder, "npm", "ci", "--no-audit", "--no-fund")
-	})
+	return r.Install(ctx, "oidc-provider", files, []string{"package-lock.json", "package.json", "server.mjs"}, harness.NodePackages)
 }

@@ -2,30 +2,11 @@
 // the report of a step.
 import assert from 'node:assert/strict'
 
+export { step } from './report.mjs' // the harness puts it there
+
 // target is the application, and who signs in there.
 export const target = JSON.parse(process.env.E2E_TARGET)
 export const at = (path) => target.api + path
-
-// step reports how one step went, as a line of JSON.
-export async function step(name, run) {
-  let error
-  try {
-    await run()
-  } catch (e) {
-    error = explain(e)
-  }
-  console.log(JSON.stringify({ name, error }))
-}
-
-// explain keeps to the errors' own words: what they carry beside them may be an
-// answer with its tokens.
-function explain(error) {
-  const words = []
-  for (let e = error; e instanceof Error; e = e.cause) {
-    words.push([e.name, e.message, e.error, e.error_description].filter(Boolean).join(' '))
-  }
-  return (words.join(', because of ') || String(error)).replaceAll(/\s+/g, ' ')
-}
 
 // signIn has a person sign in at a login URL, and gives the URL of the answer.
 export async function signIn(url) {
