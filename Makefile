@@ -42,7 +42,7 @@ links:
 tidy: ## fails when a go.mod or go.sum is not tidy, or a module needs go.work to build
 	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && GOWORK=off go mod tidy -diff && GOWORK=off go build -o /dev/null ./...); done
 
-e2e: ## real providers and foreign clients, with Java, Maven, Node and Python; E2E="-only keycloak" for some, E2E=-list
+e2e: ## real providers, foreign clients and browsers, with Java, Maven, Node and Python; E2E="-only keycloak" for some, E2E=-list
 	@go run ./e2e $(E2E)
 
 fuzz: ## each fuzz target for FUZZTIME

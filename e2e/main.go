@@ -1,5 +1,5 @@
 // Command e2e runs the whole contract against real providers, each a process of its
-// own on loopback, and foreign clients against applications of ours.
+// own on loopback, and foreign clients and browsers against applications of ours.
 //
 //	go run ./e2e                       # everything
 //	go run ./e2e -list                 # the suites, and what each needs
@@ -24,6 +24,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/oidcgate/oidcgate/e2e/internal/browsers"
 	"github.com/oidcgate/oidcgate/e2e/internal/clients"
 	"github.com/oidcgate/oidcgate/e2e/internal/contract"
 	"github.com/oidcgate/oidcgate/e2e/internal/harness"
@@ -32,7 +33,7 @@ import (
 
 // suites are all there are, in the order in which they run.
 func suites() []harness.Suite {
-	return slices.Concat(contract.Suites(), clients.Suites())
+	return slices.Concat(contract.Suites(), clients.Suites(), browsers.Suites())
 }
 
 func main() {

@@ -57,6 +57,9 @@ func (r *Run) Step(ctx context.Context, name string, step func(context.Context) 
 	}
 }
 
+// Skip reports what is left out, and why.
+func (r *Run) Skip(name string, why error) { r.report.skip(r.suite+": "+name, why) }
+
 // Cleanup has f called when the suite ends, however it ends; the last one first.
 func (r *Run) Cleanup(f func()) { r.cleanups = append(r.cleanups, f) }
 
@@ -138,8 +141,8 @@ func cacheFolder(folder string) (string, error) {
 
 // report says how each step went, and counts.
 type report struct {
-	out            io.Writer
-	passed, failed int
+	out                     io.Writer
+	passed, failed, skipped int
 }
 
 func (r *report) step(name string, err error, took time.Duration) {
@@ -152,8 +155,17 @@ func (r *report) step(name string, err error, took time.Duration) {
 	fmt.Fprintf(r.out, "ok %s (%.1f s)\n", name, took.Seconds())
 }
 
+func (r *report) skip(name string, why error) {
+	r.skipped++
+	fmt.Fprintf(r.out, "SKIP %s: %s\n", name, shortened(why.Error()))
+}
+
 func (r *report) end() error {
-	fmt.Fprintf(r.out, "%d passed, %d failed\n", r.passed, r.failed)
+	skipped := ""
+	if r.skipped > 0 {
+		skipped = fmt.Sprintf(", %d skipped", r.skipped)
+	}
+	fmt.Fprintf(r.out, "%d passed, %d failed%s\n", r.passed, r.failed, skipped)
 	if r.failed > 0 {
 		return ErrFailed
 	}

@@ -1,0 +1,32 @@
+// Runs the scenarios of the file that is named, each in a browser context of its own:
+// nobody is signed in there, and nothing is stored.
+import puppeteer from 'puppeteer-core'
+import { screenshot, target } from './driver.mjs'
+import { step } from './report.mjs'
+
+const { scenarios } = await import(`./${process.argv[2]}.mjs`)
+const root = process.getuid() === 0 // for whom Chromium has no sandbox
+const browser = await puppeteer.launch({
+  browser: target.browser,
+  executablePath: target.program,
+  args: target.browser === 'chrome' && root ? ['--no-sandbox'] : [],
+})
+try {
+  for (const [name, scenario] of Object.entries(scenarios)) await step(name, () => inContext(name, scenario))
+} finally {
+  await browser.close()
+}
+
+async function inContext(name, scenario) {
+  const context = await browser.createBrowserContext()
+  try {
+    await scenario(await context.newPage(), context)
+  } catch (error) {
+    for (const [i, page] of (await context.pages()).entries()) {
+      await screenshot(page, `failed ${name} ${i}`).catch(() => {}) // what failed is told already
+    }
+    throw error
+  } finally {
+    await context.close()
+  }
+}
