@@ -253,9 +253,9 @@ func newBroker(a *Auth, secrets [][]byte) (*broker.Broker, error) {
 		Identify: identify, Require: rulesOf(c.Require), RoleClaims: p.RoleClaims, ProfilePaths: p.ProfilePaths,
 		Store: b.Store, Secrets: secrets,
 		Leeway: c.Leeway, Timeout: c.Timeout, Now: c.Now, Rand: c.Rand, Tasks: a.tasks, Logger: c.Logger,
-		Note: a.complaints.note, GiveBack: a.giveBack, Changed: a.dependencyChanged,
+		RequestID: a.requestID, Note: a.complaints.note, GiveBack: a.giveBack, Changed: a.dependencyChanged,
 		Tell: func(ctx context.Context, e broker.Event) {
-			a.emit(ctx, Event{Kind: EventKind(e.Kind), Subject: e.Subject, Client: e.Client, Session: e.Session, Reason: e.Reason, Key: e.Key})
+			a.emit(ctx, Event{Kind: EventKind(e.Kind), RequestID: e.RequestID, Subject: e.Subject, Client: e.Client, Session: e.Session, Reason: e.Reason, Key: e.Key})
 		},
 	})
 }

@@ -84,7 +84,7 @@ const ReasonCompromised = broker.ReasonCompromised
 type Event struct {
 	Kind      EventKind
 	Time      time.Time
-	RequestID string // of the request that caused it, by Config.RequestID; "" if there is none
+	RequestID string // of the request that caused it, or began it for others too, by Config.RequestID; "" if there is none
 	Issuer    string // the subject's issuer: the provider, or one of Config.TrustedIssuers
 	Subject   string // "" if unknown
 	Client    string // the id of the client to which the tokens or the session belong; "" if unknown
@@ -130,13 +130,22 @@ func (a *Auth) emit(ctx context.Context, event Event) {
 		return
 	}
 	event.Time, event.Issuer = a.now(), cmp.Or(event.Issuer, a.config.provider().Issuer)
+	event.RequestID = cmp.Or(event.RequestID, a.requestID(ctx))
 	_ = fault.Catch(a.config.Logger, "Config.Observe", func() error {
-		if a.config.RequestID != nil {
-			event.RequestID = a.config.RequestID(ctx)
-		}
 		a.config.Observe(ctx, event)
 		return nil
 	})
+}
+
+// requestID is the id of the request that a context belongs to, if the application tells.
+func (a *Auth) requestID(ctx context.Context) (id string) {
+	if a.config.RequestID != nil {
+		_ = fault.Catch(a.config.Logger, "Config.RequestID", func() error {
+			id = a.config.RequestID(ctx)
+			return nil
+		})
+	}
+	return id
 }
 
 // LogEvents gives an observer for Config.Observe that writes each event to a logger: at

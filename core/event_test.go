@@ -6,7 +6,9 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,6 +51,36 @@ func TestEventsSayWhoWhichClientWhichSessionAndWhichRequest(t *testing.T) {
 
 	require.Equal(t, http.StatusFound, a.logoutWith("", "refresh_token", tokens.RefreshToken).StatusCode)
 	expect(core.EventLogout, "user-alice", token.SessionID())
+}
+
+// A refresh is shared by all who come with the same token, and outlives them.
+func TestEventsOfARefreshHaveTheRequestThatBeganIt(t *testing.T) {
+	type requestID struct{}
+	a := newApp(t, newProvider(t, oidctest.Options{StrictRefresh: true}), brokered(), func(c *core.Config) {
+		c.RequestID = func(ctx context.Context) string { id, _ := ctx.Value(requestID{}).(string); return id }
+	})
+	token := a.signIn("alice").RefreshToken
+	refresh := func(id string) int {
+		r := httptest.NewRequestWithContext(context.WithValue(t.Context(), requestID{}, id), http.MethodPost, "/api"+tokenRoute,
+			strings.NewReader(form("refresh_token", token).Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		a.mux.ServeHTTP(w, r)
+		return w.Code
+	}
+	before := len(a.log.events)
+	a.provider.Answer(oidctest.TokenPath, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+		real.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler) // the answer is lost
+	})
+	require.Equal(t, http.StatusServiceUnavailable, refresh("request-1"))
+	a.provider.Answer(oidctest.TokenPath, nil)
+	require.Equal(t, http.StatusBadRequest, refresh("request-2"))
+	var told []string
+	for _, event := range a.log.events[before:] {
+		told = append(told, string(event.Kind)+" "+event.RequestID)
+	}
+	require.Equal(t, []string{"refresh_unsure request-1", "end request-2", "refresh request-2"}, told)
 }
 
 func TestChangesOfTheTrustedIssuersAreEvents(t *testing.T) {

@@ -69,6 +69,8 @@ type Options struct {
 	Tasks           *background.Tasks
 	Logger          *slog.Logger
 
+	RequestID func(context.Context) string // of the request that a context belongs to; "" if there is none
+
 	Note     func(ctx context.Context, what string, err error) // how something went that requests hang on
 	GiveBack func(ctx context.Context, refreshToken string)    // revokes a token at the provider
 	Tell     func(context.Context, Event)                      // something for a security log

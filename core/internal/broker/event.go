@@ -7,6 +7,7 @@ type Event struct {
 	Kind                     EventKind
 	Subject, Client, Session string // "" if unknown
 	Reason                   string
+	RequestID                string // "": that of the context
 	Key                      string // the kid of a signing key
 }
 

@@ -30,7 +30,7 @@ func newTestBroker(tb testing.TB, algorithm string) *Broker {
 		Store: memory.New(), Secrets: [][]byte{make([]byte, 32)},
 		Timeout: time.Second, Now: time.Now, Rand: rand.Reader, Tasks: tasks, Logger: logger,
 		Note: func(context.Context, string, error) {}, GiveBack: func(context.Context, string) {},
-		Tell: func(context.Context, Event) {},
+		Tell: func(context.Context, Event) {}, RequestID: func(context.Context) string { return "" },
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -82,7 +82,7 @@ func (b *Broker) signOut(ctx context.Context, id string, end func(context.Contex
 	var replay *session.Ended
 	switch {
 	case errors.As(err, &replay):
-		b.observeEnd(ctx, id, replay)
+		b.observeEnd(ctx, b.RequestID(ctx), id, replay)
 	case errors.Is(err, session.ErrGone), errors.Is(err, session.ErrReplayed):
 	case err != nil:
 		return session.State{}, err

@@ -31,10 +31,11 @@ func (b *Broker) Refresh(ctx context.Context, client, raw string, wanted Narrowi
 	if err := b.checkGranted(ctx, h, generation, wanted); err != nil {
 		return Tokens{}, whose, err
 	}
+	requestID := b.RequestID(ctx) // the refresh has a context of its own
 	flight := b.flights.DoChan(raw, func() (any, error) {
 		var state session.State
 		err := b.Tasks.Do(func(ctx context.Context) (err error) {
-			state, err = b.refreshOnce(ctx, h, generation)
+			state, err = b.refreshOnce(ctx, requestID, h, generation)
 			return err
 		})
 		return state, err
@@ -80,8 +81,9 @@ func (b *Broker) checkGranted(ctx context.Context, h handle, generation session.
 	return nil
 }
 
-// refreshOnce is the refresh that all who come with one token wait for.
-func (b *Broker) refreshOnce(ctx context.Context, h handle, generation session.Generation) (state session.State, err error) {
+// refreshOnce is the refresh that all who come with one token wait for. Its events have the
+// id of the request that began it.
+func (b *Broker) refreshOnce(ctx context.Context, requestID string, h handle, generation session.Generation) (state session.State, err error) {
 	ctx, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()
 	w := &refreshWorld{storedSession: storedSession{b: b, id: h.sessionID()}}
@@ -92,7 +94,7 @@ func (b *Broker) refreshOnce(ctx context.Context, h handle, generation session.G
 	switch {
 	case errors.As(err, &ended):
 		state = ended.Last
-		b.observeEnd(ctx, w.id, ended)
+		b.observeEnd(ctx, requestID, w.id, ended)
 	case errors.Is(err, session.ErrGone):
 		// Most likely somebody has logged out meanwhile, and gave back what was then
 		// the last.
@@ -101,15 +103,17 @@ func (b *Broker) refreshOnce(ctx context.Context, h handle, generation session.G
 		// It may be long until that shows, and no caller need be there to be told.
 		b.Logger.Warn("the provider may have used up the refresh token of a session, and another one is not saved: if it takes none twice, the next refresh ends the session",
 			"session", w.id, "error", err)
-		b.Tell(ctx, b.sessionEvent(Unsure, w.id, w.asked))
+		event := b.sessionEvent(Unsure, w.id, w.asked)
+		event.RequestID = requestID
+		b.Tell(ctx, event)
 	}
 	return state, err
 }
 
 // observeEnd tells that a session has ended before its time.
-func (b *Broker) observeEnd(ctx context.Context, id string, ended *session.Ended) {
+func (b *Broker) observeEnd(ctx context.Context, requestID, id string, ended *session.Ended) {
 	event := b.sessionEvent(Ended, id, ended.Last)
-	event.Reason = string(ended.Reason)
+	event.RequestID, event.Reason = requestID, string(ended.Reason)
 	b.Tell(ctx, event)
 }
 

@@ -195,7 +195,7 @@ func newWorld(ctx context.Context, seed uint64) (*world, error) {
 			Store: stumblingStore{records, w}, Secrets: [][]byte{make([]byte, 32)},
 			Leeway: 30 * time.Second, Timeout: time.Second, Now: now, Rand: cryptorand.Reader, Tasks: in.tasks, Logger: logger,
 			Note: func(context.Context, string, error) {}, GiveBack: func(context.Context, string) {},
-			Tell: func(context.Context, Event) {},
+			Tell: func(context.Context, Event) {}, RequestID: func(context.Context) string { return "" },
 		})
 		if err != nil {
 			return nil, err
