@@ -20,6 +20,9 @@ type Health struct {
 	// verifies. Without a Broker both are [StateUnused].
 	Store       Dependency `json:"store"`
 	SigningKeys Dependency `json:"signing_keys"`
+	// SigningSince is when the current signing key began to sign. Another one takes its place
+	// after Broker.KeyLifetime. Zero: no key was read yet, or there is no Broker.
+	SigningSince time.Time `json:"signing_since,omitzero"`
 	// Issuers are the keys of each of Config.TrustedIssuers, by URL.
 	Issuers map[string]Dependency `json:"issuers,omitempty"`
 }
@@ -66,7 +69,7 @@ func (a *Auth) Health() Health {
 	if a.broker != nil {
 		records, keys := a.broker.Outcomes()
 		h.Store = called(records)
-		h.SigningKeys = fetched(keys)
+		h.SigningKeys, h.SigningSince = fetched(keys), a.broker.SigningSince()
 	}
 	for url, outcome := range a.trust.Outcomes() {
 		if h.Issuers == nil {

@@ -25,8 +25,10 @@ func TestHealthTellsWhatIsDownAndWhatIsStillOfUse(t *testing.T) {
 	require.Equal(t, [4]core.State{unknown, unknown, unknown, unknown}, states())
 
 	provider.Down(true)
+	require.Zero(t, a.auth.Health().SigningSince)
 	require.ErrorIs(t, a.auth.Start(t.Context()), core.ErrUnavailable)
 	require.Equal(t, [4]core.State{down, unknown, valid, valid}, states())
+	require.Equal(t, a.clock.Now().Unix(), a.auth.Health().SigningSince.Unix())
 	require.ErrorContains(t, a.auth.Health().Err(), "the provider: down since")
 
 	provider.Down(false)
@@ -72,5 +74,6 @@ func TestHealthOfPassthroughModeHasNoStore(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}))
 	require.Equal(t, core.StateUnused, a.auth.Health().Store.State)
 	require.Equal(t, core.StateUnused, a.auth.Health().SigningKeys.State)
+	require.Zero(t, a.auth.Health().SigningSince)
 	require.NoError(t, a.auth.Health().Err())
 }

@@ -101,7 +101,7 @@ func TestTenInstancesMakeOneKeyWhenTheNextIsDue(t *testing.T) {
 func TestAStoreThatTakesNoKeyCostsNothingButTheRotation(t *testing.T) {
 	spy := newSpyStore()
 	a := replicas(t, spy, 1, every(2*day))[0]
-	first := a.signer()
+	first, since := a.signer(), a.auth.Health().SigningSince
 	spy.fail(func(_ context.Context, call string, _ bool) error {
 		if call == "put signing-key" {
 			return errors.New("the disk is full")
@@ -111,9 +111,13 @@ func TestAStoreThatTakesNoKeyCostsNothingButTheRotation(t *testing.T) {
 	for range 10 {
 		a.after(2 * day)
 		require.Equal(t, first, a.signer())
+		require.Equal(t, since, a.auth.Health().SigningSince)
 	}
 	require.NotEmpty(t, a.log.lines("the next signing key can't be made yet"))
 	spy.fail(nil)
 	a.after(refreshed)
 	require.Len(t, a.published(), 2)
+	require.Equal(t, since, a.auth.Health().SigningSince)
+	a.after(day)
+	require.Equal(t, a.signingKeys()[1].Signs, a.auth.Health().SigningSince)
 }

@@ -2,6 +2,7 @@ package otelauth_test
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -100,7 +101,6 @@ var (
 // holds fails unless the metrics, labels and values that an expression names are there.
 func (s series) holds(t *testing.T, expr string) {
 	t.Helper()
-	var labels []string
 	for _, m := range selector.FindAllStringSubmatch(expr, -1) {
 		require.Contains(t, s, m[1], expr)
 		for _, l := range matcher.FindAllStringSubmatch(m[2], -1) {
@@ -111,17 +111,16 @@ func (s series) holds(t *testing.T, expr string) {
 				}
 			}
 		}
-		for label := range s[m[1]] {
-			labels = append(labels, label)
-		}
+	}
+	var labels []string
+	bare := matcher.ReplaceAllString(expr, "")
+	for _, metric := range name.FindAllString(grouping.ReplaceAllString(bare, ""), -1) {
+		require.Contains(t, s, metric, expr)
+		labels = slices.AppendSeq(labels, maps.Keys(s[metric]))
 	}
 	require.NotEmpty(t, labels, expr)
 	for _, m := range grouping.FindAllStringSubmatch(expr, -1) {
 		require.Subset(t, labels, strings.Split(m[1], ", "), expr)
-	}
-	bare := matcher.ReplaceAllString(expr, "")
-	for _, metric := range name.FindAllString(grouping.ReplaceAllString(bare, ""), -1) {
-		require.Contains(t, s, metric, expr)
 	}
 }
 

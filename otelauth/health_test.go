@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -14,7 +15,10 @@ import (
 	"github.com/oidcgate/oidcgate/store/memory"
 )
 
-const up = "oidcgate.dependency.up"
+const (
+	up  = "oidcgate.dependency.up"
+	age = "oidcgate.signing_key.age"
+)
 
 // breakable is a store that fails while it is broken.
 type breakable struct {
@@ -52,6 +56,16 @@ func TestHealthTellsWhichDependencyIsUp(t *testing.T) {
 	require.Empty(t, a.points(t, up))
 }
 
+func TestHealthTellsTheAgeOfTheSigningKey(t *testing.T) {
+	began := time.Now().Add(-101 * 24 * time.Hour)
+	a := newApplication(t, func(c *core.Config) { c.Now = func() time.Time { return began } })
+	_, err := otelauth.WatchHealth(a.auth, a.meters)
+	require.NoError(t, err)
+	require.Empty(t, a.points(t, age), "no key was read yet")
+	require.NoError(t, a.auth.Start(t.Context()))
+	require.InDelta(t, time.Since(began).Seconds(), a.points(t, age)[""], 2)
+}
+
 func TestHealthNamesEachFurtherIssuer(t *testing.T) {
 	a := newApplication(t, func(c *core.Config) {
 		c.TrustedIssuers = []core.Issuer{{URL: "http://127.0.0.1:1", Audiences: []string{"shop"}}}
@@ -60,6 +74,7 @@ func TestHealthNamesEachFurtherIssuer(t *testing.T) {
 	_, err := otelauth.WatchHealth(a.auth, a.meters)
 	require.NoError(t, err)
 	require.NoError(t, a.auth.Start(t.Context()))
+	require.Empty(t, a.points(t, age), "without a broker there is no signing key")
 	require.Eventually(t, func() bool { return len(a.points(t, up)) == 3 }, 10e9, 1e7)
 	for series, value := range a.points(t, up) {
 		if series != "oidcgate.dependency=provider" && series != "oidcgate.dependency=keys" {

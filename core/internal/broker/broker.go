@@ -185,6 +185,15 @@ func (b *Broker) Outcomes() (store vault.Outcome, keys fetch.Outcome) {
 	return b.records.Outcome(), b.keys.Outcome()
 }
 
+// SigningSince tells since when the key signs that signs now: the zero time if that is not
+// known. It makes no call.
+func (b *Broker) SigningSince() time.Time {
+	if ring := b.keys.Last(); len(ring.keys) > 0 {
+		return ring.signing(b.Now()).sign
+	}
+	return time.Time{}
+}
+
 // Reseal seals every record anew that isn't sealed by the first secret, and tells how
 // many those were. Key sets are not among them: they are written anew all the time. Nor are logout tokens,
 // which expire soon.

@@ -214,5 +214,13 @@ func (d *Document[T]) Outcome() Outcome {
 	return o
 }
 
+// Last gives what was fetched last, without a call, or the zero value.
+func (d *Document[T]) Last() (value T) {
+	if e := d.in.Load(); e != nil {
+		value = e.value
+	}
+	return value
+}
+
 // Empty reports whether nothing was fetched yet.
 func (d *Document[T]) Empty() bool { return d.in.Load() == nil }
