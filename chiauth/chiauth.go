@@ -56,3 +56,11 @@ func Required(auth *core.Auth, constraints ...core.Constraint) func(http.Handler
 func Optional(auth *core.Auth, constraints ...core.Constraint) func(http.Handler) http.Handler {
 	return auth.Optional(constraints...).Handler
 }
+
+// Pages returns middleware for pages that people open with a browser: it sends whoever is
+// not signed in to the provider and back to the page. Answers get Cache-Control: no-store,
+// unless the handler sets another. Pages panics on a malformed constraint, and without
+// Config.Browser. See [core.Auth.Pages].
+func Pages(auth *core.Auth, constraints ...core.Constraint) func(http.Handler) http.Handler {
+	return auth.Pages(constraints...).Handler
+}

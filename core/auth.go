@@ -35,6 +35,9 @@ type Auth struct {
 	devices *seal.Keys // device codes
 
 	userinfoGuard *Guard
+
+	sessionCookieName string   // of browsers' sessions
+	origins           []string // whose pages may send requests by cookie
 }
 
 // New makes an Auth. It reports all mistakes of the configuration at once
@@ -49,7 +52,9 @@ func New(config Config) (*Auth, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Auth{config: config, client: config.ownClient(), tasks: background.New(config.Logger), complaints: newComplaints(config.Logger, config.Now)}
+	a := &Auth{
+		config: config, sessionCookieName: config.sessionCookieName(), origins: config.ownOrigins(), client: config.ownClient(), tasks: background.New(config.Logger), complaints: newComplaints(config.Logger, config.Now),
+	}
 	if len(secrets) == 0 {
 		secret, err := a.random()
 		if err != nil {

@@ -210,7 +210,7 @@ func (b *Broker) check(c Config) []error {
 }
 
 // introspects reports whether there is somebody to ask about tokens.
-func (b *Broker) introspects() bool { return len(b.ResourceServers) > 0 }
+func (c Config) introspects() bool { return len(c.Broker.ResourceServers) > 0 }
 
 // Reseal seals every record of the store anew that an older one of
 // Config.Secrets has sealed, so that the older secret can be taken away, and
@@ -249,7 +249,7 @@ func newBroker(a *Auth, secrets [][]byte) (*broker.Broker, error) {
 		PublicURL: c.PublicURL, ClientID: p.ClientID, Provider: a.provider,
 		Audience: b.Audience, Resources: resources, PeerAudiences: b.PeerAudiences, Algorithm: b.Algorithm, KeyLifetime: b.KeyLifetime,
 		TokenLifetime: b.TokenLifetime, SessionLifetime: b.SessionLifetime, SessionIdle: b.SessionIdle, RefreshGrace: b.RefreshGrace,
-		CheckSession: b.CheckSession, TolerateReplay: b.InsecureTolerateReplay, SubjectIsUsername: b.SubjectIsUsername, PythonPeers: b.PythonPeers,
+		CheckSession: b.CheckSession, CheckBrowser: c.rememberFor(), StaleFor: c.staleFor(), TolerateReplay: b.InsecureTolerateReplay, SubjectIsUsername: b.SubjectIsUsername, PythonPeers: b.PythonPeers,
 		Identify: identify, Require: rulesOf(c.Require), RoleClaims: p.RoleClaims, ProfilePaths: p.ProfilePaths,
 		Store: b.Store, Secrets: secrets,
 		Leeway: c.Leeway, Timeout: c.Timeout, Now: c.Now, Rand: c.Rand, Tasks: a.tasks, Logger: c.Logger,

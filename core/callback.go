@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -28,10 +29,24 @@ func (a *Auth) serveCallback(w http.ResponseWriter, r *http.Request) error {
 	}
 	state, err := a.openCallbackState(r, sealed)
 	if err != nil {
+		if a.isSignedIn(r) { // the back button, or a second click
+			redirect(w, a.pageAfter(state), http.StatusSeeOther)
+			return nil
+		}
 		a.observe(r.Context(), Event{Kind: EventLogin, Client: a.client.id}, err)
 		return err
 	}
-	body, whose, err := a.finishCallback(r, p, state)
+	code, err := a.readCallback(r, p, state)
+	if err != nil && a.staysSignedOut(state, err) {
+		a.clearCookie(w, sealed)
+		redirect(w, a.pageAfter(state), http.StatusSeeOther)
+		return nil
+	}
+	var answer func()
+	var whose broker.Party
+	if err == nil {
+		answer, whose, err = a.finishCallback(w, r, state, code)
+	}
 	a.observe(r.Context(), Event{Kind: EventLogin, Subject: whose.Subject, Client: a.client.id, Session: whose.Session}, err)
 	if !retryable(err) {
 		a.clearCookie(w, sealed)
@@ -39,8 +54,38 @@ func (a *Auth) serveCallback(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, body)
+	answer()
 	return nil
+}
+
+// pageAfter is the page of the application on which the login of a browser ends.
+func (a *Auth) pageAfter(state loginState) string {
+	return cmp.Or(state.ReturnTo, a.config.Browser.LandingPath)
+}
+
+// staysSignedOut reports whether a login failed only since the provider would have had to
+// ask the user, which it was not to do (OpenID Connect Core 3.1.2.6). The page that tried
+// goes on without a session.
+func (a *Auth) staysSignedOut(state loginState, err error) bool {
+	return a.config.Browser != nil && state.Silent && slices.Contains(provider.InteractionCodes, answerTo(err).Code)
+}
+
+// finishCallback redeems the code of a login: for the cookie of a session, or for the tokens
+// of the application's own client.
+func (a *Auth) finishCallback(w http.ResponseWriter, r *http.Request, state loginState, code string) (answer func(), whose broker.Party, err error) {
+	redemption := redemption{
+		client: a.client, device: a.deviceOf(r), code: code, redirectURI: state.RedirectURI, verifier: state.Verifier,
+		nonce: state.checkNonce,
+	}
+	if a.config.Browser == nil {
+		body, whose, err := a.redeem(r.Context(), redemption)
+		return func() { writeJSON(w, http.StatusOK, body) }, whose, err
+	}
+	cookie, whose, err := a.redeemForBrowser(r.Context(), redemption)
+	return func() {
+		a.signInBrowser(w, r, cookie)
+		redirect(w, a.pageAfter(state), http.StatusSeeOther)
+	}, whose, err
 }
 
 func (a *Auth) openCallbackState(r *http.Request, sealed string) (loginState, error) {
@@ -54,26 +99,18 @@ func (a *Auth) openCallbackState(r *http.Request, sealed string) (loginState, er
 	return state, a.checkCookie(r, sealed, state)
 }
 
-// finishCallback reads the authorization response (RFC 6749 4.1.2) and redeems
-// its code.
-func (a *Auth) finishCallback(r *http.Request, p params, state loginState) (tokenBody, broker.Party, error) {
+// readCallback reads the authorization response (RFC 6749 4.1.2), and gives its code.
+func (a *Auth) readCallback(r *http.Request, p params, state loginState) (code string, err error) {
 	if err := a.checkResponseIssuer(r, p); err != nil {
-		return tokenBody{}, broker.Party{}, err
+		return "", err
 	}
 	if p.has("error") {
-		return tokenBody{}, broker.Party{}, a.refusedLogin(p, state)
+		return "", a.refusedLogin(p, state)
 	}
-	code, err := p.ascii(maxState, "code")
-	if err != nil {
-		return tokenBody{}, broker.Party{}, err
+	if code, err = p.ascii(maxState, "code"); err == nil && code == "" {
+		err = ErrInvalidRequest.because("The parameter code is missing.")
 	}
-	if code == "" {
-		return tokenBody{}, broker.Party{}, ErrInvalidRequest.because("The parameter code is missing.")
-	}
-	return a.redeem(r.Context(), redemption{
-		client: a.client, device: a.deviceOf(r), code: code, redirectURI: state.RedirectURI, verifier: state.Verifier,
-		nonce: state.checkNonce,
-	})
+	return code, err
 }
 
 // checkResponseIssuer makes sure that the answer is of our provider and not of

@@ -143,46 +143,78 @@ type redemption struct {
 	wanted                      broker.Narrowing
 }
 
-// redeem exchanges a code at the provider and checks the ID token that comes
-// with it.
+// redeem exchanges a code for the tokens of a client.
 func (a *Auth) redeem(ctx context.Context, redemption redemption) (tokenBody, broker.Party, error) {
-	if err := a.readyForTokens(ctx); err != nil {
-		return tokenBody{}, broker.Party{}, err
-	}
-	answer, err := a.provider.Redeem(ctx, redemption.code, redemption.redirectURI, redemption.verifier)
+	answer, id, err := a.ask(ctx, redemption)
 	if err != nil {
 		return tokenBody{}, broker.Party{}, err
 	}
-	if answer.IDToken == "" {
-		return tokenBody{}, broker.Party{}, ErrProvider.because("The provider gave no ID token.")
-	}
-	return a.accept(ctx, redemption.client, redemption.device, answer, redemption.nonce, redemption.wanted)
+	return a.give(ctx, redemption.client, redemption.device, answer, id, redemption.wanted)
 }
 
-// accept checks the ID token of an answer, if there is one, and makes the body
-// for our own client: with the broker's tokens, or with those of the answer.
-func (a *Auth) accept(ctx context.Context, c client, device broker.Device, answer provider.Tokens, nonce nonceCheck, wanted broker.Narrowing) (tokenBody, broker.Party, error) {
-	var id *claim.Set
-	var whose broker.Party
-	if answer.IDToken != "" {
-		var login asked
-		expected := verify.Expectation{AccessToken: answer.AccessToken}
-		if nonce != nil {
-			expected.Nonce = func(value string) (maxAge *int, ok bool) {
-				login, ok = nonce(value)
-				return login.maxAge, ok
-			}
-		}
-		var err error
-		if id, err = a.verifier.IDToken(ctx, answer.IDToken, expected); err != nil {
-			return tokenBody{}, broker.Party{}, provider.IDTokenFault(err)
-		}
-		whose.Subject = id.Subject
-		answer.Asked = cmp.Or(answer.Asked, login.scope)
+// redeemForBrowser exchanges a code for the cookie of a session.
+func (a *Auth) redeemForBrowser(ctx context.Context, redemption redemption) (cookie string, whose broker.Party, err error) {
+	answer, id, err := a.ask(ctx, redemption)
+	if err != nil {
+		return "", broker.Party{}, err
 	}
+	return a.broker.BeginBrowser(ctx, redemption.device, answer, id)
+}
+
+// ask exchanges a code at the provider and checks the ID token that comes with it.
+func (a *Auth) ask(ctx context.Context, redemption redemption) (provider.Tokens, *claim.Set, error) {
+	if err := a.readyForTokens(ctx); err != nil {
+		return provider.Tokens{}, nil, err
+	}
+	answer, err := a.provider.Redeem(ctx, redemption.code, redemption.redirectURI, redemption.verifier)
+	if err != nil {
+		return provider.Tokens{}, nil, err
+	}
+	if answer.IDToken == "" {
+		return provider.Tokens{}, nil, ErrProvider.because("The provider gave no ID token.")
+	}
+	return a.checkAnswer(ctx, answer, redemption.nonce)
+}
+
+// accept checks an answer and gives a client its tokens.
+func (a *Auth) accept(ctx context.Context, c client, device broker.Device, answer provider.Tokens, nonce nonceCheck, wanted broker.Narrowing) (tokenBody, broker.Party, error) {
+	answer, id, err := a.checkAnswer(ctx, answer, nonce)
+	if err != nil {
+		return tokenBody{}, broker.Party{}, err
+	}
+	return a.give(ctx, c, device, answer, id, wanted)
+}
+
+// checkAnswer checks the ID token of an answer, if there is one: id is nil otherwise. What
+// the login asked for is then in the answer.
+func (a *Auth) checkAnswer(ctx context.Context, answer provider.Tokens, nonce nonceCheck) (_ provider.Tokens, id *claim.Set, err error) {
+	if answer.IDToken == "" {
+		return answer, nil, nil
+	}
+	var login asked
+	expected := verify.Expectation{AccessToken: answer.AccessToken}
+	if nonce != nil {
+		expected.Nonce = func(value string) (maxAge *int, ok bool) {
+			login, ok = nonce(value)
+			return login.maxAge, ok
+		}
+	}
+	if id, err = a.verifier.IDToken(ctx, answer.IDToken, expected); err != nil {
+		return provider.Tokens{}, nil, provider.IDTokenFault(err)
+	}
+	answer.Asked = cmp.Or(answer.Asked, login.scope)
+	return answer, id, nil
+}
+
+// give makes the body for a client: with the broker's tokens, or with those of the answer.
+func (a *Auth) give(ctx context.Context, c client, device broker.Device, answer provider.Tokens, id *claim.Set, wanted broker.Narrowing) (tokenBody, broker.Party, error) {
 	if a.broker != nil {
 		tokens, whose, err := a.broker.Begin(ctx, c.id, device, answer, id, wanted)
 		return a.bodyOf(tokens, whose, err)
+	}
+	var whose broker.Party
+	if id != nil {
+		whose.Subject = id.Subject
 	}
 	return a.tokenBody(answer), whose, nil
 }

@@ -53,6 +53,9 @@ type Config struct {
 	// Broker makes the application issue its own tokens and keep sessions. nil: passthrough
 	// mode, in which clients get the provider's tokens.
 	Broker *Broker
+	// Browser keeps people signed in by a cookie, for web applications. Without a Broker it
+	// makes the zero one. nil: logins end with tokens, and guards accept tokens alone.
+	Browser *Browser
 	// InsecurePublicHTTP allows http in a PublicURL that is not on loopback, for test
 	// networks. Codes, tokens and cookies are then not encrypted on the network.
 	// RedirectURIs must still be https.
@@ -119,6 +122,10 @@ func (c Config) withDefaults() Config {
 		c.Providers[i] = c.Providers[i].withDefaults()
 	}
 	c.Routes.setDefaults()
+	c.Browser = c.Browser.withDefaults()
+	if c.Browser != nil && c.Broker == nil {
+		c.Broker = &Broker{}
+	}
 	c.Broker = c.Broker.withDefaults(c.PublicURL)
 	setDefault(&c.Leeway, DefaultLeeway)
 	c.Leeway = max(c.Leeway, 0)

@@ -68,6 +68,9 @@ func (c Config) check() error {
 	if c.Broker != nil {
 		problems = append(problems, c.Broker.check(c)...)
 	}
+	if c.Browser != nil {
+		problems = append(problems, c.Browser.check(c)...)
+	}
 	if c.MaxIntrospections < 2 {
 		wrong("MaxIntrospections", "is %d: use 2 or more, since half of them are for tokens that were valid before", c.MaxIntrospections)
 	}

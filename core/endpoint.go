@@ -10,7 +10,7 @@ import (
 // prefix that PublicURL names.
 type Endpoint struct {
 	// Name is the route's name in the documentation: login, callback, token,
-	// device, logout, userinfo, revoke, introspect, backchannel-logout, jwks,
+	// device, logout, userinfo, session, revoke, introspect, backchannel-logout, jwks,
 	// metadata, resource-metadata.
 	Name string
 	// Path begins with a slash and has no pattern in it.
@@ -81,9 +81,12 @@ func (a *Auth) routes() []route {
 // endpoint wraps what a part of a route does in what all routes do.
 func (a *Auth) endpoint(row route, path string, serve func(*Auth, http.ResponseWriter, *http.Request) error) Endpoint {
 	allow := strings.Join(row.methods, ", ")
-	writeError := func(w http.ResponseWriter, _ *http.Request, err error) { WriteError(w, err) }
-	if row.page {
-		writeError = a.writePage
+	writeError := func(w http.ResponseWriter, r *http.Request, err error) {
+		if row.fail == nil {
+			WriteError(w, err)
+			return
+		}
+		row.fail(a, w, r, err)
 	}
 	return Endpoint{Name: row.name, Path: path, Methods: slices.Clone(row.methods), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		limitBody(w, r)
@@ -121,10 +124,10 @@ func prefetches(r *http.Request) bool {
 	return false
 }
 
-// redirect answers 302. Unlike [http.Redirect] it takes the URL as it is and
-// writes no body.
-func redirect(w http.ResponseWriter, location string) {
+// redirect answers with a status of 3xx. Unlike [http.Redirect] it takes the URL as it is
+// and writes no body.
+func redirect(w http.ResponseWriter, location string, status int) {
 	protect(w.Header())
 	w.Header().Set("Location", location)
-	w.WriteHeader(http.StatusFound)
+	w.WriteHeader(status)
 }

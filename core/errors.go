@@ -36,6 +36,9 @@ type Error struct {
 	cause error
 	form  errorForm
 
+	location string // where the answer leads, with a Status that redirects; "": nowhere
+	page     *page  // the answer for a person; nil: the usual one
+
 	// Of WWW-Authenticate:
 	realm    string // "": defaultRealm
 	metadata string // of the resource, a URL; "": there is none
@@ -78,6 +81,8 @@ var (
 	ErrInsufficientScope = &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Description: "The token lacks a scope."}
 	// ErrInsufficientClaims: a valid token does not satisfy a claim or role constraint.
 	ErrInsufficientClaims = &Error{Status: http.StatusForbidden, Code: "insufficient_claims", Description: "The token's claims do not allow this."}
+	// ErrCrossSite: a page of another origin may have sent a request by cookie.
+	ErrCrossSite = &Error{Status: http.StatusForbidden, Code: "cross_site", Description: "The request was sent by a page of another site, or the browser does not say by which. Nothing was done."}
 	// ErrNotFound: the userinfo route found no username.
 	ErrNotFound = &Error{Status: http.StatusNotFound, Code: "not_found", Description: "There is no such thing."}
 	// ErrProvider: the provider does not accept this application, or its answer is invalid.

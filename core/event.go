@@ -71,6 +71,8 @@ const (
 	ReasonDenied = string(session.ReasonDenied)
 	// ReasonRevoked: the application ended the session with [Auth.Revoke].
 	ReasonRevoked = string(session.ReasonRevoked)
+	// ReasonReplaced: the browser that had the session has signed in anew.
+	ReasonReplaced = string(session.ReasonReplaced)
 	// ReasonProviderLogout: the user's session at the provider has ended, and the provider has
 	// said so (OpenID Connect Back-Channel Logout 1.0).
 	ReasonProviderLogout = string(session.ReasonProviderLogout)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/oidcgate/oidcgate/core/internal/broker"
 	"github.com/oidcgate/oidcgate/core/internal/verify"
 )
 
@@ -17,6 +18,7 @@ type Guard struct {
 	auth      *Auth
 	optional  bool
 	refuseBad bool
+	pages     bool // what it answers is for people
 	rules     []verify.Rule
 	scopes    string // all that the constraints demand
 	resource  string // whose guard it is; "": that of Broker.Audience
@@ -43,6 +45,24 @@ func (a *Auth) Required(constraints ...Constraint) *Guard {
 func (a *Auth) Optional(constraints ...Constraint) *Guard {
 	g := a.guard(constraints)
 	g.optional = true
+	return g
+}
+
+// Pages makes a guard for pages that people open with a browser (see [Browser]). It is
+// Required, but for its answers to a navigation (Sec-Fetch-Mode navigate, or an Accept that
+// prefers HTML):
+//   - without a valid session, a GET leads to the login route, with the page in return_to, and
+//     from there back to the page. Whoever sends a form is told that it was not sent, and how to
+//     send it again;
+//   - other errors are pages.
+//
+// It panics as Required does, and without Config.Browser.
+func (a *Auth) Pages(constraints ...Constraint) *Guard {
+	if a.config.Browser == nil {
+		panic("oidcgate: core.Auth.Pages needs Config.Browser: without it a login does not end on a page")
+	}
+	g := a.Required(constraints...)
+	g.pages = true
 	return g
 }
 
@@ -82,9 +102,11 @@ func (g *Guard) Check(ctx context.Context, request Request) (Token, error) {
 	if err == nil {
 		return token, nil
 	}
-	refused := errors.Is(err, ErrInvalidToken) || errors.Is(err, ErrInvalidRequest) ||
+	over := errors.Is(err, broker.ErrSessionEnded) // which is no attack
+	err = asError(err)
+	refused := errors.Is(err, ErrInvalidToken) || errors.Is(err, ErrInvalidRequest) || errors.Is(err, ErrCrossSite) ||
 		errors.Is(err, ErrInsufficientScope) || errors.Is(err, ErrInsufficientClaims)
-	if refused {
+	if refused && !over {
 		event := Event{Kind: EventToken, Subject: token.Subject(), Client: token.ClientID(), Session: token.SessionID()}
 		if token.Valid() && token.verified.By != g.auth.trust.Own {
 			event.Issuer = token.Issuer() // a subject is somebody else at each
@@ -94,7 +116,11 @@ func (g *Guard) Check(ctx context.Context, request Request) (Token, error) {
 	if g.optional && (errors.Is(err, ErrMissingToken) || refused && !g.refuseBad) {
 		return Token{}, nil
 	}
-	return Token{}, g.challenging(err)
+	err = g.challenging(err)
+	if g.pages {
+		err = g.auth.forPage(request, err)
+	}
+	return Token{}, err
 }
 
 func (g *Guard) challenging(err error) error {
@@ -122,6 +148,13 @@ func (a *Auth) challenging(err error, scopes, metadata string) error {
 
 // check gives the token also with the error of one that is genuine.
 func (g *Guard) check(ctx context.Context, request Request) (Token, error) {
+	if len(request.Authorization) == 0 && g.auth.config.Browser != nil {
+		token, err := g.auth.browserToken(ctx, request)
+		if err != nil {
+			return Token{}, err
+		}
+		return token, g.judge(token)
+	}
 	raw, err := bearer(request.Authorization)
 	if err != nil {
 		return Token{}, err
@@ -205,6 +238,9 @@ func (g *Guard) Handler(next http.Handler) http.Handler {
 		if err != nil {
 			WriteError(w, err)
 			return
+		}
+		if g.pages {
+			w.Header().Set("Cache-Control", "no-store") // nothing is left behind the back button
 		}
 		next.ServeHTTP(w, r.WithContext(WithToken(r.Context(), token)))
 	})

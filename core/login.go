@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/oidcgate/oidcgate/core/internal/address"
+	"github.com/oidcgate/oidcgate/core/internal/browser"
 	"github.com/oidcgate/oidcgate/core/internal/provider"
 	"github.com/oidcgate/oidcgate/core/internal/text"
 	"golang.org/x/oauth2"
@@ -24,6 +25,7 @@ type loginRequest struct {
 	state       string // of that client
 	nonce       string // of that client
 	maxAge      *int
+	returnTo    string     // the page where a browser's login ends
 	handedOn    url.Values // parameters for the provider
 }
 
@@ -43,7 +45,7 @@ func (a *Auth) serveLogin(w http.ResponseWriter, r *http.Request) error {
 			nonce = a.challengeNonce(login.client, login.challenge, login.redirectURI, asked{strings.Join(login.scopes, " "), login.maxAge})
 		}
 		a.emit(r.Context(), Event{Kind: EventLoginStart, Client: login.client.id})
-		redirect(w, a.authorizationURL(m, login, login.state, nonce, login.challenge))
+		redirect(w, a.authorizationURL(m, login, login.state, nonce, login.challenge), http.StatusFound)
 		return nil
 	}
 	state, err := a.newState(login)
@@ -58,7 +60,7 @@ func (a *Auth) serveLogin(w http.ResponseWriter, r *http.Request) error {
 		a.setCookie(w, r, sealed, state)
 	}
 	a.emit(r.Context(), Event{Kind: EventLoginStart, Client: login.client.id})
-	redirect(w, a.authorizationURL(m, login, sealed, state.Nonce, challengeOf(state.Verifier)))
+	redirect(w, a.authorizationURL(m, login, sealed, state.Nonce, challengeOf(state.Verifier)), http.StatusFound)
 	return nil
 }
 
@@ -116,8 +118,28 @@ func (a *Auth) readDestination(p params, login *loginRequest) error {
 			return ErrInvalidRequest.because("The parameter redirect_uri is missing.")
 		}
 	}
-	login.kind, err = login.client.redirectKind(login.redirectURI)
-	return err
+	if login.kind, err = login.client.redirectKind(login.redirectURI); err != nil {
+		return err
+	}
+	return a.readReturn(p, login)
+}
+
+// readReturn finds out on which page the login of a browser ends.
+func (a *Auth) readReturn(p params, login *loginRequest) (err error) {
+	if a.config.Browser == nil {
+		return nil
+	}
+	login.returnTo = p.values.Get("return_to")
+	if login.returnTo == "" {
+		return nil
+	}
+	if login.kind != loginCallback {
+		return ErrInvalidRequest.because("A return_to is for logins that end at the service's own callback: leave it or the redirect_uri out.")
+	}
+	if err := browser.CheckReturn(login.returnTo); err != nil {
+		return ErrInvalidRequest.because("The return_to " + err.Error() + ".")
+	}
+	return nil
 }
 
 func (a *Auth) readScopes(p params, login *loginRequest) error {
@@ -225,6 +247,8 @@ func (a *Auth) newState(login loginRequest) (loginState, error) {
 		RedirectURI: login.redirectURI,
 		Scope:       strings.Join(login.scopes, " "),
 		MaxAge:      login.maxAge,
+		ReturnTo:    login.returnTo,
+		Silent:      login.handedOn.Get("prompt") == "none",
 		Expires:     a.now().Add(stateLifetime).Unix(),
 	}
 	var err error

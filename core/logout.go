@@ -22,9 +22,17 @@ func (a *Auth) serveLogout(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	ofCookie, confirm, err := a.cookieLogout(r)
+	if err != nil {
+		return err
+	}
+	if confirm {
+		a.logoutPage(asked).write(w, http.StatusOK)
+		return nil
+	}
 	var ours string // the ID token of a session that has ended
 	if a.broker != nil {
-		ours, err = a.logoutBroker(r, asked.refreshToken)
+		ours, err = a.logoutBroker(r, asked.refreshToken, ofCookie)
 	} else {
 		a.giveBack(r.Context(), asked.refreshToken)
 		a.emit(r.Context(), Event{Kind: EventLogout})
@@ -32,6 +40,7 @@ func (a *Auth) serveLogout(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	a.clearSession(w, r)
 	m, err := a.provider.Metadata(r.Context())
 	if err != nil {
 		return err
@@ -49,11 +58,11 @@ func (a *Auth) serveLogout(w http.ResponseWriter, r *http.Request) error {
 		if hint := a.firstHint(r.Context(), asked.hint, ours); hint != "" {
 			params.Set("id_token_hint", hint)
 		}
-		redirect(w, address.WithParams(m.EndSessionEndpoint, params))
+		redirect(w, address.WithParams(m.EndSessionEndpoint, params), http.StatusFound)
 	case asked.target != "":
-		redirect(w, address.WithParams(asked.target, params))
+		redirect(w, address.WithParams(asked.target, params), http.StatusFound)
 	default:
-		redirect(w, "/")
+		redirect(w, "/", http.StatusFound)
 	}
 	return nil
 }
@@ -126,11 +135,12 @@ func logoutParams(w http.ResponseWriter, r *http.Request) (params, error) {
 	return newParams(both)
 }
 
-// logoutBroker ends the sessions of the tokens that a request brings.
-func (a *Auth) logoutBroker(r *http.Request, refreshToken string) (idToken string, err error) {
+// logoutBroker ends the sessions of the tokens that a request brings, and that of its
+// cookie.
+func (a *Auth) logoutBroker(r *http.Request, refreshToken, ofCookie string) (idToken string, err error) {
 	accessToken, err := bearer(r.Header["Authorization"])
 	if err != nil {
 		accessToken = "" // who brings none proves nothing by it
 	}
-	return a.broker.Logout(r.Context(), a.client.id, accessToken, refreshToken)
+	return a.broker.Logout(r.Context(), a.client.id, accessToken, refreshToken, ofCookie)
 }

@@ -28,7 +28,7 @@ func requirePage(t *testing.T, got answer, status int, says ...string) {
 	style := regexp.MustCompile(`(?s)<style>(.*)</style>`).FindStringSubmatch(got.body)
 	require.Len(t, style, 2)
 	hash := sha256.Sum256([]byte(style[1]))
-	require.Equal(t, "default-src 'none'; style-src 'sha256-"+base64.StdEncoding.EncodeToString(hash[:])+"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+	require.Equal(t, "default-src 'none'; style-src 'sha256-"+base64.StdEncoding.EncodeToString(hash[:])+"'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'",
 		got.Header.Get("Content-Security-Policy"))
 	require.NotContains(t, got.body, "<script")
 	require.Contains(t, style[1], "color-scheme: light dark")

@@ -15,7 +15,7 @@ import (
 // rooms are the packages below core, from the lowest to the highest. A room may import
 // those before it and no others.
 var rooms = []string{
-	"fault", "text", "address", "background", "httpx", "jose", "seal", // what needs nothing of ours, or faults alone
+	"fault", "text", "address", "background", "browser", "httpx", "jose", "seal", // what needs nothing of ours, or faults alone
 	"session", "fetch", "vault", "claim", "verify", "provider", "trust", "broker",
 }
 

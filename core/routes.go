@@ -19,6 +19,8 @@ type Routes struct {
 	Logout   string // /auth/v2/logout
 	Userinfo string // /auth/v2/userinfo
 
+	Session string // /auth/v2/session, with Config.Browser only
+
 	// With a Broker only:
 
 	Revoke              string // /auth/v2/revoke
@@ -42,14 +44,15 @@ type route struct {
 	methods []string
 	member  string // of the metadata document (RFC 8414 2); "": it names no such route
 
-	broker bool               // there in broker mode only
-	needs  func(*Broker) bool // what else it is there for; nil: nothing
-	page   bool               // a person comes here with a browser, and gets a page for an error
-	meant  bool               // a browser that only prefetches is held off
-	root   bool               // also at the root of the host, the well-known part first (RFC 8414 3.1)
+	broker bool              // there in broker mode only
+	needs  func(Config) bool // what else it is there for; nil: nothing
+	meant  bool              // a browser that only prefetches is held off
+	root   bool              // also at the root of the host, the well-known part first (RFC 8414 3.1)
 
 	serve func(*Auth, http.ResponseWriter, *http.Request) error
 	parts func(Config) []part // in the place of serve: the endpoints of a row with any number of them
+	// fail answers an error where a person comes with a browser, who is shown a page; nil: as WriteError.
+	fail func(*Auth, http.ResponseWriter, *http.Request, error)
 }
 
 // part is one endpoint of a row.
@@ -80,14 +83,15 @@ const (
 func routeTable() []route {
 	get, read, post := []string{"GET"}, []string{"GET", "HEAD"}, []string{"POST"}
 	return []route{
-		{field: "Login", name: "login", path: "/auth/v2/login", methods: get, page: true, meant: true, serve: (*Auth).serveLogin},
-		{field: "Callback", name: "callback", path: "/auth/v2/callback", methods: get, page: true, meant: true, serve: (*Auth).serveCallback},
+		{field: "Login", name: "login", path: "/auth/v2/login", methods: get, meant: true, serve: (*Auth).serveLogin, fail: (*Auth).writePage},
+		{field: "Callback", name: "callback", path: "/auth/v2/callback", methods: get, meant: true, serve: (*Auth).serveCallback, fail: (*Auth).failCallback},
 		{field: "Token", name: "token", path: "/auth/v2/token", methods: post, member: "token_endpoint", serve: (*Auth).serveToken},
 		{field: "Device", name: "device", path: "/auth/v2/device", methods: post, member: "device_authorization_endpoint", serve: (*Auth).serveDevice},
-		{field: "Logout", name: "logout", path: "/auth/v2/logout", methods: []string{"GET", "POST"}, member: "end_session_endpoint", meant: true, serve: (*Auth).serveLogout},
+		{field: "Logout", name: "logout", path: "/auth/v2/logout", methods: []string{"GET", "POST"}, member: "end_session_endpoint", meant: true, serve: (*Auth).serveLogout, fail: (*Auth).failLogout},
 		{field: "Userinfo", name: "userinfo", path: "/auth/v2/userinfo", methods: []string{"GET", "HEAD", "POST"}, member: "userinfo_endpoint", serve: (*Auth).serveUserinfo},
+		{field: "Session", name: "session", path: "/auth/v2/session", methods: get, broker: true, needs: Config.hasBrowsers, serve: (*Auth).serveSession},
 		{field: "Revoke", name: "revoke", path: "/auth/v2/revoke", methods: post, member: "revocation_endpoint", broker: true, serve: (*Auth).serveRevoke},
-		{field: "Introspect", name: "introspect", path: "/auth/v2/introspect", methods: post, member: "introspection_endpoint", broker: true, needs: (*Broker).introspects, serve: (*Auth).serveIntrospect},
+		{field: "Introspect", name: "introspect", path: "/auth/v2/introspect", methods: post, member: "introspection_endpoint", broker: true, needs: Config.introspects, serve: (*Auth).serveIntrospect},
 		{field: "BackchannelLogout", name: "backchannel-logout", path: "/auth/v2/backchannel-logout", methods: post, broker: true, serve: (*Auth).serveBackchannelLogout},
 		{field: "JWKS", name: "jwks", path: peerKeys, methods: read, member: "jwks_uri", broker: true, serve: (*Auth).serveJWKS},
 		// One document in two places: each kind of client looks in one of them.
@@ -103,7 +107,7 @@ func (row route) isIn(c Config) bool {
 	case *c.Routes.of(row) == Off, row.broker && c.Broker == nil:
 		return false
 	}
-	return row.needs == nil || row.needs(c.Broker)
+	return row.needs == nil || row.needs(c)
 }
 
 // of is the path of a row's route.

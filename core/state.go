@@ -47,6 +47,8 @@ type loginState struct {
 	Scope       string    `json:"s"`
 	MaxAge      *int      `json:"m,omitempty"`
 	Binding     string    `json:"b,omitempty"` // the value of the cookie
+	ReturnTo    string    `json:"t,omitempty"` // the page where a browser's login ends
+	Silent      bool      `json:"q,omitempty"` // the user is not to be asked, and need not be signed in
 	Expires     int64     `json:"e"`
 }
 
@@ -55,7 +57,7 @@ type loginState struct {
 func (a *Auth) sealState(state loginState) (string, error) {
 	text, err := a.sealText(a.states, statePrefix, state)
 	if err == nil && len(text) > maxState {
-		err = ErrInvalidRequest.because("The redirect_uri and the scope are too long together.")
+		err = ErrInvalidRequest.because("The redirect_uri, the scope and the return_to are too long together.")
 	}
 	return text, err
 }

@@ -18,6 +18,14 @@ import (
 func WriteError(w http.ResponseWriter, err error) {
 	e := answerTo(err)
 	e.addHeaders(w.Header())
+	switch {
+	case e.location != "":
+		redirect(w, e.location, e.Status)
+		return
+	case e.page != nil:
+		e.page.write(w, e.Status)
+		return
+	}
 	body := struct {
 		Error       string `json:"error,omitempty"`
 		Description string `json:"error_description"`

@@ -166,25 +166,28 @@ func errorCode(t *testing.T, node ast.Node) string {
 // each route with its path, its methods and the mode that it needs, and no other. The
 // README's has them too.
 func TestTheHTTPDocumentHasEveryRoute(t *testing.T) {
-	endpoints := func(broker *core.Broker) []core.Endpoint {
+	endpoints := func(broker *core.Broker, browser *core.Browser) []core.Endpoint {
 		auth, err := core.New(core.Config{
 			Providers: []core.Provider{{Issuer: "https://id.example.org", ClientID: "app", ClientSecret: "secret"}}, PublicURL: "https://app.example.org/api",
-			Secrets: []string{strings.Repeat("-_", 22)}, Broker: broker,
+			Secrets: []string{strings.Repeat("-_", 22)}, Broker: broker, Browser: browser,
 		})
 		require.NoError(t, err)
 		defer auth.Close()
 		return auth.Endpoints()
 	}
 	when := map[string]string{}
-	for _, e := range endpoints(&core.Broker{}) {
+	for _, e := range endpoints(nil, &core.Browser{}) {
+		when[e.Path] = "`Config.Browser`"
+	}
+	for _, e := range endpoints(&core.Broker{}, nil) {
 		when[e.Path] = "broker mode"
 	}
-	for _, e := range endpoints(nil) {
+	for _, e := range endpoints(nil, nil) {
 		when[e.Path] = "always"
 	}
 	var served [][]string
 	everything := &core.Broker{ResourceServers: []core.Client{{ID: "orders", Secret: strings.Repeat("-_", 22)}}}
-	for _, e := range endpoints(everything) {
+	for _, e := range endpoints(everything, &core.Browser{}) {
 		served = append(served, []string{e.Name, strings.Join(e.Methods, ", "), "`" + e.Path + "`", cmp.Or(when[e.Path], "`Broker.ResourceServers`")})
 	}
 	var documented [][]string

@@ -122,13 +122,14 @@ func validPort(port string) bool {
 	return port == "" || err == nil && number > 0
 }
 
-// Origin is the scheme, host and port of a URL in one spelling (RFC 6454 4).
+// Origin is the scheme, host and port of a URL, as browsers write it in the header Origin
+// (RFC 6454 6.2): in small letters, without the port that the scheme has by default.
 func Origin(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	host := strings.ToLower(u.Host)
+	if port := u.Port(); port == "" || port == map[string]string{"http": "80", "https": "443"}[u.Scheme] {
+		host = strings.TrimSuffix(host, ":"+port)
 	}
-	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+	return u.Scheme + "://" + host
 }
 
 // WithParams adds parameters to a URL without a fragment, and leaves those that

@@ -50,6 +50,9 @@ type Options struct {
 
 	TokenLifetime, SessionLifetime, SessionIdle, RefreshGrace, CheckSession time.Duration
 
+	CheckBrowser time.Duration // for how long a browser's session is remembered; 0: there are none
+	StaleFor     time.Duration // how long one goes on after it was to be refreshed
+
 	TolerateReplay    bool // a replayed refresh token does not end its session
 	SubjectIsUsername bool
 	PythonPeers       bool // see core.Broker
@@ -100,7 +103,9 @@ type Broker struct {
 	holder   string             // the name of this instance in leases
 	patience time.Duration      // how long a request waits for its session
 	flights  singleflight.Group // refreshes, by their token
-	liveness *liveness          // of sessions, as guards know it
+	cookies  *seal.Keys         // of browsers' sessions
+	live     *looks[struct{}]   // which sessions go on, as guards know it
+	browsers *looks[*BrowserSession]
 
 	rolesFrom sync.Map // the sources of roles that the log knows
 }
@@ -120,6 +125,7 @@ func New(o Options) (*Broker, error) {
 	// one client at different places.
 	client := fmt.Sprintf(" of %q at %q", o.ClientID, o.Provider.Issuer)
 	b.macs = map[string]*seal.Keys{o.ClientID: seal.New(fmt.Sprintf("refresh token%s for %q", client, o.PublicURL), o.Secrets)}
+	b.cookies = seal.New(fmt.Sprintf("browser session%s for %q", client, o.PublicURL), o.Secrets)
 	b.records = &vault.Vault{
 		Store: o.Store, Seals: seal.New("record"+client, o.Secrets),
 		Random: o.Rand, Timeout: o.Timeout, Now: o.Now, Tasks: o.Tasks, Logger: o.Logger,
@@ -146,14 +152,28 @@ func New(o Options) (*Broker, error) {
 		// Where else a provider may have its roles, Identify may have put anything.
 		Roles: claim.RolePaths{"roles"}.In,
 	}
-	b.liveness = newLiveness(o.CheckSession, o.Now, func(id string) error {
-		err := o.Tasks.Do(func(ctx context.Context) error { return b.lookLive(ctx, id) })
-		if err != nil && !errors.Is(err, fault.InvalidToken) && !errors.Is(err, fault.Unavailable) {
-			err = vault.ErrDown.From(err) // the Auth was closed
-		}
-		return err
+	b.live = newLooks(o.CheckSession, o.Now, func(_ context.Context, id string) (struct{}, time.Time, error) {
+		return struct{}{}, time.Time{}, b.ask(func(ctx context.Context) error { return b.lookLive(ctx, id) })
+	})
+	b.browsers = newLooks(o.CheckBrowser, o.Now, func(first context.Context, id string) (s *BrowserSession, until time.Time, err error) {
+		requestID := b.RequestID(first)
+		err = b.ask(func(ctx context.Context) (err error) {
+			s, until, err = b.lookBrowser(ctx, requestID, id)
+			return err
+		})
+		return s, until, err
 	})
 	return b, nil
+}
+
+// ask asks the store about a session, on a context of its own.
+func (b *Broker) ask(question func(context.Context) error) error {
+	err := b.Tasks.Do(question)
+	var e *fault.Error
+	if err != nil && !errors.As(err, &e) {
+		err = vault.ErrDown.From(err) // the Auth was closed
+	}
+	return err
 }
 
 // Verifier verifies the broker's own tokens.

@@ -9,18 +9,24 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/verify"
 )
 
-// Logout ends the sessions of these tokens: an access token of ours
+// Logout ends the session ofCookie ("": none), and those of these tokens: an access token of ours
 // that is still valid, and a refresh token. A token that is none of ours keeps nobody
 // from being signed out, and one that is not valid any more proves nothing. It gives the
 // ID token of a session that has ended, for the provider to know whom to sign out.
-func (b *Broker) Logout(ctx context.Context, client, accessToken, refreshToken string) (idToken string, err error) {
-	id, err := b.sessionOf(ctx, accessToken)
+func (b *Broker) Logout(ctx context.Context, client, accessToken, refreshToken, ofCookie string) (idToken string, err error) {
+	ofToken, err := b.sessionOf(ctx, accessToken)
 	if err != nil {
 		return "", err
 	}
-	ended, err := b.signOut(ctx, id, session.End)
-	if err != nil {
-		return "", err
+	var ended session.State
+	for _, id := range []string{ofCookie, ofToken} {
+		last, err := b.signOut(ctx, id, session.End)
+		if err != nil {
+			return "", err
+		}
+		if last.Subject != "" {
+			ended = last
+		}
 	}
 	other, _, err := b.signOutBy(ctx, client, refreshToken)
 	if err != nil {

@@ -19,7 +19,7 @@ func (b *Broker) Profile(ctx context.Context, token *verify.Token) (claim.Profil
 	s := storedSession{b: b, id: id}
 	state, _, err := s.Load(ctx)
 	if errors.Is(err, session.ErrGone) {
-		return claim.Profile{}, errSessionEnded
+		return claim.Profile{}, ErrSessionEnded
 	}
 	if err != nil {
 		return claim.Profile{}, err

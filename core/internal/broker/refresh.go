@@ -35,7 +35,9 @@ func (b *Broker) Refresh(ctx context.Context, client, raw string, wanted Narrowi
 	flight := b.flights.DoChan(raw, func() (any, error) {
 		var state session.State
 		err := b.Tasks.Do(func(ctx context.Context) (err error) {
-			state, err = b.refreshOnce(ctx, requestID, h, generation)
+			state, err = b.refreshOnce(ctx, requestID, whose.Session, func(ctx context.Context, w session.World) (session.State, error) {
+				return session.Refresh(ctx, w, generation, b.policy)
+			})
 			return err
 		})
 		return state, err
@@ -81,13 +83,13 @@ func (b *Broker) checkGranted(ctx context.Context, h handle, generation session.
 	return nil
 }
 
-// refreshOnce is the refresh that all who come with one token wait for. Its events have the
-// id of the request that began it.
-func (b *Broker) refreshOnce(ctx context.Context, requestID string, h handle, generation session.Generation) (state session.State, err error) {
+// refreshOnce is the refresh that all who come for one wait for, in one of the ways of
+// internal/session. Its events have the id of the request that began it.
+func (b *Broker) refreshOnce(ctx context.Context, requestID, id string, refresh func(context.Context, session.World) (session.State, error)) (state session.State, err error) {
 	ctx, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()
-	w := &refreshWorld{storedSession: storedSession{b: b, id: h.sessionID()}}
-	state, err = session.Refresh(ctx, w, generation, b.policy)
+	w := &refreshWorld{storedSession: storedSession{b: b, id: id}}
+	state, err = refresh(ctx, w)
 
 	var ended *session.Ended
 	var unsure *session.Unsure

@@ -22,10 +22,23 @@ const refreshTokenPrefix = "ogr1."
 // which follows from the handle and not the other way round.
 type handle [16]byte
 
+// sessionName is the text of a session's id.
+type sessionName [22]byte
+
+// sessionName makes the id of the session, without memory but the stack's.
+func (h handle) sessionName() (name sessionName) {
+	const label = "oidcgate session "
+	var text [len(label) + len(h)]byte
+	copy(text[copy(text[:], label):], h[:])
+	hash := sha256.Sum256(text[:])
+	base64.RawURLEncoding.Encode(name[:], hash[:16])
+	return name
+}
+
 // sessionID is the sid claim, and the id of the session's record.
 func (h handle) sessionID() string {
-	hash := sha256.Sum256(append([]byte("oidcgate session "), h[:]...))
-	return base64.RawURLEncoding.EncodeToString(hash[:16])
+	name := h.sessionName()
+	return string(name[:])
 }
 
 // Where the parts of a refresh token are, in bytes: the secret's name, the

@@ -19,6 +19,8 @@ type storedSession struct {
 	id string
 	// keys are what the record is found by.
 	keys [2]string
+	// browser: of a cookie and not of a refresh token, when it begins.
+	browser bool
 }
 
 // Load implements session.Records.
@@ -40,7 +42,7 @@ func (s *storedSession) Load(ctx context.Context) (session.State, int64, error) 
 // Save implements session.Records. Version 0 inserts.
 func (s *storedSession) Save(ctx context.Context, state session.State, version int64) (int64, error) {
 	version, err := s.b.records.Put(ctx, store.Record{
-		Kind: kindSession, ID: s.id, Version: version, Keys: s.keys, Expires: s.b.recordEnd(state),
+		Kind: kindSession, ID: s.id, Version: version, Keys: s.keys, Expires: s.recordEnd(state),
 	}, state)
 	return version, conflict(err)
 }
@@ -58,7 +60,10 @@ func (s *storedSession) Delete(ctx context.Context, version int64) error {
 // once.
 func (s *storedSession) gone() error {
 	if s.b.CheckSession > 0 {
-		s.b.liveness.end(s.id)
+		s.b.live.end(s.id)
+	}
+	if s.b.CheckBrowser > 0 {
+		s.b.browsers.end(s.id)
 	}
 	return session.ErrGone
 }
@@ -71,11 +76,15 @@ func conflict(err error) error {
 }
 
 // recordEnd is when a session's record is of no more use. One that can't be
-// refreshed is kept for as long as its access token is valid.
-func (b *Broker) recordEnd(state session.State) time.Time {
-	end := state.End(b.policy)
-	if state.RefreshToken == "" {
-		end = b.accessEnd(state).Add(b.Leeway)
+// refreshed is kept for as long as its access token is valid, or its cookie.
+func (s *storedSession) recordEnd(state session.State) time.Time {
+	end := state.End(s.b.policy)
+	switch {
+	case state.RefreshToken != "":
+	case s.browser:
+		end = s.b.staleEnd(state)
+	default:
+		end = s.b.accessEnd(state).Add(s.b.Leeway)
 	}
 	return end.Truncate(time.Millisecond)
 }
@@ -106,15 +115,35 @@ type Party struct {
 	Session string // "": there is none
 }
 
+// login is what a session begins with.
+type login struct {
+	client  string
+	device  Device
+	answer  Tokens
+	id      *claim.Set // nil: no ID token
+	browser bool
+}
+
 // Begin makes a session of a login, and its first tokens.
 func (b *Broker) Begin(ctx context.Context, client string, device Device, answer Tokens, id *claim.Set, wanted Narrowing) (body Tokens, whose Party, err error) {
+	whose, err = b.begin(ctx, login{client: client, device: device, answer: answer, id: id}, func(h handle, state session.State) (err error) {
+		body, err = b.body(ctx, h, state, wanted)
+		return err
+	})
+	return body, whose, err
+}
+
+// begin makes a session. What its user gets is made before it is saved: a session for which
+// nothing can be made is none.
+func (b *Broker) begin(ctx context.Context, l login, give func(handle, session.State) error) (whose Party, err error) {
 	h, err := b.newHandle()
 	if err != nil {
-		return Tokens{}, Party{}, err
+		return Party{}, err
 	}
-	e := evidence{why: OnLogin, session: h.sessionID(), client: client, device: device, id: id, idToken: answer.IDToken, raw: answer.AccessToken}
+	answer, id := l.answer, l.id
+	e := evidence{why: OnLogin, session: h.sessionID(), client: l.client, device: l.device, id: id, idToken: answer.IDToken, raw: answer.AccessToken}
 	if e.access, err = b.Provider.Verifier().Readable(ctx, answer.AccessToken, id != nil); err != nil {
-		return Tokens{}, Party{}, err
+		return Party{}, err
 	}
 	switch {
 	case id != nil:
@@ -125,33 +154,32 @@ func (b *Broker) Begin(ctx context.Context, client string, device Device, answer
 	case e.access != nil:
 		e.subject = e.access.Subject
 	default:
-		return Tokens{}, Party{}, fault.Provider.New("The provider gave no ID token.")
+		return Party{}, fault.Provider.New("The provider gave no ID token.")
 	}
 	if err := claim.CheckSubject(e.subject); err != nil {
-		return Tokens{}, Party{}, fault.Provider.New("The provider gave a subject that can't be used.").From(err)
+		return Party{}, fault.Provider.New("The provider gave a subject that can't be used.").From(err)
 	}
 	whose.Subject = e.subject
 	e.dropForeignAccess()
 	e.granted = answer.Granted(e.access)
 	who, err := b.identify(ctx, e, func() error { return nil })
 	if err != nil {
-		return Tokens{}, whose, err
+		return whose, err
 	}
 	state, err := b.newSession(answer, e.subject, who)
 	if err != nil {
-		return Tokens{}, whose, err
+		return whose, err
 	}
 	whose.Session = e.session
-	// Minted before it is saved: a session that no token can be made for is none.
-	if body, err = b.body(ctx, h, state, wanted); err != nil {
-		return Tokens{}, whose, err
+	if err := give(h, state); err != nil {
+		return whose, err
 	}
-	s := &storedSession{b: b, id: e.session, keys: [2]string{e.subject, e.providerSession()}}
+	s := &storedSession{b: b, id: e.session, keys: [2]string{e.subject, e.providerSession()}, browser: l.browser}
 	if err := s.insert(ctx, state); err != nil {
-		return Tokens{}, whose, err
+		return whose, err
 	}
 	b.records.KeepHouse()
-	return body, whose, nil
+	return whose, nil
 }
 
 func (b *Broker) newHandle() (h handle, err error) {

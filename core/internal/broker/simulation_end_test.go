@@ -94,7 +94,7 @@ func (w *world) signOutAgain() {
 		return
 	}
 	in := w.anInstance()
-	_, err := in.Logout(w.ctx, "app", "", s.refresh)
+	_, err := in.Logout(w.ctx, "app", "", s.refresh, "")
 	w.logf("%s logout %s: %v", in.name, s.id, err)
 	w.mayFail("a logout", err)
 	if err != nil || s.unsure {

@@ -81,11 +81,13 @@ const (
 	adviceJAR  = "switch request objects off for this client at the provider: they are not supported"
 )
 
+// InteractionCodes are the codes by which a provider says that it has to ask the user
+// something (OpenID Connect Core 3.1.2.6).
+var InteractionCodes = []string{"login_required", "interaction_required", "consent_required", "account_selection_required"}
+
 // DeniedCodes are the codes by which a provider, or the user there, refuses a login
 // (RFC 6749 4.1.2.1, OpenID Connect Core 3.1.2.6).
-var DeniedCodes = []string{
-	string(fault.AccessDenied), "login_required", "interaction_required", "consent_required", "account_selection_required",
-}
+var DeniedCodes = append([]string{string(fault.AccessDenied)}, InteractionCodes...)
 
 // answer is what the caller is told of a refusal, by whose fault it is.
 func (r *refusal) answer() *fault.Error {

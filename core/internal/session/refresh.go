@@ -74,6 +74,7 @@ const (
 	ReasonRevoked  Reason = "revoked" // by the application
 
 	ReasonProviderLogout Reason = "provider_logout"
+	ReasonReplaced       Reason = "replaced" // by a later login of the same browser
 )
 
 // Ended is the error of a refresh that ended the session.
@@ -166,6 +167,34 @@ func Refresh(ctx context.Context, w World, token Generation, p Policy) (State, e
 			}
 			if !errors.Is(err, ErrConflict) && w.Pause(ctx) == nil {
 				continue // a thief must not go unnoticed for a store that stumbles
+			}
+		}
+		if err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, errLost) {
+			return State{}, err
+		}
+	}
+}
+
+// Renew is Refresh for a session behind a cookie, of which nobody brings a token: it asks
+// the provider unless somebody has done so since the caller saw this generation. Nothing is
+// a replay here, however long ago that was.
+func Renew(ctx context.Context, w World, seen Generation, p Policy) (State, error) {
+	for {
+		s, version, err := w.Load(ctx)
+		if err != nil {
+			return State{}, err
+		}
+		switch {
+		case s.Judge(s.Current, w.Holder(), w.Now(), p) == Over:
+			return State{}, ErrGone
+		case s.Current != seen:
+			return s, nil
+		case s.Lease.heldByOther(w.Holder(), w.Now()):
+			err = w.Pause(ctx)
+		default:
+			var renewed State
+			if renewed, err = renew(ctx, w, s, version, p); err == nil {
+				return renewed, nil
 			}
 		}
 		if err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, errLost) {
