@@ -149,8 +149,8 @@ func (a *Auth) forPage(request Request, err error) error {
 	}
 	signedOut := errors.Is(e, ErrMissingToken) || errors.Is(e, ErrInvalidToken)
 	safe := browser.Safe(request.Method)
-	here := browser.ReturnTo(request.URL)
-	login := a.config.loginFrom(request.URL)
+	target := strings.Clone(request.URL) // which may be a view of memory that is used again
+	here, login := browser.ReturnTo(target), a.config.loginFrom(target)
 	p := &page{Code: e.Code, Text: e.Description}
 	switch {
 	case signedOut && safe && (request.FetchDest == "" || request.FetchDest == "document"):

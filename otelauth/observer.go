@@ -33,7 +33,7 @@ var other = semconv.ErrorTypeOther.Value.AsString()
 var errorCodes = []string{
 	core.ErrInvalidRequest.Code, core.ErrInvalidGrant.Code, core.ErrInvalidScope.Code, core.ErrInvalidTarget.Code,
 	core.ErrInvalidClient.Code, core.ErrUnsupportedGrant.Code, core.ErrAccessDenied.Code, core.ErrMissingToken.Code,
-	core.ErrInvalidToken.Code, core.ErrInsufficientScope.Code, core.ErrInsufficientClaims.Code, core.ErrNotFound.Code,
+	core.ErrInvalidToken.Code, core.ErrInsufficientScope.Code, core.ErrInsufficientClaims.Code, core.ErrCrossSite.Code, core.ErrNotFound.Code,
 	core.ErrProvider.Code, core.ErrUnavailable.Code,
 	// Of providers: RFC 6749, RFC 8628, RFC 9449, RFC 9470, OpenID Connect Core 3.1.2.6.
 	"unauthorized_client", "unsupported_response_type", "unsupported_token_type", "expired_token", "invalid_dpop_proof",
@@ -44,7 +44,7 @@ var errorCodes = []string{
 // endReasons are the values of oidcgate.reason.
 var endReasons = []string{
 	core.ReasonReplayed, core.ReasonForeign, core.ReasonRefused, core.ReasonUnknown, core.ReasonSubject, core.ReasonDenied,
-	core.ReasonRevoked, core.ReasonProviderLogout,
+	core.ReasonRevoked, core.ReasonProviderLogout, core.ReasonReplaced,
 }
 
 // Observer gives an observer for Config.Observe. It counts events in oidcgate.events, by
