@@ -16,7 +16,7 @@ type LogoutToken struct {
 	Issuer, ID        string // iss and jti, which name the token
 	Subject, Session  string // whose sessions, and which one; "": any. One of them is there.
 	IssuedAt, Expires time.Time
-	RevokesOfflineToo bool // Keycloak's revoke_offline_access
+	RevokesOfflineToo bool // revoke_offline_access, of Keycloak's own
 }
 
 // LogoutToken verifies a logout token of at most limit bytes by OpenID Connect Back-Channel
@@ -30,7 +30,7 @@ func (v *Verifier) LogoutToken(ctx context.Context, raw string, limit int) (Logo
 	claims := c.Claims
 	return LogoutToken{
 		Issuer: claims.Issuer, ID: claims.Text("jti"), Subject: claims.Subject, Session: claims.Text("sid"),
-		IssuedAt: claims.IssuedAt.Time, Expires: claims.Expires.Time, RevokesOfflineToo: logoutEvent(claims)["revoke_offline_access"] == true,
+		IssuedAt: claims.IssuedAt.Time, Expires: claims.Expires.Time, RevokesOfflineToo: events(claims)["revoke_offline_access"] == true,
 	}, nil
 }
 
@@ -47,18 +47,17 @@ func logoutType(c *Candidate) error {
 // theLogoutEvent is the member of events that makes a token a logout token.
 const theLogoutEvent = "http://schemas.openid.net/event/backchannel-logout"
 
-// logoutEvent gives the members of that event, which it need not have.
-func logoutEvent(c *claim.Set) map[string]any {
+// events are the members of that claim, nil if there are none. Keycloak's
+// revoke_offline_access is beside the event of a logout, not in it.
+func events(c *claim.Set) map[string]any {
 	events, _ := c.All()["events"].(map[string]any)
-	members, _ := events[theLogoutEvent].(map[string]any)
-	return members
+	return events
 }
 
 // ofLogout checks the claims that only logout tokens have, or must not have.
 func ofLogout(c *Candidate) error {
 	all := c.Claims.All()
-	events, _ := all["events"].(map[string]any)
-	_, logout := events[theLogoutEvent]
+	_, logout := events(c.Claims)[theLogoutEvent]
 	sid, named := all["sid"]
 	switch {
 	case !logout:

@@ -91,7 +91,8 @@ func TestALogoutTokenSaysWhoseSessionsHaveEnded(t *testing.T) {
 		value any
 		want  bool
 	}{{true, true}, {false, false}, {"true", false}, {1, false}, {nil, false}} {
-		got, err := v.LogoutToken(t.Context(), sign(t, key, "", ofLogoutToken.with(members{"events": logoutOf(members{"revoke_offline_access": member.value})})), 1<<20)
+		events := members{theLogoutEvent: members{}, "revoke_offline_access": member.value} // as Keycloak has it
+		got, err := v.LogoutToken(t.Context(), sign(t, key, "", ofLogoutToken.with(members{"events": events})), 1<<20)
 		require.NoError(t, err)
 		require.Equal(t, member.want, got.RevokesOfflineToo, member.value)
 	}
@@ -143,7 +144,7 @@ func FuzzALogoutTokenSaysWhatWasSigned(f *testing.F) {
 	}
 	good, _ := json.Marshal(ofLogoutToken)
 	for _, change := range [][2]string{
-		{"", ""}, {`"jti"`, `"jti":"x","jti"`}, {`"sid"`, `"SID"`}, {`"s1"`, `null`}, {`"u1"`, `"\u0000"`}, {`{}`, `null`}, {`{}`, `1e400`}, {`{}`, `{"revoke_offline_access":true}`},
+		{"", ""}, {`"jti"`, `"jti":"x","jti"`}, {`"sid"`, `"SID"`}, {`"s1"`, `null`}, {`"u1"`, `"\u0000"`}, {`{}`, `null`}, {`{}`, `1e400`}, {`"events":{`, `"events":{"revoke_offline_access":true,`},
 		{`"events":{`, `"events":[{`}, {`"sub"`, `"nonce":null,"sub"`}, {`"sub"`, `"nonce":"n","sub"`}, {`"app"`, `["x","app"]`}, {`"app"`, `"APP"`},
 	} {
 		f.Add([]byte(strings.Replace(string(good), change[0], change[1], 1)))
