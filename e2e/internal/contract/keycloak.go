@@ -19,9 +19,11 @@ func keycloak(ctx context.Context, r *harness.Run) error {
 	if err != nil {
 		return err
 	}
-	if err := place.tryBackchannelLogout(ctx, &k.Provider, fiberBroker); err != nil {
+	told, err := place.tryBackchannelLogout(ctx, &k.Provider, fiberBroker)
+	if err != nil {
 		return err
 	}
+	told.tryOfflineLogout(ctx, k)
 	steps := slices.Concat(loginSteps, refreshSteps, deviceSteps, logoutSteps)
 	if err := place.try(ctx, &k.Provider, []setup{chiBroker, stdPassthrough, fiberBroker}, steps); err != nil {
 		return err

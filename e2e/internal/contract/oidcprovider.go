@@ -24,7 +24,7 @@ func oidcProvider(ctx context.Context, r *harness.Run) error {
 	if err != nil {
 		return err
 	}
-	if err := place.tryBackchannelLogout(ctx, &p.Provider, chiBroker); err != nil {
+	if _, err := place.tryBackchannelLogout(ctx, &p.Provider, chiBroker); err != nil {
 		return err
 	}
 	setups := []setup{

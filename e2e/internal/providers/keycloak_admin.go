@@ -42,6 +42,24 @@ func (k *Keycloak) SetEnabled(ctx context.Context, name string, enabled bool) er
 	return k.Admin(ctx, http.MethodPut, "/users/"+found[0].ID, map[string]any{"enabled": enabled}, nil)
 }
 
+// SetRevokesOffline has the logout tokens for a client say revoke_offline_access, or not.
+func (k *Keycloak) SetRevokesOffline(ctx context.Context, clientID string, revokes bool) error {
+	var found []struct {
+		ID         string
+		Attributes map[string]string
+	}
+	if err := k.Admin(ctx, http.MethodGet, "/clients?clientId="+clientID, nil, &found); err != nil {
+		return err
+	}
+	if len(found) != 1 {
+		return fmt.Errorf("%d clients are called %s", len(found), clientID)
+	}
+	found[0].Attributes["backchannel.logout.revoke.offline.tokens"] = strconv.FormatBool(revokes)
+	return k.Admin(ctx, http.MethodPut, "/clients/"+found[0].ID, map[string]any{
+		"clientId": clientID, "attributes": found[0].Attributes,
+	}, nil)
+}
+
 // SetStrict has a refresh token be good once only, or as often as it likes.
 func (k *Keycloak) SetStrict(ctx context.Context, strict bool) error {
 	return k.Admin(ctx, http.MethodPut, "", map[string]any{"revokeRefreshToken": strict}, nil)
