@@ -97,6 +97,25 @@ func TestABrowsersSessionGoesOnForAWhileWithoutTheProvider(t *testing.T) {
 	require.Empty(t, a.log.ends())
 }
 
+func TestAPageDoesNotWaitForAProviderThatHangs(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{StrictRefresh: true}), browsing())
+	a.guarded("/me", a.auth.Required())
+	client := a.signedIn("alice")
+	release := make(chan struct{})
+	a.provider.Answer(oidctest.TokenPath, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+		<-release
+		real.ServeHTTP(w, r)
+	})
+	asked := a.provider.Requests(oidctest.TokenPath)
+	a.clock.Add(core.DefaultTokenLifetime)
+	require.Equal(t, "user-alice", a.get(client, "/me").body)
+	close(release)
+	a.clock.Add(30 * time.Second)
+	require.Equal(t, "user-alice", a.get(client, "/me").body)
+	require.Equal(t, asked+1, a.provider.Requests(oidctest.TokenPath), "the refresh was brought to its end")
+	require.Empty(t, a.log.ends())
+}
+
 func TestABrowsersSessionEndsWhenTheProviderSaysSo(t *testing.T) {
 	a := newApp(t, newProvider(t, oidctest.Options{}), browsing())
 	a.guarded("/me", a.auth.Required())

@@ -138,6 +138,11 @@ func (b *Broker) lookBrowser(ctx context.Context, requestID, id string) (s *Brow
 		s, err = b.browserSession(id, state, b.refreshDue(state))
 		return s, b.refreshDue(state), err
 	}
+	if b.Now().Before(b.staleEnd(state)) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, maxRenewWait)
+		defer cancel()
+	}
 	renewed, err := b.renew(ctx, requestID, id, state)
 	switch {
 	case err == nil:
@@ -153,6 +158,10 @@ func (b *Broker) lookBrowser(ctx context.Context, requestID, id string) (s *Brow
 	}
 	return nil, until, err
 }
+
+// maxRenewWait is how long a page waits for a slow provider while the session can go on
+// without it. The refresh itself is brought to its end.
+const maxRenewWait = 2 * time.Second
 
 // staleSessions is what the log calls sessions that go on for Options.StaleFor.
 const staleSessions = "browser sessions, which go on for Browser.StaleFor without being refreshed"
