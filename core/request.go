@@ -9,9 +9,10 @@ import (
 // router's own, since [Guard.Check] keeps and changes neither. For net/http there is
 // [RequestOf].
 //
-// Guards read Authorization only, for now. Whoever fills the other fields as well
-// need not change when guards take cookies and DPoP proofs (RFC 9449). A field that is
-// left out counts as a header that was not sent.
+// An adapter must fill all fields: with Config.Browser guards accept the Cookie, and by the
+// other headers they tell requests of the application's own pages from those of others. They
+// read no DPoP proofs (RFC 9449) yet. A field that is left out counts as a header that was
+// not sent.
 type Request struct {
 	// Method is the method: GET.
 	Method string
