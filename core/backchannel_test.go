@@ -265,3 +265,19 @@ func TestALogoutTokenWaitsForTheProvidersKeys(t *testing.T) {
 	a.clock.Add(time.Minute)
 	requireLoggedOut(t, a.backchannel(raw))
 }
+
+// Nobody can refresh such a session, and an answer of 503 would have the provider try for ever.
+func TestALogoutAtTheProviderEndsTheUsersSessionsThatCannotBeRead(t *testing.T) {
+	spy := newSpyStore()
+	a := newApp(t, newProvider(t, oidctest.Options{}), stored(spy))
+	readable := a.signIn("alice")
+	other := a.replica(spy, secrets(secretB, secret)) // whose first secret is unknown here
+	unreadable, bobs := other.signIn("alice"), other.signIn("bob")
+	requireLoggedOut(t, a.backchannel(a.logoutToken(nil)))
+	for _, got := range []tokens{readable, unreadable} {
+		requireError(t, other.refresh(got.RefreshToken), http.StatusBadRequest, "invalid_grant")
+	}
+	require.Equal(t, []string{core.ReasonProviderLogout, core.ReasonProviderLogout}, a.log.ends())
+	require.Len(t, a.log.lines("a session that can't be read was ended"), 1)
+	other.tokens(other.refresh(bobs.RefreshToken))
+}

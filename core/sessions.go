@@ -107,9 +107,10 @@ type Who struct {
 // With Session, Subject or ProviderSession, Revoke reads only the records that match.
 // With Client or Before alone it reads all sessions, page by page. If some can't be ended,
 // it ends the others, and returns their number together with [ErrUnavailable], whose cause
-// names each of them. A session that can't be decrypted is ended too, unless Client or
-// Before must be compared. Without a [Broker], and for the zero Who, the error is a plain
-// one. It may be called concurrently, and again after an error.
+// names each of them. A session that can't be decrypted can't be refreshed either: with
+// Session, Subject or ProviderSession it is ended, although Client and Before can't be compared,
+// and the log says so; with those alone it can't be ended. Without a [Broker], and for the
+// zero Who, the error is a plain one. It may be called concurrently, and again after an error.
 func (a *Auth) Revoke(ctx context.Context, who Who) (int, error) {
 	if a.broker == nil {
 		return 0, errors.New("core.Auth.Revoke needs Config.Broker")

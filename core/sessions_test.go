@@ -108,23 +108,41 @@ func TestAttackSubjectThatIsAnothersProviderSessionGetsNothingOfIt(t *testing.T)
 }
 
 func TestASessionThatCannotBeOpenedIsMissingInTheListAndCanBeEnded(t *testing.T) {
-	spy := newSpyStore()
-	a := newApp(t, newProvider(t, oidctest.Options{}), stored(spy))
-	got := a.signIn("alice")
-	spy.spoil(t, "session", "user-alice")
-	require.Empty(t, a.sessionsOf("user-alice"))
-	require.Len(t, a.log.lines("a session that can't be read is missing in a list"), 1)
+	for name, row := range map[string]core.Who{
+		"of its user":                     {Subject: "user-alice"},
+		"of its user and a client":        {Subject: "user-alice", Client: "app"},
+		"of its user, before a time":      {Subject: "user-alice", Before: time.Now().Add(-day)},
+		"of the provider's, and a client": {ProviderSession: "of-alice", Client: "app"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spy := newSpyStore()
+			a := newApp(t, newProvider(t, oidctest.Options{}), stored(spy))
+			got, bob := a.signInAs("user-alice", "of-alice"), a.signIn("bob")
+			spy.spoil(t, "session", "user-alice")
+			require.Empty(t, a.sessionsOf("user-alice"))
+			require.Len(t, a.log.lines("a session that can't be read is missing in a list"), 1)
 
-	count, err := a.auth.Revoke(t.Context(), core.Who{Client: a.provider.ClientID})
-	require.ErrorIs(t, err, core.ErrUnavailable, "nobody knows whose it is")
-	require.ErrorContains(t, err, sid(t, got))
-	require.Zero(t, count)
-	count, err = a.auth.Revoke(t.Context(), core.Who{Subject: "user-alice"})
-	require.NoError(t, err)
-	require.Equal(t, 1, count)
-	require.Equal(t, []string{core.ReasonRevoked}, a.log.ends())
-	require.Equal(t, "user-alice", a.log.last(t).Subject)
-	require.Empty(t, spy.sessions(t))
+			for _, nobodyKnows := range []core.Who{{Client: "another"}, {Before: a.clock.Now().Add(-day)}} {
+				count, err := a.auth.Revoke(t.Context(), nobodyKnows)
+				require.ErrorIs(t, err, core.ErrUnavailable, "whether it is one of them")
+				require.ErrorContains(t, err, sid(t, got))
+				require.Zero(t, count)
+			}
+			count, err := a.auth.Revoke(t.Context(), core.Who{Subject: "user-bob", Client: "another"})
+			require.NoError(t, err)
+			require.Zero(t, count)
+			require.Empty(t, a.log.ends())
+
+			count, err = a.auth.Revoke(t.Context(), row)
+			require.NoError(t, err)
+			require.Equal(t, 1, count)
+			require.Equal(t, []string{core.ReasonRevoked}, a.log.ends())
+			require.Equal(t, "user-alice", a.log.last(t).Subject)
+			require.Len(t, a.log.lines(`"a session that can't be read was ended","session":"`+sid(t, got)), 1)
+			require.Len(t, spy.sessions(t), 1)
+			a.tokens(a.refresh(bob.RefreshToken))
+		})
+	}
 }
 
 func TestSessionsTellsWhenTheStoreIsDown(t *testing.T) {

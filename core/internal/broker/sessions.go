@@ -69,8 +69,8 @@ func (f Filter) choosesKeys(r store.Record) bool {
 		(f.ProviderSession == "" || f.ProviderSession == r.Keys[1])
 }
 
-// needsContent tells whether choosesKeys alone can't decide.
-func (f Filter) needsContent() bool { return f.Client != "" || !f.Before.IsZero() || f.Online }
+// namesKey tells whether the filter is for a certain session or a certain user.
+func (f Filter) namesKey() bool { return f.Session != "" || f.Subject != "" || f.ProviderSession != "" }
 
 // choosesContent decides by what a session remembers.
 func (f Filter) choosesContent(state session.State, who remembered) bool {
@@ -150,7 +150,8 @@ func (b *Broker) describe(record store.Record) (Session, error) {
 
 // End ends the sessions that a filter chooses, and tells how many those were: none that
 // had ended before, or that somebody else ended meanwhile. One that fails keeps no other
-// from being ended. The provider is not told.
+// from being ended. One that can't be read serves nobody: it is ended if the filter names
+// its key, whatever else is asked for, and fails otherwise. The provider is not told.
 func (b *Broker) End(ctx context.Context, f Filter, reason session.Reason) (int, error) {
 	if f.empty() {
 		return 0, errors.New("core.Auth.Revoke: the zero Who stands for no session; to end all, set Who.Before")
@@ -158,10 +159,14 @@ func (b *Broker) End(ctx context.Context, f Filter, reason session.Reason) (int,
 	count := 0
 	var failed []error
 	err := b.candidates(ctx, f, func(record store.Record) error {
-		state, err := session.End(ctx, &chosenSession{storedSession{b: b, id: record.ID}, f, &record})
+		chosen := &chosenSession{storedSession: storedSession{b: b, id: record.ID}, filter: f, found: &record}
+		state, err := session.End(ctx, chosen)
 		switch {
 		case err == nil:
 			count++
+			if chosen.unreadable != nil { // here: a secret may be missing that other replicas have
+				b.Logger.WarnContext(ctx, "a session that can't be read was ended", "session", record.ID, "error", chosen.unreadable)
+			}
 			event := b.sessionEvent(Ended, record.ID, state)
 			event.Reason = string(reason)
 			b.Tell(ctx, event)
@@ -183,8 +188,9 @@ func (b *Broker) End(ctx context.Context, f Filter, reason session.Reason) (int,
 // it is gone.
 type chosenSession struct {
 	storedSession
-	filter Filter
-	found  *store.Record // as a page had it; nil: it was used up
+	filter     Filter
+	found      *store.Record // as a page had it; nil: it was used up
+	unreadable error         // why its data can't be read
 }
 
 // Load implements session.Records.
@@ -203,10 +209,11 @@ func (c *chosenSession) Load(ctx context.Context) (session.State, int64, error) 
 	if err = c.b.records.Decode(&record, &state); err == nil {
 		who, err = c.b.recall(state)
 	}
+	c.unreadable = err
 	switch {
-	case err != nil && c.filter.needsContent():
+	case err != nil && !c.filter.namesKey():
 		return session.State{}, 0, err
-	case err != nil: // it can't be used here, but maybe where there is another secret
+	case err != nil:
 		return session.State{Subject: record.Keys[0]}, record.Version, nil
 	case !c.filter.choosesContent(state, who):
 		return session.State{}, 0, session.ErrGone
