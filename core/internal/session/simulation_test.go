@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"math/rand/v2"
 	"runtime"
@@ -142,19 +141,6 @@ func (s *sim) failover() {
 	s.failedOver()
 }
 
-func (s *sim) logout() {
-	s.loggedOut = true
-	in := s.instances[s.rng.IntN(len(s.instances))]
-	f := &flight{sim: s, in: in, logout: true, serials: map[int64]int{}}
-	f.task = s.start(in, func(*task) {
-		if _, err := End(context.Background(), f); err == nil || errors.Is(err, ErrGone) {
-			s.over()
-			s.reach("logout")
-		}
-	})
-	f.wake()
-}
-
 func (s *sim) replay() {
 	if n := s.record.state.Current.Number; n > 1 {
 		s.reach("replay")
@@ -219,7 +205,7 @@ func newSim(seed uint64) *sim {
 			s.after(s.latency(timeLimit), s.failover)
 		}
 	})
-	s.sometimes(func() int { return s.troubles.logout }, s.logout)
+	s.sometimes(func() int { return s.troubles.logout }, s.end)
 	s.sometimes(func() int { return s.troubles.thief }, s.replay)
 	s.sometimes(func() int { return s.troubles.provEnds }, func() { s.provider.ended = true })
 	s.sometimes(func() int { return s.troubles.storeDown }, func() {
@@ -328,7 +314,8 @@ func TestInAnyOrderOfStepsAndFailuresNoHonestClientLosesItsSessionAndNoRevokedOn
 	require.False(t, t.Failed(), "%d of %d seeds", len(failed), seeds)
 	// A simulation in which nothing happens proves nothing.
 	for _, what := range []string{
-		"refreshed", "takeover", "token reused after a loss", "gone", "replay", "replay refused", "error", "crash", "stall", "logout",
+		"refreshed", "takeover", "token reused after a loss", "gone", "replay", "replay refused", "error", "crash", "stall",
+		"logout", "revoked", "revoked as a page had it", "logout by a token", "logout by a used token", "logout by a used token refused",
 		"failover", "saved in spite of a failover", "version repeated",
 		"refused for a minute", "refused, and then not", "ended by a glitch that lasted", string(ReasonRefused), string(ReasonUnknown), string(ReasonSubject), string(ReasonReplayed),
 	} {
