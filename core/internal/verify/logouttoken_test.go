@@ -153,9 +153,7 @@ func FuzzALogoutTokenSaysWhatWasSigned(f *testing.F) {
 		v, keys := newVerifier(t)
 		keys.have = published(t, signer)
 		raw, err := signer.Sign("logout+jwt", payload)
-		if err != nil {
-			t.Skip()
-		}
+		require.NoError(t, err, "whatever the payload is")
 		got, err := v.LogoutToken(t.Context(), raw, 1<<20)
 		if err != nil {
 			return
