@@ -29,7 +29,7 @@ var algorithms = []string{"RS256", "ES256", "EdDSA"}
 const audience = "shop"
 
 // issuer is a provider as far as verifiers see one: a discovery document and a
-// key set over HTTP, and tokens that its keys have signed.
+// key set over HTTP, and tokens that its keys have signed. Any device login there succeeds.
 type issuer struct {
 	url     string
 	keys    map[string]crypto.Signer // by algorithm, which is the kid as well
@@ -91,6 +91,7 @@ func (i *issuer) serve() error {
 	discovery, err := json.Marshal(map[string]any{
 		"issuer": i.url, "jwks_uri": i.keySetURL(), "authorization_endpoint": i.url + "/authorize", "token_endpoint": i.url + "/token",
 		"response_types_supported": []string{"code"}, "subject_types_supported": []string{"public"},
+		"device_authorization_endpoint":         i.url + "/device",
 		"id_token_signing_alg_values_supported": algorithms,
 	})
 	if err != nil {
@@ -109,6 +110,12 @@ func (i *issuer) serve() error {
 			answer(w, i.keySet)
 		case <-r.Context().Done():
 		}
+	})
+	mux.HandleFunc("POST /device", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, fmt.Appendf(nil, `{"device_code":"d","user_code":"u","verification_uri":%q,"expires_in":60}`, i.url))
+	})
+	mux.HandleFunc("POST /token", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, fmt.Appendf(nil, `{"access_token":%q,"token_type":"Bearer","refresh_token":"r","expires_in":3600}`, i.token("RS256", "RS256", nil)))
 	})
 	i.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() {

@@ -54,6 +54,7 @@ type results struct {
 	crowds        []crowd
 	cores         cores
 	guards        guards
+	sessions      sessions
 	minting       minting
 	floods        []flood
 	stalls        []stall
@@ -98,6 +99,10 @@ func measureAll(ctx context.Context, p plan, w io.Writer) (r results, err error)
 		return r, err
 	}
 	r.guards.table().write(w)
+	if r.sessions, err = lookUps(p.effort, i); err != nil {
+		return r, err
+	}
+	r.sessions.table().write(w)
 	if r.minting, err = mint(ctx, p.mints, p.eachMints); err != nil {
 		return r, err
 	}

@@ -43,7 +43,7 @@ func onSQLite(t testing.TB) backend {
 		t.Fatal(err)
 	}
 	return backend{
-		store: opened(t, sqlite.New(path)), db: connect(t, "sqlite", path+"?_pragma=cache_size(-1000000)"), table: "records",
+		store: opened(t, sqlite.New(path)), db: connect(t, "sqlite", path+"?_pragma=cache_size(-1000000)&_pragma=busy_timeout(10000)"), table: "records",
 		dump: "SELECT group_concat(kind || id || version || hex(data)) FROM records",
 		corrupt: `UPDATE records SET data = CAST(substr(data, 1, length(data) - 1) ||
 			CASE substr(data, -1) WHEN x'00' THEN x'01' ELSE x'00' END AS BLOB) WHERE kind = 'signing-key'`,

@@ -97,6 +97,11 @@ func (p backend) fill(b *testing.B, first, n int, expires int64) {
 	if err := started(b, p.store).Close(); err != nil {
 		b.Fatal(err)
 	}
+	p.add(first, n, expires)
+}
+
+// add adds the sessions alone.
+func (p backend) add(first, n int, expires int64) {
 	p.db.MustExec(p.insert, first, n, expires)
 	p.db.MustExec("ANALYZE " + p.table)
 }
