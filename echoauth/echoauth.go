@@ -63,6 +63,21 @@ func Optional(auth *core.Auth, constraints ...core.Constraint) echo.MiddlewareFu
 	return guard(auth.Optional(constraints...))
 }
 
+// Pages returns middleware for pages that people open with a browser: it sends whoever is
+// not signed in to the provider and back to the page. Answers get Cache-Control: no-store,
+// unless the handler sets another. Pages panics on a malformed constraint, and without
+// Config.Browser. See [core.Auth.Pages].
+func Pages(auth *core.Auth, constraints ...core.Constraint) echo.MiddlewareFunc {
+	check := guard(auth.Pages(constraints...))
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		checked := check(next)
+		return func(c echo.Context) error {
+			c.Response().Header().Set(echo.HeaderCacheControl, "no-store") // nothing is left behind the back button
+			return checked(c)
+		}
+	}
+}
+
 func guard(g *core.Guard) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {

@@ -94,6 +94,18 @@ func Optional(auth *core.Auth, constraints ...core.Constraint) fiber.Handler {
 	return guard(auth.Optional(constraints...))
 }
 
+// Pages returns middleware for pages that people open with a browser: it sends whoever is
+// not signed in to the provider and back to the page. Answers get Cache-Control: no-store,
+// unless the handler sets another. Pages panics on a malformed constraint, and without
+// Config.Browser. See [core.Auth.Pages].
+func Pages(auth *core.Auth, constraints ...core.Constraint) fiber.Handler {
+	check := guard(auth.Pages(constraints...))
+	return func(c fiber.Ctx) error {
+		c.Set(fiber.HeaderCacheControl, "no-store") // nothing is left behind the back button
+		return check(c)
+	}
+}
+
 func guard(g *core.Guard) fiber.Handler {
 	return func(c fiber.Ctx) error {
 		var authorization [1]string // which needs no memory but the stack's

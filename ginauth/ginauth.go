@@ -59,6 +59,18 @@ func Optional(auth *core.Auth, constraints ...core.Constraint) gin.HandlerFunc {
 	return guard(auth.Optional(constraints...))
 }
 
+// Pages returns middleware for pages that people open with a browser: it sends whoever is
+// not signed in to the provider and back to the page. Answers get Cache-Control: no-store,
+// unless the handler sets another. Pages panics on a malformed constraint, and without
+// Config.Browser. See [core.Auth.Pages].
+func Pages(auth *core.Auth, constraints ...core.Constraint) gin.HandlerFunc {
+	check := guard(auth.Pages(constraints...))
+	return func(c *gin.Context) {
+		c.Header("Cache-Control", "no-store") // nothing is left behind the back button
+		check(c)
+	}
+}
+
 func guard(g *core.Guard) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		ctx := c.Request.Context()
