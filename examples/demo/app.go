@@ -18,13 +18,22 @@ import (
 
 // route is one of the application's own routes, and who may call it.
 type route struct {
-	method   string // "": GET
-	Path     string
-	Who      string // for people
-	optional bool
-	needs    []core.Constraint
-	serve    http.HandlerFunc
+	method string // "": GET
+	Path   string
+	Who    string // for people
+	guard  guard
+	needs  []core.Constraint
+	serve  http.HandlerFunc
 }
+
+// guard says what becomes of a request without a token or a session.
+type guard int
+
+const (
+	isRequired guard = iota // it is refused
+	isOptional              // it is anonymous
+	isPage                  // the browser is sent to sign in, and back
+)
 
 // verb is the route's method.
 func (r route) verb() string { return cmp.Or(r.method, http.MethodGet) }
@@ -35,7 +44,7 @@ func (r route) verb() string { return cmp.Or(r.method, http.MethodGet) }
 //
 //	api.With(chiauth.Required(auth, core.AnyRole("admin"))).Get("/admin", admin)
 var routes = []route{
-	{Path: "/hello", Who: "anybody, signed in or not", optional: true, serve: hello},
+	{Path: "/hello", Who: "anybody, signed in or not", guard: isOptional, serve: hello},
 	{Path: "/me", Who: "whoever is signed in", serve: me},
 	{Path: "/mail", Who: "the scope email", needs: []core.Constraint{core.Scopes("email")}, serve: mail},
 	{Path: "/admin", Who: "the role admin", needs: []core.Constraint{core.AnyRole("admin")}, serve: admin},
@@ -78,6 +87,7 @@ func newBroker() *core.Broker {
 		RefreshGrace:  20 * time.Second,
 		Exchange:      true,
 		Identify:      identify,
+		Device:        deviceOf,
 	}
 }
 
@@ -192,22 +202,41 @@ func (app *application) configure(o options, config core.Config, people []probe.
 		return fmt.Errorf("the public URL %q needs a path, such as /api", config.PublicURL)
 	}
 	app.publicURL, app.origin, app.local = config.PublicURL, public.Scheme+"://"+public.Host, local+public.Path
-	page, err := newPage(pageData{
+	about := pageData{
 		Origin: app.origin, API: public.Path, Issuer: config.Providers[0].Issuer, Broker: config.Broker,
 		Router: o.router, People: people, Routes: routes,
-	})
-	if err != nil {
-		return err
 	}
 	if app.auth, err = core.New(config); err != nil {
 		return err
 	}
-	served := routes
-	if config.Broker != nil {
-		served = slices.Concat(routes, sessionRoutes(app.auth))
+	served, err := app.served(about, config)
+	if err != nil {
+		return err
 	}
-	app.server = routers[o.router](app.auth, public.Path, page, served)
+	app.server = routers[o.router](app.auth, served)
 	return nil
+}
+
+// served is what the application serves: in passthrough mode, in which there are no
+// sessions, a page that holds tokens and the API.
+func (app *application) served(about pageData, config core.Config) (served, error) {
+	files, err := newFiles(about)
+	if err != nil {
+		return served{}, err
+	}
+	first := route{Path: "/", guard: isOptional, serve: files.ServeHTTP}
+	all := served{prefix: about.API, api: routes, pages: []route{first}, files: files}
+	if config.Broker != nil {
+		all.api = slices.Concat(routes, sessionRoutes(app.auth))
+	}
+	if config.Browser != nil {
+		pages, err := newSite(app.auth, about)
+		if err != nil {
+			return served{}, err
+		}
+		all.pages = pages.routes()
+	}
+	return all, nil
 }
 
 // reachable is the host and port by which a browser on this machine reaches a

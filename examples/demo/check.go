@@ -34,7 +34,7 @@ func stepsOf(passthrough bool) []step {
 	if passthrough {
 		return slices.Concat(steps, passthroughSteps)
 	}
-	return slices.Concat(steps, brokerSteps, sessionSteps, operationSteps)
+	return slices.Concat(steps, brokerSteps, sessionSteps, browserSteps, operationSteps)
 }
 
 // check is an application with a provider of its own, and the client that tries
@@ -119,6 +119,15 @@ func (c *check) another(ctx context.Context, change func(*core.Config)) (*check,
 	return &second, nil
 }
 
+// withClock is another with a clock of its own, and gives what puts it forward.
+func (c *check) withClock(ctx context.Context) (second *check, later func(time.Duration), err error) {
+	var ahead atomic.Int64 // of the real time
+	second, err = c.another(ctx, func(config *core.Config) {
+		config.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	})
+	return second, func(d time.Duration) { ahead.Add(int64(d)) }, err
+}
+
 // start starts the application, as another run of its program would: it has
 // nothing of an earlier one but the address, the secrets and the store.
 func (c *check) start(ctx context.Context) error {
@@ -128,7 +137,7 @@ func (c *check) start(ctx context.Context) error {
 		Logger: slog.New(slog.DiscardHandler), // most steps provoke what an operator should know
 	}
 	if !c.passthrough {
-		config.Broker = newBroker()
+		config.Broker, config.Browser = newBroker(), &core.Browser{}
 		config.Broker.Algorithm = "ES256" // whose keys are made in no time
 		var err error
 		if config.Broker.Store, err = c.newStore(); err != nil {

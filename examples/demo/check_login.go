@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/oidcgate/oidcgate/core"
 	"github.com/oidcgate/oidcgate/core/oidctest"
 	"github.com/oidcgate/oidcgate/examples/internal/probe"
 	"golang.org/x/oauth2"
@@ -19,7 +20,7 @@ var loginSteps = []step{
 	{"login with our sealed state, as the Python client does it", (*check).loginSealedState},
 	{"login of a page, by its state and its cookie", (*check).loginPage},
 	{"login of a page by a link of somebody else's is refused", (*check).loginPageLink},
-	{"login through the callback, with its cookie", (*check).loginCallback},
+	{"login through the callback, without browser sessions, gives tokens", (*check).loginCallback},
 	{"login through the callback, without its cookie, is refused", (*check).loginCallbackNoCookie},
 	{"login to a foreign redirect URI is refused", (*check).loginForeignRedirect},
 }
@@ -137,19 +138,24 @@ func pageForm(code, state string) url.Values {
 }
 
 func (c *check) loginCallback(ctx context.Context) error {
-	b := probe.NewBrowser()
-	back, err := b.SignIn(ctx, c.app.publicURL+"/auth/v2/login", probe.Alice)
+	second, err := c.another(ctx, func(config *core.Config) { config.Browser = nil })
 	if err != nil {
 		return err
 	}
-	if err := c.restarted(ctx); err != nil {
+	defer second.stop()
+	b := probe.NewBrowser()
+	back, err := b.SignIn(ctx, second.app.publicURL+"/auth/v2/login", probe.Alice)
+	if err != nil {
+		return err
+	}
+	if err := second.restarted(ctx); err != nil {
 		return err
 	}
 	a := b.Call(ctx, back.String())
 	return probe.InOrder(
 		a.IsTokens,
 		func() error { return a.Has("Cache-Control", "no-store") },
-		func() error { return c.get(ctx, "/me", a.Text("access_token")).Is(http.StatusOK, "") },
+		func() error { return second.get(ctx, "/me", a.Text("access_token")).Is(http.StatusOK, "") },
 	)
 }
 
@@ -159,7 +165,11 @@ func (c *check) loginCallbackNoCookie(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return probe.NewBrowser().Call(ctx, back.String()).Is(http.StatusBadRequest, "invalid_grant")
+	a := probe.NewBrowser().Call(ctx, back.String())
+	if a.Page != "" { // where browsers have sessions
+		return a.IsPage(http.StatusBadRequest, back.RequestURI(), "invalid_grant")
+	}
+	return a.Is(http.StatusBadRequest, "invalid_grant")
 }
 
 func (c *check) loginForeignRedirect(ctx context.Context) error {

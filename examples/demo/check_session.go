@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/oidcgate/oidcgate/core"
@@ -76,10 +75,7 @@ func (c *check) refreshAtOnce(ctx context.Context) error {
 // refreshReplayed: whoever did not receive the answer asks again, and soon. One
 // who comes later has found the token somewhere.
 func (c *check) refreshReplayed(ctx context.Context) error {
-	var ahead atomic.Int64 // of the real time
-	second, err := c.another(ctx, func(config *core.Config) {
-		config.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
-	})
+	second, later, err := c.withClock(ctx)
 	if err != nil {
 		return err
 	}
@@ -99,7 +95,7 @@ func (c *check) refreshReplayed(ctx context.Context) error {
 	if again.Text("refresh_token") != first.Text("refresh_token") {
 		return errors.New("the second answer has another refresh token than the first, which was lost")
 	}
-	ahead.Store(int64(newBroker().RefreshGrace + time.Second))
+	later(newBroker().RefreshGrace + time.Second)
 	return probe.InOrder(
 		func() error { return second.restarted(ctx) },
 		func() error {

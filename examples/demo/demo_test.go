@@ -140,8 +140,9 @@ func lookAt(t *testing.T, mode string, args ...string) {
 	require.Contains(t, greeting, "alice  with the password wonderland")
 	origin := regexp.MustCompile(`http://127\.0\.0\.1:\d+`).FindString(greeting)
 
+	tokens := map[string]string{"broker": "/tokens", "passthrough": "/"}[mode]
 	types := map[string]string{"": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-	for _, file := range []string{"/", "/app.js", "/oidc.js", "/style.css", "/icon.svg"} {
+	for _, file := range []string{"/", tokens, "/app.js", "/oidc.js", "/style.css", "/icon.svg"} {
 		response, err := http.Get(origin + file)
 		require.NoError(t, err)
 		body, err := io.ReadAll(response.Body)
@@ -154,7 +155,7 @@ func lookAt(t *testing.T, mode string, args ...string) {
 			response.Header.Get("Content-Security-Policy"))
 		// The policy would keep these from working.
 		require.NotRegexp(t, `(?i)<script>|<style|\sstyle=|\son[a-z]+=|innerHTML`, string(body), file)
-		if file == "/" {
+		if file == tokens {
 			require.Contains(t, string(body), "<b>"+mode+" mode</b>")
 			require.Equal(t, mode == "broker", strings.Contains(string(body), `id="reuse"`))
 		}

@@ -1,5 +1,6 @@
-// Command demo shows oidcgate at work: an OpenID provider, a web application that
-// signs its users in there, on any of five routers, and a page to click through.
+// Command demo shows oidcgate at work: an OpenID provider, and a web application on any of
+// five routers that signs its users in there, by a cookie. Its pages need no JavaScript. One
+// more page, /tokens, is a client that holds tokens.
 //
 //	go run ./examples/demo
 //	go run ./examples/demo -router fiber
@@ -125,7 +126,7 @@ func demonstrate(ctx context.Context, o options, out io.Writer) error {
 		if broker.Store, g.sessions, err = chooseStore(o.store, config, sameAgain); err != nil {
 			return err
 		}
-		config.Broker = broker
+		config.Broker, config.Browser = broker, &core.Browser{}
 	}
 	config.Observe = core.LogEvents(slog.Default())
 
@@ -201,7 +202,7 @@ func (g greeting) print(out io.Writer, app *application, config core.Config) {
 		fmt.Fprintf(out, "\n  Another application at its provider:\n    OIDC_ISSUER=%s OIDC_CLIENT_ID=%s OIDC_CLIENT_SECRET=%s go run ./examples/chi\n",
 			config.Providers[0].Issuer, config.Providers[0].ClientID, config.Providers[0].ClientSecret)
 	} else {
-		fmt.Fprintf(out, "  Redirect URIs that the provider must know:\n    %s/\n    %s/auth/v2/callback\n", app.origin, app.publicURL)
+		fmt.Fprintf(out, "  Redirect URIs that the provider must know:\n    %s%s\n    %s/auth/v2/callback\n", app.origin, tokensPage(config.Broker), app.publicURL)
 	}
 	fmt.Fprint(out, "\n  Ctrl-C ends it.\n\n")
 }

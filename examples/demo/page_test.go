@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"regexp"
 	"slices"
@@ -13,36 +14,58 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestPageWithoutScript holds that a browser without JavaScript shows what works
-// there, a login, and nothing that does not.
-func TestPageWithoutScript(t *testing.T) {
+// TestPagesWithoutScript holds that a browser without JavaScript shows what works there,
+// a login, and nothing that does not.
+func TestPagesWithoutScript(t *testing.T) {
 	cleanEnvironment(t)
-	greeting, stop, err := startDemo(t, "-addr", "127.0.0.1:0")
+	greeting, stop, err := startDemo(t, "-addr", "127.0.0.1:0", "-store", "memory:")
 	require.NoError(t, err)
 	defer stop()
 	origin := regexp.MustCompile(`http://127\.0\.0\.1:\d+`).FindString(greeting)
-	response, err := http.Get(origin)
-	require.NoError(t, err)
-	defer response.Body.Close()
-	shown := elementsShown(t, response.Body)
+	menu := []string{"/", "/notes", "/admin", "/tokens"}
 
-	for _, control := range shown {
-		require.NotContains(t, []string{"button", "input", "output", "progress"}, control.Name.Local)
-	}
-	var links []string
-	for _, e := range shown {
-		if e.Name.Local == "a" {
-			links = append(links, attribute(e, "href"))
-		}
-	}
-	require.Equal(t, []string{"/api/auth/v2/login"}, links)
+	controls, links := shownOn(t, origin+"/tokens")
+	require.Empty(t, controls)
+	require.Equal(t, append(menu, "/"), links, "to the pages that need no script")
+
+	controls, links = shownOn(t, origin+"/")
+	require.Empty(t, controls, "whoever is signed out has nothing to send")
+	require.Equal(t, append(menu, "/api/auth/v2/login?return_to=/"), links[:len(menu)+1])
 
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	login, err := client.Get(origin + links[0])
+	login, err := client.Get(origin + links[len(menu)])
 	require.NoError(t, err)
 	require.NoError(t, login.Body.Close())
 	require.Equal(t, http.StatusFound, login.StatusCode)
 	require.Contains(t, login.Header.Get("Location"), "redirect_uri="+strings.NewReplacer(":", "%3A", "/", "%2F").Replace(origin+"/api/auth/v2/callback"))
+}
+
+// TestOnlyTokensNeedAScript holds that the pages of people with a session have none.
+func TestOnlyTokensNeedAScript(t *testing.T) {
+	files, err := fs.Glob(pages, "pages/*.html")
+	require.NoError(t, err)
+	for _, file := range files {
+		page, err := pages.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, file == "pages/tokens.html", strings.Contains(string(page), "<script"), file)
+	}
+}
+
+// shownOn gives what a page shows without JavaScript: what one presses or fills in, and
+// where its links lead.
+func shownOn(t *testing.T, address string) (controls, links []string) {
+	response, err := http.Get(address)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	for _, e := range elementsShown(t, response.Body) {
+		switch name := e.Name.Local; name {
+		case "button", "input", "output", "progress":
+			controls = append(controls, name)
+		case "a":
+			links = append(links, attribute(e, "href"))
+		}
+	}
+	return controls, links
 }
 
 // elementsShown reads a page as a browser without JavaScript does, and gives what
@@ -83,7 +106,7 @@ func TestScriptDisablesNoButton(t *testing.T) {
 	script, err := web.ReadFile("web/app.js")
 	require.NoError(t, err)
 	require.NotRegexp(t, `\.disabled\b|"disabled"`, string(script))
-	page, err := web.ReadFile("web/index.html")
+	page, err := pages.ReadFile("pages/tokens.html")
 	require.NoError(t, err)
 	require.NotRegexp(t, `<(button|input)[^>]* disabled`, string(page))
 }
@@ -92,7 +115,7 @@ func TestScriptDisablesNoButton(t *testing.T) {
 // the start and never hidden: a screen reader is silent about text that appears
 // together with its place.
 func TestMessagesAreAnnounced(t *testing.T) {
-	page, err := web.ReadFile("web/index.html")
+	page, err := pages.ReadFile("pages/tokens.html")
 	require.NoError(t, err)
 	places := regexp.MustCompile(`<[^>]*(role="status"|<output)[^>]*>`).FindAllString(string(page), -1)
 	require.Len(t, places, 2)

@@ -47,7 +47,8 @@ export async function request(path, { form, token } = {}) {
   let status = 0;
   let body = { detail: "The application can't be reached." };
   try {
-    const response = await fetch(api + path, { method, headers, body: form && new URLSearchParams(form) });
+    // Without cookies: a request without a token is to be nobody's, also where the browser has a session.
+    const response = await fetch(api + path, { method, headers, body: form && new URLSearchParams(form), credentials: "omit" });
     status = response.status;
     body = await response.json();
   } catch (error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -14,7 +15,9 @@ type Answer struct {
 	Err    error
 	Status int
 	Header http.Header
-	Body   map[string]any
+	Body   map[string]any // of JSON
+	Page   string         // of HTML
+	URL    *url.URL       // that has answered, after redirects
 }
 
 // Get requests an address, with a token if there is one.
@@ -47,9 +50,14 @@ func read(response *http.Response, err error) Answer {
 		return Answer{Err: err}
 	}
 	defer response.Body.Close()
-	a := Answer{Status: response.StatusCode, Header: response.Header}
-	if strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") {
+	a := Answer{Status: response.StatusCode, Header: response.Header, URL: response.Request.URL}
+	switch kind := response.Header.Get("Content-Type"); {
+	case strings.HasPrefix(kind, "application/json"):
 		a.Err = json.NewDecoder(response.Body).Decode(&a.Body)
+	case strings.HasPrefix(kind, "text/html"):
+		var page []byte
+		page, a.Err = io.ReadAll(response.Body)
+		a.Page = string(page)
 	}
 	return a
 }
@@ -77,6 +85,20 @@ func (a Answer) Is(status int, code string) error {
 func (a Answer) Has(header, part string) error {
 	if value := a.Header.Get(header); !strings.Contains(value, part) {
 		return fmt.Errorf("the header %s is %q, expected it to have %q", header, value, part)
+	}
+	return nil
+}
+
+// IsPage holds an answer against a status, a path with its query, and a text that the page
+// must have.
+func (a Answer) IsPage(status int, at, has string) error {
+	switch {
+	case a.Err != nil:
+		return a.Err
+	case a.Status != status || a.URL.RequestURI() != at:
+		return fmt.Errorf("%s answered %d, expected %s to answer %d", a.URL.RequestURI(), a.Status, at, status)
+	case !strings.Contains(a.Page, has):
+		return fmt.Errorf("the page %s has no %q", at, has)
 	}
 	return nil
 }

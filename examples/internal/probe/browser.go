@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -73,13 +74,14 @@ func (b *Browser) Decide(ctx context.Context, verificationURI, userCode string, 
 	return err
 }
 
-// Call opens an address and reads the answer.
+// Call requests an address, as a page's script does, and reads the answer.
 func (b *Browser) Call(ctx context.Context, address string) Answer {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return Answer{Err: err}
-	}
-	return read(b.http.Do(request))
+	return b.CallWith(ctx, address, "")
+}
+
+// CallWith is Call with a token, if it is not "".
+func (b *Browser) CallWith(ctx context.Context, address, token string) Answer {
+	return Get(ctx, &b.http, address, token)
 }
 
 // Send sends a form, as a page's script does, and reads the answer.
@@ -89,11 +91,48 @@ func (b *Browser) Send(ctx context.Context, address string, form url.Values) Ans
 
 // Open opens an address and gives the answer without its body.
 func (b *Browser) Open(ctx context.Context, address string) (*http.Response, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	request, err := navigation(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
 	}
 	return b.do(request)
+}
+
+// Visit opens an address, as a person does who types it, and reads the page that it leads to.
+func (b *Browser) Visit(ctx context.Context, address string) Answer {
+	request, err := navigation(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return Answer{Err: err}
+	}
+	return read(b.http.Do(request))
+}
+
+// Submit sends a form of a page that has this origin, and reads the answer. Where that is
+// a redirect, Location has it.
+func (b *Browser) Submit(ctx context.Context, origin, address string, form url.Values) Answer {
+	request, err := navigation(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
+	if err != nil {
+		return Answer{Err: err}
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.Header.Set("Origin", origin)
+	request.Header.Set("Sec-Fetch-Site", "same-origin")
+	if origin != request.URL.Scheme+"://"+request.URL.Host {
+		request.Header.Set("Sec-Fetch-Site", "cross-site")
+	}
+	return read(b.http.Do(request))
+}
+
+// navigation is a request of a browser for a page.
+func navigation(ctx context.Context, method, address string, body io.Reader) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, method, address, body)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+	request.Header.Set("Sec-Fetch-Mode", "navigate")
+	request.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
+	return request, nil
 }
 
 func (b *Browser) send(ctx context.Context, address string, form url.Values) (*http.Response, error) {
