@@ -157,7 +157,7 @@ func start(t *testing.T, program string, env ...string) string {
 		require.NoError(t, cmd.Start())
 		ended := make(chan error, 1)
 		go func() { ended <- cmd.Wait() }()
-		if listens(t, addr, ended) {
+		if listens(t, "http://"+addr+"/api/hello", ended) {
 			t.Cleanup(func() {
 				require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 				select {
@@ -176,8 +176,8 @@ func start(t *testing.T, program string, env ...string) string {
 	return ""
 }
 
-// listens waits until a program answers, or has ended.
-func listens(t *testing.T, addr string, ended <-chan error) bool {
+// listens waits until a program answers there with 200, or has ended.
+func listens(t *testing.T, address string, ended <-chan error) bool {
 	again, late := time.NewTicker(10*time.Millisecond), time.After(30*time.Second)
 	defer again.Stop()
 	for {
@@ -187,7 +187,7 @@ func listens(t *testing.T, addr string, ended <-chan error) bool {
 		case <-late:
 			t.Fatal("the program doesn't listen")
 		case <-again.C:
-			if response, err := http.Get("http://" + addr + "/api/hello"); err == nil {
+			if response, err := http.Get(address); err == nil {
 				require.NoError(t, response.Body.Close())
 				if response.StatusCode == http.StatusOK { // or somebody else has the port
 					return true
