@@ -114,7 +114,7 @@ func hello(w http.ResponseWriter, r *http.Request) {
 func me(w http.ResponseWriter, r *http.Request) {
 	token := core.TokenFrom(r.Context())
 	writeJSON(w, map[string]any{
-		"subject": token.Subject(), "username": token.Username(), "roles": token.Roles(), "scopes": token.Scopes(),
+		"subject": token.Subject(), "session": token.SessionID(), "username": token.Username(), "roles": token.Roles(), "scopes": token.Scopes(),
 	})
 }
 

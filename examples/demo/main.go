@@ -67,6 +67,7 @@ type options struct {
 	addr, router         string
 	passthrough, restart bool
 	store                string // a URL, "" for none
+	tokenLifetime        time.Duration
 }
 
 // run is the program, until ctx ends.
@@ -77,6 +78,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringVar(&o.router, "router", "chi", "the application's router: "+routerNames()+" (net/http)")
 	flags.BoolVar(&o.passthrough, "passthrough", false, "give clients the provider's tokens, instead of minting the application's own")
 	flags.StringVar(&o.store, "store", "", "where sessions are kept, a `URL`: memory:, sqlite:<file> or postgres://…; else OIDC_STORE, or a file in the user's data folder")
+	flags.DurationVar(&o.tokenLifetime, "token-lifetime", 2*time.Minute, "how long an access token is valid, and a browser's session is not refreshed")
 	check := flags.Bool("check", false, "go through every flow without a person, on free ports, with a provider and a store of its own")
 	flags.BoolVar(&o.restart, "restart", false, "with -check: restart the application between the steps and within them")
 	if err := flags.Parse(args); err != nil {
@@ -123,6 +125,7 @@ func demonstrate(ctx context.Context, o options, out io.Writer) error {
 		config.Broker = nil
 	} else {
 		broker := newBroker()
+		broker.TokenLifetime = o.tokenLifetime
 		if broker.Store, g.sessions, err = chooseStore(o.store, config, sameAgain); err != nil {
 			return err
 		}

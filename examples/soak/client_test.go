@@ -24,7 +24,9 @@ type client struct {
 	// What it has of its session; no access token: it has none.
 	session         string
 	access, refresh string
-	previous        string // the refresh token before
+	previous        string            // the refresh token before
+	jar             map[string]string // of a browser: its cookies; nil: it keeps none
+	sent            string            // cookies that are sent whatever there is
 	renewed         time.Time
 }
 
@@ -96,10 +98,11 @@ func (c *client) login() {
 	if started.status != http.StatusFound {
 		return
 	}
-	code, err := c.atProvider(started.location)
+	target, err := c.atProvider(started.location)
 	if err != nil {
 		return // it stumbles
 	}
+	code := target.Query().Get("code")
 	a := c.send(c.any(), http.MethodPost, "/auth/v2/token", "", url.Values{
 		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {back}, "code_verifier": {verifier},
 	}, http.StatusOK)
@@ -111,8 +114,8 @@ func (c *client) login() {
 	c.s.count("logins", 1)
 }
 
-// atProvider fills in the provider's page, and gives the code that it leads to.
-func (c *client) atProvider(page string) (code string, err error) {
+// atProvider fills in the provider's page, and gives the address that it leads to.
+func (c *client) atProvider(page string) (target *url.URL, err error) {
 	browser := *c.s.http
 	browser.CheckRedirect = func(_ *http.Request, via []*http.Request) error {
 		if via[len(via)-1].Method == http.MethodPost {
@@ -134,17 +137,13 @@ func (c *client) atProvider(page string) (code string, err error) {
 	}
 	shown, err := send(http.MethodGet, page, nil)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	sent, err := send(http.MethodPost, shown.Request.URL.String(), url.Values{"username": {c.name}, "password": {c.name}})
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	target, err := sent.Location()
-	if err != nil {
-		return "", err
-	}
-	return target.Query().Get("code"), nil
+	return sent.Location()
 }
 
 // take keeps the tokens of an answer, which must be about this client.
@@ -256,11 +255,17 @@ func (c *client) lose(begun time.Time, asked []answer) {
 	c.s.losses = append(c.s.losses, l)
 }
 
+// isFresh tells whether the access token will be valid for a while.
+func (c *client) isFresh() bool { return time.Since(c.renewed) < tokenLifetime }
+
 func (c *client) forget() { c.session, c.access, c.refresh, c.previous = "", "", "", "" }
 
 // isGoodEverywhere holds that every replica takes the access token, whoever has
 // made it.
 func (c *client) isGoodEverywhere() {
+	if c.access != "" && !c.isFresh() {
+		c.redeem(1)
+	}
 	for i := range c.s.replicas {
 		for c.access != "" && c.s.ctx.Err() == nil {
 			a := c.send(i, http.MethodGet, "/me", c.access, nil, http.StatusOK)
@@ -281,9 +286,7 @@ func (c *client) logout() {
 
 // logoutAmidRefresh does so while the session is being refreshed.
 func (c *client) logoutAmidRefresh() {
-	c.s.mu.Lock()
-	c.s.contested[c.session] = true
-	c.s.mu.Unlock()
+	c.s.expectEnd(c.session)
 	var asked []answer
 	var both sync.WaitGroup
 	first := c.any()
@@ -304,7 +307,7 @@ func (c *client) logoutAmidRefresh() {
 // signOut sends a logout until it is answered, and gives the time of that.
 func (c *client) signOut() time.Time {
 	form, bearer := url.Values{"refresh_token": {c.refresh}}, ""
-	if c.random.IntN(2) == 0 {
+	if c.random.IntN(2) == 0 && c.isFresh() {
 		form, bearer = url.Values{}, c.access
 	}
 	for n := c.any(); c.s.ctx.Err() == nil; n++ {

@@ -60,8 +60,9 @@ type replica struct {
 	current atomic.Pointer[process] // the last one that could be reached
 	started int
 
-	mu  sync.Mutex
-	all []*process
+	mu     sync.Mutex
+	all    []*process
+	killed time.Time // when one was killed last
 }
 
 // live runs processes and kills them, some before they have begun to serve. The
@@ -76,7 +77,7 @@ func (r *replica) live(rough context.Context, random *rand.Rand) {
 		}
 		if random.IntN(4) == 0 && pause(rough, random, 0, 500*time.Millisecond) {
 			r.s.count("kills while starting", 1)
-			p.kill()
+			r.kill(p)
 			continue
 		}
 		if !r.s.serves(p) {
@@ -92,7 +93,7 @@ func (r *replica) live(rough context.Context, random *rand.Rand) {
 			return
 		}
 		r.s.count("kills", 1)
-		p.kill()
+		r.kill(p)
 		pause(rough, random, 0, 500*time.Millisecond)
 	}
 }
@@ -122,7 +123,7 @@ func (r *replica) start() (*process, error) {
 		name: fmt.Sprintf("replica %d, process %d", r.number+1, r.started),
 		addr: addr, api: "http://" + addr + "/api", ended: make(chan struct{}),
 	}
-	p.cmd = exec.Command(r.program, "-addr", addr, "-router", routers[r.number])
+	p.cmd = exec.Command(r.program, "-addr", addr, "-router", routers[r.number], "-token-lifetime", tokenLifetime.String())
 	p.cmd.Env = r.env
 	p.cmd.Stderr = &lines{book: r.s.log, process: p.name}
 	if err := p.cmd.Start(); err != nil {
@@ -166,6 +167,14 @@ func (s *soak) serves(p *process) bool {
 			}
 		}
 	}
+}
+
+// kill kills a process, and notes when.
+func (r *replica) kill(p *process) {
+	p.kill()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.killed = time.Now()
 }
 
 // kill ends a process without its knowing.

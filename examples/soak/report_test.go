@@ -110,7 +110,7 @@ func (s *soak) endsAreLosses() *failure {
 		lost := slices.ContainsFunc(s.losses, func(l loss) bool { return l.session == session })
 		reasons := s.log.reasons(session)
 		// The provider refuses the tokens of a session that is being logged out.
-		byLogout := s.contested[session] && !slices.ContainsFunc(reasons, func(r string) bool { return r != providerRefused && r != outcomeUnknown })
+		byLogout := s.contested[session] && !slices.ContainsFunc(reasons, func(r string) bool { return r != providerRefused && r != outcomeUnknown && r != replaced })
 		if !lost && !byLogout {
 			return &failure{time.Now(), "an event tells of an end only where there is one", fmt.Sprintf("session %s: %v", session, reasons), []string{session}}
 		}
@@ -120,7 +120,7 @@ func (s *soak) endsAreLosses() *failure {
 
 // somethingHappened holds that the soak has not passed by doing nothing.
 func (s *soak) somethingHappened() *failure {
-	wanted := []string{"logins", "refreshes", "logouts", "kills"}
+	wanted := []string{"logins", "refreshes", "logouts", "kills", "pages by cookie", "sign-ins of browsers", "sign-outs of browsers"}
 	if s.database {
 		wanted = append(wanted, "outages of Postgres")
 	}
@@ -139,6 +139,7 @@ func (s *soak) somethingHappened() *failure {
 const (
 	outcomeUnknown  = "refresh_outcome_unknown"
 	providerRefused = "provider_refused"
+	replaced        = "replaced"
 )
 
 // logbook is what the processes of a case have said.

@@ -1,9 +1,11 @@
 package soak_test
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -23,6 +25,8 @@ type answer struct {
 	location   string
 	retryAfter string
 	tokens     oidctest.Tokens
+	session    string // and subject: of a page by cookie
+	subject    string
 	code, said string // of an error
 	err        error  // why there is no answer
 }
@@ -96,23 +100,47 @@ func (c *client) exchange(a *answer, method, path, bearer string, form url.Value
 	if bearer != "" {
 		request.Header.Set("Authorization", "Bearer "+bearer)
 	}
+	if cookies := cmp.Or(c.sent, cookieHeader(c.jar)); cookies != "" {
+		request.Header.Set("Cookie", cookies)
+		request.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
 	response, err := c.s.http.Do(request)
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
+	for _, cookie := range response.Cookies() {
+		if c.jar == nil {
+			break
+		}
+		c.jar[cookie.Name] = cookie.Value
+		if cookie.MaxAge < 0 {
+			delete(c.jar, cookie.Name)
+		}
+	}
 	a.status, a.location, a.retryAfter = response.StatusCode, response.Header.Get("Location"), response.Header.Get("Retry-After")
 	if !strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") {
 		return nil
 	}
 	var body struct {
 		oidctest.Tokens
+		Session     string `json:"session"`
+		Subject     string `json:"subject"`
 		Error       string `json:"error"`
 		Description string `json:"error_description"`
 	}
 	err = json.NewDecoder(response.Body).Decode(&body)
-	a.tokens, a.code, a.said = body.Tokens, body.Error, body.Description
+	a.tokens, a.session, a.subject, a.code, a.said = body.Tokens, body.Session, body.Subject, body.Error, body.Description
 	return err
+}
+
+// cookieHeader is what a browser with these cookies sends.
+func cookieHeader(jar map[string]string) string {
+	var pairs []string
+	for _, name := range slices.Sorted(maps.Keys(jar)) {
+		pairs = append(pairs, name+"="+jar[name])
+	}
+	return strings.Join(pairs, "; ")
 }
 
 // isOverdue tells whether nothing should be refused any more.

@@ -32,13 +32,18 @@ var (
 
 const (
 	clients    = 32
+	visitors   = 16
 	perRequest = time.Second / 100 // for all clients of a case together
 
 	// timeout is OIDC_TIMEOUT. A process that is killed leaves leases behind that
 	// last for twice as long and 5 s more; the last part of a soak, without any
 	// trouble, is for these.
 	timeout = 2 * time.Second
-	calmFor = 2*timeout + 5*time.Second
+
+	// tokenLifetime is short, so that the sessions of browsers are often refreshed.
+	// Guards accept a token for half a minute more.
+	tokenLifetime = 5 * time.Second
+	calmFor       = 2*timeout + 5*time.Second
 
 	// patience is how long an answer may take, and how long after the last trouble
 	// a client may still be refused.
@@ -144,6 +149,9 @@ func (s *soak) run(ctx context.Context, t *testing.T, program string) {
 	}
 	for i := range clients {
 		people.Go(func() { s.newClient(i).live(rough) })
+	}
+	for i := range visitors {
+		people.Go(func() { s.newVisitor(i).live(rough) })
 	}
 	troubles.Wait()
 	late, cancel := context.WithTimeout(s.ctx, patience)

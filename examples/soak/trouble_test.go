@@ -86,6 +86,9 @@ func newProvider(t *testing.T, strict bool, random *rand.Rand) *provider {
 	for i := range clients {
 		options.Users = append(options.Users, oidctest.User{Username: username(i)})
 	}
+	for i := range visitors {
+		options.Users = append(options.Users, oidctest.User{Username: visitorName(i)})
+	}
 	p := &provider{Provider: oidctest.New(t, options), random: random, lost: map[string]time.Time{}}
 	p.Answer(oidctest.TokenPath, p.token)
 	return p
