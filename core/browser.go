@@ -280,13 +280,15 @@ func (a *Auth) cookieLogout(r *http.Request) (id string, confirm bool, err error
 	return id, err == nil, err
 }
 
-// clearSession takes away the cookie of a session that has ended.
+// clearSession takes away the cookie of a session that has ended. It is empty, and gone in a
+// second: Chromium does not notice a cookie that is deleted at once, and would go on showing
+// the pages of the session when the person goes back.
 func (a *Auth) clearSession(w http.ResponseWriter, r *http.Request) {
 	if a.config.Browser == nil {
 		return
 	}
 	if cookie, err := a.sessionCookie(r.Header["Cookie"]); err == nil && cookie != "" {
-		http.SetCookie(w, a.cookie(a.sessionCookieName, "", -1))
+		http.SetCookie(w, a.cookie(a.sessionCookieName, "", 1))
 	}
 }
 
