@@ -31,12 +31,20 @@ type group struct {
 	start func(context.Context, *harness.Run) (site, error) // what the scenarios need
 }
 
-var groups = []group{{"demo", startDemo}}
+var groups = []group{
+	{"demo", startDemo},
+	{"sessions", startShop},
+}
 
 // site is what scenarios are told of an application.
 type site struct {
-	URL  string `json:"url"` // of its page
+	URL  string `json:"url"` // its origin
 	User user   `json:"user"`
+
+	// Of a shop: what lets scenarios act, and the origins of others.
+	Control   string `json:"control"`
+	Blog      string `json:"blog"`
+	Elsewhere string `json:"elsewhere"`
 }
 
 // user is who signs in.

@@ -31,5 +31,5 @@ func startDemo(ctx context.Context, r *harness.Run) (site, error) {
 		cmd.Env = append(os.Environ(), "OIDC_SECRETS="+base64.StdEncoding.EncodeToString(secret))
 		return cmd
 	})
-	return site{URL: "http://" + address + "/", User: user{"alice", "wonderland"}}, err
+	return site{URL: "http://" + address, User: user{"alice", "wonderland"}}, err
 }

@@ -1,9 +1,29 @@
-// What scenarios share: what they are told, and what a person does.
+// What scenarios share: what they are told, a browser, and what a person does.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import puppeteer from 'puppeteer-core'
 
 // target is the browser, and the application with its people.
 export const target = JSON.parse(process.env.E2E_TARGET)
+
+// launch starts the browser; its certificates are not those of anybody.
+export async function launch(options) {
+  const root = process.getuid() === 0 // for whom Chromium has no sandbox
+  return puppeteer.launch({
+    browser: target.browser,
+    executablePath: target.program,
+    acceptInsecureCerts: true,
+    args: target.browser === 'chrome' && root ? ['--no-sandbox'] : [],
+    ...options,
+  })
+}
+
+// control has something happen outside of the browsers, and tells what has happened so far.
+export async function control(what, query) {
+  const answer = await fetch(`${target.control}/${what}?${new URLSearchParams(query)}`, { method: 'POST' })
+  if (!answer.ok) throw new Error(await answer.text())
+  return answer.json()
+}
 
 // follow clicks what leads to another page, and waits for that.
 export async function follow(page, selector) {

@@ -1,16 +1,10 @@
 // Runs the scenarios of the file that is named, each in a browser context of its own:
 // nobody is signed in there, and nothing is stored.
-import puppeteer from 'puppeteer-core'
-import { screenshot, target } from './driver.mjs'
+import { launch, screenshot } from './driver.mjs'
 import { step } from './report.mjs'
 
 const { scenarios } = await import(`./${process.argv[2]}.mjs`)
-const root = process.getuid() === 0 // for whom Chromium has no sandbox
-const browser = await puppeteer.launch({
-  browser: target.browser,
-  executablePath: target.program,
-  args: target.browser === 'chrome' && root ? ['--no-sandbox'] : [],
-})
+const browser = await launch()
 try {
   for (const [name, scenario] of Object.entries(scenarios)) await step(name, () => inContext(name, scenario))
 } finally {
