@@ -29,7 +29,7 @@ var algorithms = []string{"RS256", "ES256", "EdDSA"}
 const audience = "shop"
 
 // issuer is a provider as far as verifiers see one: a discovery document and a
-// key set over HTTP, and tokens that its keys have signed. Any device login there succeeds.
+// key set over HTTP, and tokens that its keys have signed. Any device login there succeeds, and any code, which is the nonce of its login.
 type issuer struct {
 	url     string
 	keys    map[string]crypto.Signer // by algorithm, which is the kid as well
@@ -114,8 +114,9 @@ func (i *issuer) serve() error {
 	mux.HandleFunc("POST /device", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, fmt.Appendf(nil, `{"device_code":"d","user_code":"u","verification_uri":%q,"expires_in":60}`, i.url))
 	})
-	mux.HandleFunc("POST /token", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, fmt.Appendf(nil, `{"access_token":%q,"token_type":"Bearer","refresh_token":"r","expires_in":3600}`, i.token("RS256", "RS256", nil)))
+	mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
+		id := i.token("RS256", "RS256", map[string]any{"typ": "ID", "nonce": r.PostFormValue("code")})
+		answer(w, fmt.Appendf(nil, `{"access_token":%q,"id_token":%q,"token_type":"Bearer","refresh_token":"r","expires_in":3600}`, i.token("RS256", "RS256", nil), id))
 	})
 	i.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() {

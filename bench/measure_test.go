@@ -53,6 +53,7 @@ func TestTheSummaryHasExactlyTheDocumentedMembers(t *testing.T) {
 		"two_cores_hit_vs_crypto", "two_cores_miss_vs_crypto",
 		"flood_fetches", "badsig_fetches", "stall_ms",
 		"mint_over_signature_us_es256", "mint_over_signature_us_eddsa",
+		"cookie_hit_vs_bearer",
 		"guard_allocs_chi", "guard_allocs_std", "guard_allocs_fiber", "guard_allocs_gin", "guard_allocs_echo",
 	}, names)
 	documented, err := os.ReadFile("../docs/benchmarks.md")

@@ -30,6 +30,8 @@ type summary struct {
 	MintOverSignatureES256 float64 `json:"mint_over_signature_us_es256"`
 	MintOverSignatureEdDSA float64 `json:"mint_over_signature_us_eddsa"`
 
+	CookieVsBearer float64 `json:"cookie_hit_vs_bearer"`
+
 	GuardAllocsChi   float64 `json:"guard_allocs_chi"`
 	GuardAllocsStd   float64 `json:"guard_allocs_std"`
 	GuardAllocsFiber float64 `json:"guard_allocs_fiber"`
@@ -64,6 +66,8 @@ func summarize(r results) summary {
 
 		MintOverSignatureES256: r.minting.overSignature("ES256"),
 		MintOverSignatureEdDSA: r.minting.overSignature("EdDSA"),
+
+		CookieVsBearer: r.sessions.times[byCookie].over(r.sessions.times[notLookedUp]),
 
 		GuardAllocsChi:   r.guards.allocations("chi"),
 		GuardAllocsStd:   r.guards.allocations("std"),
