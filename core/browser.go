@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/oidcgate/oidcgate/core/internal/address"
@@ -39,7 +40,8 @@ type Browser struct {
 	// "": "/".
 	LandingPath string
 	// ErrorPath is the path of the page on which a login ends that failed, with error and
-	// error_description (RFC 6749 4.1.2.1) in the query. "": a page of this package.
+	// error_description (RFC 6749 4.1.2.1) in the query. It must be open to whoever is not
+	// signed in. "": a page of this package.
 	ErrorPath string
 	// StaleFor is how long a session can be used after it was to be refreshed, while the
 	// provider is down. It is as well how long a session lasts for which the provider gave no
@@ -83,6 +85,9 @@ func (b *Browser) check(c Config) (problems []error) {
 	}
 	if err := browser.CheckReturn(b.ErrorPath); b.ErrorPath != "" && err != nil {
 		wrong("Browser.ErrorPath %q %w", b.ErrorPath, err)
+	}
+	if strings.Contains(b.ErrorPath, "#") {
+		wrong("Browser.ErrorPath %q must have no fragment: the error is put into its query", b.ErrorPath)
 	}
 	for _, origin := range b.AllowOrigins {
 		u, err := address.Absolute(origin)
@@ -200,13 +205,17 @@ func (c Config) cookieAge() int {
 	return int(min(c.Broker.SessionLifetime, maxCookieAge).Seconds())
 }
 
-// isSignedIn reports whether a request is of a browser whose session goes on.
-func (a *Auth) isSignedIn(r *http.Request) bool {
+// isSignedIn reports whether a request is of a browser whose session goes on. It fails
+// while that can't be known.
+func (a *Auth) isSignedIn(r *http.Request) (bool, error) {
 	if a.config.Browser == nil {
-		return false
+		return false, nil
 	}
 	_, err := a.browserSession(r.Context(), RequestOf(r))
-	return err == nil
+	if retryable(err) {
+		return false, err
+	}
+	return err == nil, nil
 }
 
 // failCallback answers a callback that failed: with a page, as a person waits for one.
@@ -294,9 +303,12 @@ func (a *Auth) clearSession(w http.ResponseWriter, r *http.Request) {
 
 // failLogout answers a logout that failed: with a page where browsers have sessions.
 func (a *Auth) failLogout(w http.ResponseWriter, r *http.Request, err error) {
-	if a.config.Browser != nil && prefersHTML(r.Header["Accept"]) {
-		e := answerTo(err)
-		err = e.on(&page{Title: "You are not signed out", Text: e.Description, Code: e.Code})
+	e := answerTo(err)
+	switch {
+	case a.config.Browser == nil || !prefersHTML(r.Header["Accept"]):
+		e = e.on(nil)
+	case e.page == nil:
+		e = e.on(&page{Title: "You are not signed out", Text: e.Description, Code: e.Code})
 	}
-	WriteError(w, err)
+	WriteError(w, e)
 }

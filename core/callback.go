@@ -29,7 +29,11 @@ func (a *Auth) serveCallback(w http.ResponseWriter, r *http.Request) error {
 	}
 	state, err := a.openCallbackState(r, sealed)
 	if err != nil {
-		if a.isSignedIn(r) { // the back button, or a second click
+		signedIn, unknown := a.isSignedIn(r)
+		switch {
+		case unknown != nil:
+			return unknown
+		case signedIn: // the back button, or a second click
 			redirect(w, a.pageAfter(state), http.StatusSeeOther)
 			return nil
 		}

@@ -112,6 +112,15 @@ func TestNewReportsEachMistake(t *testing.T) {
 		"introspection, no secret":    {func(c *core.Config) { c.Providers[0].Introspection = true }, "needs ClientSecret"},
 		"one introspection at once":   {func(c *core.Config) { c.MaxIntrospections = 1 }, "MaxIntrospections"},
 		"introspections negative":     {func(c *core.Config) { c.MaxIntrospections = -1 }, "MaxIntrospections"},
+		"landing on another site":     {func(c *core.Config) { c.Browser = &core.Browser{LandingPath: "//evil.example"} }, "Browser.LandingPath"},
+		"errors on another site":      {func(c *core.Config) { c.Browser = &core.Browser{ErrorPath: "https://evil.example"} }, "Browser.ErrorPath"},
+		"errors at a fragment":        {func(c *core.Config) { c.Browser = &core.Browser{ErrorPath: "/#/failed"} }, "Browser.ErrorPath"},
+		"any origin by cookie":        {func(c *core.Config) { c.Browser = &core.Browser{AllowOrigins: []string{"*"}} }, "Browser.AllowOrigins"},
+		"the origin null by cookie":   {func(c *core.Config) { c.Browser = &core.Browser{AllowOrigins: []string{"null"}} }, "Browser.AllowOrigins"},
+		"an origin with a path":       {func(c *core.Config) { c.Browser = &core.Browser{AllowOrigins: []string{"https://a.example.org/"}} }, "https://a.example.org"},
+		"browsers without a callback": {func(c *core.Config) { c.Browser, c.Routes.Callback = &core.Browser{}, core.Off }, "Routes.Callback"},
+		"browsers without a logout":   {func(c *core.Config) { c.Browser, c.Routes.Logout = &core.Browser{}, core.Off }, "Routes.Logout"},
+		"browsers, no public URL":     {func(c *core.Config) { c.Browser, c.PublicURL = &core.Browser{}, "" }, "PublicURL"},
 		"timeout negative":            {func(c *core.Config) { c.Timeout = -1 }, "Timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {

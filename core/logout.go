@@ -43,7 +43,7 @@ func (a *Auth) serveLogout(w http.ResponseWriter, r *http.Request) error {
 	a.clearSession(w, r)
 	m, err := a.provider.Metadata(r.Context())
 	if err != nil {
-		return err
+		return answerTo(err).on(halfwayPage)
 	}
 	params := url.Values{}
 	if asked.state != "" {

@@ -93,6 +93,7 @@ func (p *page) write(w http.ResponseWriter, status int) {
 	header.Set("Content-Security-Policy", pagePolicy)
 	if p.Form != nil {
 		header.Set("Content-Security-Policy", formPolicy)
+		header.Set("Referrer-Policy", "same-origin") // with no-referrer its Origin would be null
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(text.Bytes())
@@ -189,6 +190,12 @@ func (r Request) navigates() bool {
 		return r.FetchMode == "navigate"
 	}
 	return prefersHTML(r.Accept)
+}
+
+// halfwayPage tells of a logout that did not get as far as the provider.
+var halfwayPage = &page{
+	Title: "You are signed out here",
+	Text:  "The provider can't be reached at the moment. You may still be signed in there.",
 }
 
 // logoutPage asks whether a person wants to be signed out.

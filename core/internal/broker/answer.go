@@ -73,7 +73,7 @@ func (r *refreshAnswer) evidence(ctx context.Context, before remembered) (e evid
 	v, answer := r.b.Provider.Verifier(), r.answer
 	e = evidence{
 		why: OnRefresh, session: r.session,
-		subject: r.state.Subject, raw: answer.AccessToken, before: &before, client: before.Client, device: before.Device, nonce: before.Nonce,
+		subject: r.state.Subject, raw: answer.AccessToken, before: &before, client: before.Client, device: before.Device, browser: before.Browser, nonce: before.Nonce,
 		stale:   answer.IDToken == "",
 		idToken: cmp.Or(answer.IDToken, before.IDToken),
 		granted: cmp.Or(answer.Scope, before.Granted),

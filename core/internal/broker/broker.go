@@ -107,6 +107,8 @@ type Broker struct {
 	live     *looks[struct{}]   // which sessions go on, as guards know it
 	browsers *looks[*BrowserSession]
 
+	shortSessions sync.Once // the log knows that browsers' sessions are not refreshed
+
 	rolesFrom sync.Map // the sources of roles that the log knows
 }
 
@@ -152,16 +154,20 @@ func New(o Options) (*Broker, error) {
 		// Where else a provider may have its roles, Identify may have put anything.
 		Roles: claim.RolePaths{"roles"}.In,
 	}
-	b.live = newLooks(o.CheckSession, o.Now, func(_ context.Context, id string) (struct{}, time.Time, error) {
-		return struct{}{}, time.Time{}, b.ask(func(ctx context.Context) error { return b.lookLive(ctx, id) })
+	b.live = newLooks(o.CheckSession, o.Now, func(_ context.Context, id string) func() (struct{}, time.Time, error) {
+		return func() (struct{}, time.Time, error) {
+			return struct{}{}, time.Time{}, b.ask(func(ctx context.Context) error { return b.lookLive(ctx, id) })
+		}
 	})
-	b.browsers = newLooks(o.CheckBrowser, o.Now, func(first context.Context, id string) (s *BrowserSession, until time.Time, err error) {
+	b.browsers = newLooks(o.CheckBrowser, o.Now, func(first context.Context, id string) func() (*BrowserSession, time.Time, error) {
 		requestID := b.RequestID(first)
-		err = b.ask(func(ctx context.Context) (err error) {
-			s, until, err = b.lookBrowser(ctx, requestID, id)
-			return err
-		})
-		return s, until, err
+		return func() (s *BrowserSession, until time.Time, err error) {
+			err = b.ask(func(ctx context.Context) (err error) {
+				s, until, err = b.lookBrowser(ctx, requestID, id)
+				return err
+			})
+			return s, until, err
+		}
 	})
 	return b, nil
 }
@@ -185,10 +191,15 @@ func (b *Broker) Audiences() []string {
 }
 
 // Ready makes sure that everything which an answer of the provider is checked with and
-// kept by is at hand.
+// kept by is at hand: the store as well, where it did not answer last.
 func (b *Broker) Ready(ctx context.Context) error {
 	if err := b.Provider.Ready(ctx); err != nil {
 		return err
+	}
+	if b.records.Outcome().Err != nil {
+		if _, err := b.records.Read(ctx, kindSession, "none"); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
 	}
 	_, err := b.keys.Get(ctx)
 	return err

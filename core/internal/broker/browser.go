@@ -88,6 +88,13 @@ func (b *Broker) BeginBrowser(ctx context.Context, device Device, answer Tokens,
 		_, err := b.browserSession(h.sessionID(), state, b.refreshDue(state))
 		return err
 	})
+	if err == nil && answer.RefreshToken == "" {
+		b.shortSessions.Do(func() {
+			b.Logger.WarnContext(ctx, "the provider gives no refresh token: a browser's session ends after Broker.TokenLifetime and Browser.StaleFor, and its user signs in again. "+
+				"Ask for one: with offline_access in Provider.Scopes at most providers, with access_type=offline and prompt=consent in Provider.AuthParams at Google",
+				"ends after", b.TokenLifetime+b.StaleFor)
+		})
+	}
 	return cookie, whose, err
 }
 

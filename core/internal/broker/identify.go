@@ -21,6 +21,7 @@ type evidence struct {
 	session string // "": there is none
 	client  string // for whom
 	device  Device
+	browser bool
 	subject string
 	id      *claim.Set // nil: no ID token
 	idToken string

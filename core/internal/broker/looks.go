@@ -17,10 +17,11 @@ import (
 type looks[T any] struct {
 	keep time.Duration // for how long an answer counts, from when the question began
 	now  func() time.Time
-	// ask is the question, on a context of its own: whoever goes away fails nobody else. What
-	// it is given is the context of the first who asks, for its values. until is when the answer
-	// counts no more, if that is before keep is over; zero: it is not.
-	ask    func(first context.Context, id string) (answer T, until time.Time, err error)
+	// ask makes the question, which has a context of its own: whoever goes away fails nobody
+	// else. What it is given is the context of the first who asks, for its values, which are not
+	// there any more when he has gone. until is when the answer counts no more, if that is before
+	// keep is over; zero: it is not.
+	ask    func(first context.Context, id string) (question func() (answer T, until time.Time, err error))
 	seed   maphash.Seed
 	shards [16]looksShard[T]
 }
@@ -43,7 +44,7 @@ type look[T any] struct {
 	err    error     // nil: the session is live
 }
 
-func newLooks[T any](keep time.Duration, now func() time.Time, ask func(context.Context, string) (T, time.Time, error)) *looks[T] {
+func newLooks[T any](keep time.Duration, now func() time.Time, ask func(context.Context, string) func() (T, time.Time, error)) *looks[T] {
 	l := &looks[T]{keep: keep, now: now, ask: ask, seed: maphash.MakeSeed()}
 	for i := range l.shards {
 		l.shards[i].looks = map[string]*look[T]{}
@@ -106,16 +107,17 @@ func (l *looks[T]) check(ctx context.Context, id string) (answer T, err error) {
 
 // begin asks the store, unless somebody else has begun meanwhile.
 func (l *looks[T]) begin(ctx context.Context, s *looksShard[T], id string, now time.Time) *look[T] {
+	id = strings.Clone(id) // which may be part of a large token
+	question := l.ask(ctx, id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if known := s.looks[id]; known.counts(now) {
 		return known
 	}
-	id = strings.Clone(id) // which may be part of a large token
 	begun := &look[T]{until: now.Add(l.keep), done: make(chan struct{})}
 	s.put(id, begun, now)
 	go func() {
-		answer, sooner, err := l.ask(ctx, id)
+		answer, sooner, err := question()
 		if err != nil && !errors.Is(err, fault.InvalidToken) {
 			s.drop(id, begun) // the store could not tell: the next caller asks again
 		}

@@ -19,11 +19,13 @@ type slowStore struct {
 	err   error
 }
 
-func (s *slowStore) ask(context.Context, string) (struct{}, time.Time, error) {
-	s.asked++
-	err := s.err // as it is when the question comes
-	time.Sleep(s.takes)
-	return struct{}{}, time.Time{}, err
+func (s *slowStore) ask(context.Context, string) func() (struct{}, time.Time, error) {
+	return func() (struct{}, time.Time, error) {
+		s.asked++
+		err := s.err // as it is when the question comes
+		time.Sleep(s.takes)
+		return struct{}{}, time.Time{}, err
+	}
 }
 
 // onSlowStore runs a test with sessions that are remembered for ten seconds, on a clock

@@ -53,7 +53,8 @@ func (b *Broker) ProviderLogout(ctx context.Context, raw string) error {
 }
 
 // endedBy chooses the sessions that a logout token is about. Nobody has ended the login of
-// one that began later. One with offline_access is meant to outlive the login (2.7).
+// one that began later. One with offline_access is meant to outlive the login (2.7). One of a
+// browser is the login: its refresh token stays here and is of no use without it.
 func endedBy(t verify.LogoutToken, leeway time.Duration) Filter {
 	return Filter{
 		Subject: t.Subject, ProviderSession: t.Session,

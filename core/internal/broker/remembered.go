@@ -32,7 +32,8 @@ type remembered struct {
 	ACR      string         `json:"acr,omitzero"`
 	AMR      []string       `json:"amr,omitzero"`
 
-	Device Device `json:"device,omitzero"` // of the login
+	Device  Device `json:"device,omitzero"`  // of the login
+	Browser bool   `json:"browser,omitzero"` // its user has a cookie
 
 	Client   string `json:"client"`            // its id
 	Provider string `json:"provider,omitzero"` // its name
@@ -70,7 +71,7 @@ func (b *Broker) remember(e evidence, who Identity) (remembered, error) {
 		Email: who.Email, EmailVerified: who.EmailVerified,
 		Roles:  slices.Clone(who.Roles), // which may be a list of the application's own
 		Scopes: slices.Clone(who.Scopes),
-		Device: e.device.plain(), Client: cmp.Or(e.client, b.ClientID), Provider: b.Provider.Name,
+		Device: e.device.plain(), Browser: e.browser, Client: cmp.Or(e.client, b.ClientID), Provider: b.Provider.Name,
 		Granted: e.granted, IDToken: e.idToken, Nonce: e.nonce, Actor: who.Actor,
 		Userinfo: e.told != nil || e.before != nil && e.before.Userinfo,
 	}

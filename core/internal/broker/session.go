@@ -141,7 +141,7 @@ func (b *Broker) begin(ctx context.Context, l login, give func(handle, session.S
 		return Party{}, err
 	}
 	answer, id := l.answer, l.id
-	e := evidence{why: OnLogin, session: h.sessionID(), client: l.client, device: l.device, id: id, idToken: answer.IDToken, raw: answer.AccessToken}
+	e := evidence{why: OnLogin, session: h.sessionID(), client: l.client, device: l.device, browser: l.browser, id: id, idToken: answer.IDToken, raw: answer.AccessToken}
 	if e.access, err = b.Provider.Verifier().Readable(ctx, answer.AccessToken, id != nil); err != nil {
 		return Party{}, err
 	}

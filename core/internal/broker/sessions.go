@@ -36,7 +36,7 @@ type Filter struct {
 	Client          string
 	ProviderSession string    // the provider's name for the session
 	Before          time.Time // it began earlier
-	Online          bool      // it was not granted offline_access
+	Online          bool      // a browser has it, or it was not granted offline_access
 }
 
 func (f Filter) empty() bool {
@@ -76,7 +76,7 @@ func (f Filter) namesKey() bool { return f.Session != "" || f.Subject != "" || f
 func (f Filter) choosesContent(state session.State, who remembered) bool {
 	return (f.Client == "" || f.Client == who.Client) &&
 		(f.Before.IsZero() || state.Created.Before(f.Before)) &&
-		(!f.Online || !slices.Contains(text.Words(who.Granted), "offline_access"))
+		(!f.Online || who.Browser || !slices.Contains(text.Words(who.Granted), "offline_access"))
 }
 
 // candidates goes through the records among which are those of the filter's sessions,

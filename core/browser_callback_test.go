@@ -1,0 +1,163 @@
+package core_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/oidcgate/oidcgate/core"
+	"github.com/oidcgate/oidcgate/core/oidctest"
+	"github.com/stretchr/testify/require"
+)
+
+// sessionCookies are the cookies of sessions that an answer sets.
+func sessionCookies(got answer) (set []*http.Cookie) {
+	for _, c := range got.Cookies() {
+		if strings.Contains(c.Name, "oidcgate-session-") {
+			set = append(set, c)
+		}
+	}
+	return set
+}
+
+// ledBack holds that an answer leads to a page of the application, and tells nothing.
+func ledBack(t *testing.T, got answer, location string) {
+	t.Helper()
+	require.Equal(t, http.StatusSeeOther, got.StatusCode, got.body)
+	require.Equal(t, location, got.Header.Get("Location"))
+	require.Empty(t, got.body)
+	requireProtected(t, got)
+}
+
+func TestACallbackThatIsOpenedAgainLeadsWhereTheFirstLed(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), browsing(func(b *core.Browser) { b.LandingPath = "/home" }))
+	client := browser()
+	code, state := a.authorize(client, "alice", "return_to", "/orders?a=b")
+	link := callback("code", code, "state", state)
+	ledBack(t, a.get(client, link, asBrowser), "/orders?a=b")
+	cookie := a.cookieOf(client)
+	require.Equal(t, core.EventLogin, a.log.last(t).Kind)
+	asked := a.provider.Requests(oidctest.TokenPath)
+
+	again := a.get(client, link, asBrowser)
+	ledBack(t, again, "/orders?a=b")
+	require.Empty(t, again.Cookies(), "the session is the same")
+	ledBack(t, a.get(client, callback("error", "access_denied", "state", state), asBrowser), "/orders?a=b")
+	a.clock.Add(10 * time.Minute)
+	ledBack(t, a.get(client, link, asBrowser), "/home")
+	require.Equal(t, asked, a.provider.Requests(oidctest.TokenPath), "a code is redeemed once")
+	require.Equal(t, cookie.Value, a.cookieOf(client).Value)
+
+	require.Equal(t, http.StatusFound, a.send(client, http.MethodPost, logoutRoute, []string{sameOrigin}).StatusCode)
+	over := a.get(client, link, asBrowser)
+	requirePage(t, over, http.StatusBadRequest, "Sign-in failed", "Begin again.", `<a href="`+a.api+`/auth/v2/login">`)
+	require.Empty(t, sessionCookies(over))
+}
+
+func TestACallbackHelpsWhoeverCanNotBeSignedIn(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), browsing())
+	for what, row := range map[string]struct {
+		wait  time.Duration
+		other bool
+		says  string
+	}{
+		"after ten minutes":         {wait: 10 * time.Minute, says: "not finished within ten minutes"},
+		"in another browser":        {other: true, says: "did not begin in this browser"},
+		"in a browser that is slow": {wait: 10*time.Minute - time.Second},
+	} {
+		t.Run(what, func(t *testing.T) {
+			client := browser()
+			code, state := a.authorize(client, "alice")
+			a.clock.Add(row.wait)
+			if row.other {
+				client = browser() // as well one that keeps no cookies
+			}
+			got := a.get(client, callback("code", code, "state", state), asBrowser)
+			if row.says == "" {
+				ledBack(t, got, "/")
+				return
+			}
+			requirePage(t, got, http.StatusBadRequest, row.says, "invalid_grant", "Sign in again", `<a href="`+a.api+`/auth/v2/login">`)
+			require.Empty(t, sessionCookies(got))
+			require.Empty(t, got.Header.Get("Location"), "nothing leads to the provider and here again")
+			require.Equal(t, core.EventLogin, a.log.last(t).Kind)
+			require.Equal(t, "invalid_grant", a.log.last(t).Error.Code)
+		})
+	}
+}
+
+func TestALoginThatFailedEndsOnAPage(t *testing.T) {
+	provider := newProvider(t, oidctest.Options{})
+	denied := []string{"error", "access_denied", "error_description", `No <b>&way`}
+	plain := newApp(t, provider, browsing())
+	client := browser()
+	got := plain.get(client, callback(append(denied, "state", plain.begin(client).Get("state"))...), "Accept: application/json")
+	requirePage(t, got, http.StatusForbidden, "Sign-in failed", "No &lt;b&gt;&amp;way", "access_denied")
+
+	for path, location := range map[string]string{
+		"/failed":     `/failed?error=access_denied&error_description=No+%3Cb%3E%26way`,
+		"/failed?a=b": `/failed?a=b&error=access_denied&error_description=No+%3Cb%3E%26way`,
+	} {
+		a := newApp(t, provider, browsing(func(b *core.Browser) { b.ErrorPath = path }))
+		state := a.begin(client).Get("state")
+		got := a.get(client, callback(append(denied, "state", state)...), asBrowser)
+		ledBack(t, got, location)
+		require.Len(t, got.Cookies(), 1, "the login is over")
+		got = a.get(client, callback(append(denied, "state", state)...), asBrowser)
+		require.Equal(t, http.StatusSeeOther, got.StatusCode)
+		require.Contains(t, got.Header.Get("Location"), "error=invalid_grant")
+	}
+}
+
+// A page that only tries whether the user is signed in at the provider goes on without a
+// session. Whatever else goes wrong is an error.
+func TestASilentSignInThatNeedsTheUserLeadsBackWithoutASession(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), browsing())
+	for code, led := range map[string]bool{
+		"login_required": true, "interaction_required": true, "consent_required": true, "account_selection_required": true,
+		"access_denied": false, "invalid_request": false, "server_error": false, "temporarily_unavailable": false, "LOGIN_REQUIRED": false, "": false,
+	} {
+		for prompt, silent := range map[string]bool{"none": true, "login": false, "": false} {
+			client := browser()
+			state := a.begin(client, "prompt", prompt, "return_to", "/page").Get("state")
+			got := a.get(client, callback("error", code, "state", state), asBrowser)
+			require.Empty(t, sessionCookies(got))
+			if led && silent {
+				ledBack(t, got, "/page")
+				require.Len(t, got.Cookies(), 1, "the login is over")
+				continue
+			}
+			require.GreaterOrEqual(t, got.StatusCode, 400, "%s, prompt %q", code, prompt)
+			requirePage(t, got, got.StatusCode, "Sign-in failed")
+		}
+	}
+	client := a.signedIn("alice")
+	state := a.begin(client, "prompt", "none", "return_to", "/page").Get("state")
+	ledBack(t, a.get(client, callback("error", "login_required", "state", state), asBrowser), "/page")
+	require.Equal(t, http.StatusOK, a.get(client, sessionRoute).StatusCode, "the session here goes on")
+
+	stranger := a.get(browser(), callback("error", "login_required", "state", state), asBrowser)
+	requirePage(t, stranger, http.StatusBadRequest, "did not begin in this browser")
+}
+
+func TestTheSessionRoutesKnowNoOtherMethods(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), browsing())
+	a.guarded("/page", a.auth.Pages())
+	a.guarded("/api", a.auth.Required())
+	client := a.signedIn("alice")
+	for _, method := range []string{http.MethodPost, http.MethodHead, http.MethodOptions, http.MethodPut, "get"} {
+		got := a.send(client, method, sessionRoute, []string{sameOrigin})
+		require.Equal(t, http.StatusMethodNotAllowed, got.StatusCode, method)
+		require.Equal(t, "GET", got.Header.Get("Allow"))
+	}
+	require.Equal(t, http.StatusOK, a.send(client, http.MethodHead, "/page", []string{asBrowser}).StatusCode)
+	require.Equal(t, http.StatusFound, a.send(browser(), http.MethodHead, "/page", []string{asBrowser}).StatusCode)
+	preflight := []string{"Origin: https://evil.example", "Access-Control-Request-Method: PUT", "Sec-Fetch-Mode: cors"}
+	for _, path := range []string{"/page", "/api"} { // browsers send none with a cookie
+		requireError(t, a.send(browser(), http.MethodOptions, path, preflight), http.StatusUnauthorized, "missing_token")
+	}
+	require.Equal(t, http.StatusSeeOther, a.opened(browser(), "alice").StatusCode)
+	got := a.send(client, http.MethodPost, "/auth/v2/callback", []string{asBrowser}, "code", "c", "state", "s")
+	requirePage(t, got, http.StatusMethodNotAllowed)
+}
