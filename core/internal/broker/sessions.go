@@ -88,6 +88,7 @@ func (b *Broker) candidates(ctx context.Context, f Filter, do func(store.Record)
 	case f.Session != "":
 		record, err := b.records.Read(ctx, kindSession, f.Session)
 		if errors.Is(err, store.ErrNotFound) {
+			_ = (&storedSession{b: b, id: f.Session}).gone() // ended elsewhere, maybe a moment ago
 			return nil
 		}
 		if err != nil {

@@ -34,8 +34,12 @@ const (
 	worldAudience = "https://app.example.org/api"
 )
 
-// worldProvider answers as a provider does whose refresh tokens never change.
-type worldProvider struct{ key *jose.PrivateKey }
+// worldProvider answers as a provider does whose refresh tokens never change, but for those
+// that are strict.
+type worldProvider struct {
+	key    *jose.PrivateKey
+	strict *strictTokens // nil: there are none
+}
 
 // worldKey is the provider's, and the same in all worlds.
 var worldKey = sync.OnceValue(func() *jose.PrivateKey {
@@ -47,6 +51,9 @@ var worldKey = sync.OnceValue(func() *jose.PrivateKey {
 })
 
 func (p *worldProvider) RoundTrip(r *http.Request) (*http.Response, error) {
+	if p.strict != nil && r.URL.Path == "/token" {
+		return p.strict.roundTrip(p, r)
+	}
 	var body string
 	switch r.URL.Path {
 	case "/.well-known/openid-configuration":
@@ -67,10 +74,14 @@ func (p *worldProvider) RoundTrip(r *http.Request) (*http.Response, error) {
 		token := p.access(subject)
 		body = fmt.Sprintf(`{"access_token":%q,"token_type":"Bearer","expires_in":300}`, token)
 	}
+	return answered(r, http.StatusOK, body), nil
+}
+
+func answered(r *http.Request, status int, body string) *http.Response {
 	return &http.Response{
-		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
+		StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}},
 		Body: io.NopCloser(strings.NewReader(body)), Request: r,
-	}, nil
+	}
 }
 
 // access is an access token of the provider's that says all there is to say.
@@ -144,12 +155,16 @@ type world struct {
 	far          bool // the run takes days
 
 	sessions  []*worldSession
+	browsers  []*worldBrowser
 	tokens    []*worldToken
 	rotations []*worldRotation
 	switched  time.Time // of the last rotation
 	serial    int       // of the last logout token
 	reached   map[string]int
 	broken    error
+
+	ends          map[string][]string // for which reasons sessions were ended, as events tell
+	providerEnded map[string]bool     // logins that have ended at the provider
 }
 
 // instance is one process, with a clock of its own.
@@ -167,7 +182,7 @@ func newWorld(ctx context.Context, seed uint64) (*world, error) {
 	w := &world{
 		ctx:  ctx,
 		seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), chances: rand.New(rand.NewPCG(seed, 1)),
-		provider: &worldProvider{worldKey()}, reached: map[string]int{},
+		provider: &worldProvider{key: worldKey()}, reached: map[string]int{}, ends: map[string][]string{}, providerEnded: map[string]bool{},
 	}
 	w.check = []time.Duration{0, time.Second, 30 * time.Second, 5 * time.Minute}[w.rng.IntN(4)]
 	records := memory.New()
@@ -191,11 +206,11 @@ func newWorld(ctx context.Context, seed uint64) (*world, error) {
 				},
 			}),
 			TokenLifetime: 15 * time.Minute, SessionLifetime: 24 * time.Hour, SessionIdle: 6 * time.Hour, RefreshGrace: time.Minute,
-			KeyLifetime: 48 * time.Hour, CheckSession: w.check,
+			KeyLifetime: 48 * time.Hour, CheckSession: w.check, CheckBrowser: max(w.check, time.Second), StaleFor: time.Hour,
 			Store: stumblingStore{records, w}, Secrets: [][]byte{make([]byte, 32)},
 			Leeway: 30 * time.Second, Timeout: time.Second, Now: now, Rand: cryptorand.Reader, Tasks: in.tasks, Logger: logger,
 			Note: func(context.Context, string, error) {}, GiveBack: func(context.Context, string) {},
-			Tell: func(context.Context, Event) {}, RequestID: func(context.Context) string { return "" },
+			Tell: w.tell, RequestID: func(context.Context) string { return "" },
 		})
 		if err != nil {
 			return nil, err
@@ -203,6 +218,15 @@ func newWorld(ctx context.Context, seed uint64) (*world, error) {
 		w.instances = append(w.instances, in)
 	}
 	return w, nil
+}
+
+// tell takes an event.
+func (w *world) tell(_ context.Context, event Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if event.Kind == Ended {
+		w.ends[event.Session] = append(w.ends[event.Session], event.Reason)
+	}
 }
 
 func (w *world) close() {
