@@ -92,7 +92,7 @@ func TestTheHeadersOfBrowserSessionsAreGolden(t *testing.T) {
 				headers(a.opened(client, "alice", "return_to", "/api/page")))
 			require.Equal(t, "200\n"+protected+"Content-Type: text/plain; charset=utf-8\n", headers(a.get(client, "/page", asBrowser)))
 			require.Equal(t, "302\n"+protected+"Location: https://id/end_session?client_id=app&id_token_hint=*\n"+private+
-				"Set-Cookie: "+row.prefix+"oidcgate-session-*=; Path=/; Max-Age=0; "+once+"\n"+nosniff,
+				"Set-Cookie: "+row.prefix+"oidcgate-session-*=; Path=/; Max-Age=1; "+once+"\n"+nosniff,
 				headers(a.send(client, http.MethodPost, logoutRoute, []string{sameOrigin})))
 		})
 	}
