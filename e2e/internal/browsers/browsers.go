@@ -34,6 +34,7 @@ type group struct {
 var groups = []group{
 	{"demo", startDemo},
 	{"sessions", startShop},
+	{"attacks", startShop},
 }
 
 // site is what scenarios are told of an application.

@@ -25,16 +25,38 @@ export async function control(what, query) {
   return answer.json()
 }
 
-// follow clicks what leads to another page, and waits for that.
+// follow clicks what leads to another page, and waits for that. A person sees the tab.
 export async function follow(page, selector) {
+  await page.bringToFront()
   await Promise.all([page.waitForNavigation(), page.locator(selector).click()])
 }
 
 // signIn fills in the provider's form, and waits for the page that this leads to.
 export async function signIn(page, user) {
+  await page.bringToFront()
   await page.locator('#username').fill(user.name)
   await page.locator('#password').fill(user.password)
   await follow(page, 'button[value=login]')
+}
+
+// at is the URL of a path of the application.
+export const at = (path) => target.url + path
+
+// signedIn opens a page of the shop, for which somebody has to sign in.
+export async function signedIn(page, path = '/orders', user = target.user) {
+  await page.goto(at(path))
+  await signIn(page, user)
+}
+
+// whoIs is the subject of the session that the browser has, undefined for none.
+export async function whoIs(page) {
+  const answer = await page.goto(at('/me'))
+  return answer.ok() ? (await answer.json()).sub : undefined
+}
+
+// sessionCookie is the cookie of a browser's session.
+export async function sessionCookie(context) {
+  return (await context.cookies()).find(({ name }) => name.includes('oidcgate-session'))
 }
 
 // text is what a person reads there, as soon as it is there.

@@ -1,15 +1,6 @@
 // A session by cookie, from the login to the end.
 import assert from 'node:assert/strict'
-import { axe, control, follow, signIn, target, text } from './driver.mjs'
-
-const at = (path) => target.url + path
-
-// signedIn gives a page of somebody who has just signed in.
-export async function signedIn(page, path = '/orders') {
-  await page.goto(at(path))
-  await signIn(page, target.user)
-  return page
-}
+import { axe, at, control, follow, sessionCookie, signedIn, signIn, target, text } from './driver.mjs'
 
 export const scenarios = {
   async 'a link leads through the login to its page and query'(page) {
@@ -24,7 +15,7 @@ export const scenarios = {
   async 'no script can read the cookie, and its name says that it is of this host alone'(page, context) {
     await signedIn(page)
     assert.equal(await page.evaluate(() => document.cookie), '')
-    const [cookie] = (await context.cookies()).filter(({ name }) => name.includes('session'))
+    const cookie = await sessionCookie(context)
     assert.match(cookie.name, /^__Host-oidcgate-session-[0-9a-f]{8}$/)
     assert.ok(cookie.httpOnly && cookie.secure && cookie.sameSite === 'Lax', JSON.stringify({ ...cookie, value: '' }))
   },
@@ -46,7 +37,6 @@ export const scenarios = {
     const other = await context.newPage()
     await other.goto(at('/app'))
     await shows(other, 'signed in as Alice Liddell')
-    await page.bringToFront()
     await follow(page, '#sign-out')
     await shows(other, 'signed out')
   },
