@@ -35,6 +35,9 @@ var groups = []group{
 	{"demo", startDemo},
 	{"sessions", startShop},
 	{"attacks", startShop},
+	{"transfers", startShop},
+	{"hands", startShop},
+	{"looks", startShop},
 }
 
 // site is what scenarios are told of an application.
@@ -60,6 +63,7 @@ type target struct {
 	Browser     string `json:"browser"` // as the driver calls it
 	Program     string `json:"program"`
 	Screenshots string `json:"screenshots"` // a folder
+	Downloads   string `json:"downloads"`   // a folder
 }
 
 // run runs every group in every browser.
@@ -83,7 +87,7 @@ func run(ctx context.Context, r *harness.Run) error {
 			}
 			told := target{
 				site: site, Browser: b.driven, Program: programs[b.name],
-				Screenshots: cmp.Or(os.Getenv("E2E_SCREENSHOTS"), r.Folder),
+				Screenshots: cmp.Or(os.Getenv("E2E_SCREENSHOTS"), r.Folder), Downloads: r.Folder,
 			}
 			err := r.Program(ctx, b.name+", "+g.name+":", func(ctx context.Context) *exec.Cmd {
 				return command(ctx, r, filepath.Join(folder, "main.mjs"), g.name, told)

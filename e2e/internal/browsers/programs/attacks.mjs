@@ -1,7 +1,7 @@
 // What others may try with a browser that has a session. The blog is of the same site, so that
 // browsers send cookies with its requests; elsewhere is another site.
 import assert from 'node:assert/strict'
-import { at, control, follow, sessionCookie, signedIn, signIn, target, text, whoIs } from './driver.mjs'
+import { at, control, follow, newContext, sessionCookie, signedIn, signIn, target, text, whoIs } from './driver.mjs'
 
 const mallory = { name: 'bob', password: 'builder' }
 const others = { 'the blog': target.blog, 'elsewhere': target.elsewhere }
@@ -10,7 +10,7 @@ export const scenarios = {
   async 'a cookie is good for nothing after the sign-out, wherever it was copied to'(page, context) {
     await signedIn(page)
     const cookie = await sessionCookie(context)
-    const thief = await context.browser().createBrowserContext()
+    const thief = await newContext(context.browser())
     try {
       await thief.setCookie(cookie)
       const stolen = await thief.newPage()
@@ -77,7 +77,7 @@ export const scenarios = {
   },
 
   async 'a cookie that was planted before the sign-in is worth nothing after it'(page, context) {
-    const attacker = await context.browser().createBrowserContext()
+    const attacker = await newContext(context.browser())
     try {
       const theirs = await attacker.newPage()
       await signedIn(theirs, '/orders', mallory)
@@ -94,7 +94,7 @@ export const scenarios = {
   },
 
   async 'a cookie of the blog is ignored'(page, context) {
-    const attacker = await context.browser().createBrowserContext()
+    const attacker = await newContext(context.browser())
     try {
       await signedIn(await attacker.newPage(), '/orders', mallory)
       const { name, value } = await sessionCookie(attacker)
@@ -137,7 +137,7 @@ function openSocket(url) {
 
 // callbackOf is the link with which somebody's own login would end, unused.
 async function callbackOf(user, browser) {
-  const context = await browser.createBrowserContext()
+  const context = await newContext(browser)
   try {
     const page = await context.newPage()
     await page.goto(at('/api/auth/v2/login'))

@@ -15,7 +15,22 @@ export async function launch(options) {
     acceptInsecureCerts: true,
     args: target.browser === 'chrome' && root ? ['--no-sandbox'] : [],
     ...options,
+    extraPrefsFirefox: { 'browser.download.dir': target.downloads, 'browser.download.folderList': 2, ...options?.extraPrefsFirefox },
   })
+}
+
+// newContext gives a context in which nobody is signed in.
+export const newContext = (browser) => browser.createBrowserContext({
+  downloadBehavior: { policy: 'allow', downloadPath: target.downloads },
+})
+
+// until asks until there is an answer, for ten seconds.
+export async function until(ask) {
+  for (const end = Date.now() + 10_000; ;) {
+    const answer = await ask()
+    if (answer || Date.now() > end) return answer
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
 }
 
 // control has something happen outside of the browsers, and tells what has happened so far.
@@ -73,9 +88,11 @@ export async function screenshot(page, name) {
 
 const axeCore = await readFile(new URL(import.meta.resolve('axe-core/axe.min.js')), 'utf8')
 
-// axe fails when the page breaks a rule of accessibility.
+// axe fails when the page breaks a rule of accessibility. The ground that a page leaves to the
+// browser it would take for white.
 export async function axe(page) {
   await page.evaluate(axeCore)
+  await page.evaluate(() => { document.documentElement.style.backgroundColor ||= 'Canvas' })
   const { violations } = await page.evaluate(() => window.axe.run())
   const found = violations.map(({ id, help, nodes }) => `${id} (${help}) at ${nodes.map((node) => node.target).join(', ')}`)
   if (found.length > 0) throw new Error(`axe finds at ${page.url()}: ${found.join('; ')}`)

@@ -1,6 +1,6 @@
 // Runs the scenarios of the file that is named, each in a browser context of its own:
 // nobody is signed in there, and nothing is stored.
-import { launch, screenshot } from './driver.mjs'
+import { launch, newContext, screenshot } from './driver.mjs'
 import { step } from './report.mjs'
 
 const { scenarios } = await import(`./${process.argv[2]}.mjs`)
@@ -12,7 +12,7 @@ try {
 }
 
 async function inContext(name, scenario) {
-  const context = await browser.createBrowserContext()
+  const context = await newContext(browser)
   try {
     await scenario(await context.newPage(), context)
   } catch (error) {
