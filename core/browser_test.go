@@ -136,7 +136,7 @@ func TestAPageSendsPeopleToSignInAndBack(t *testing.T) {
 	requirePage(t, lost, http.StatusUnauthorized, "the form was not sent", `target="_blank"`)
 	framed := a.get(browser(), "/page", asBrowser, "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe")
 	requirePage(t, framed, http.StatusUnauthorized, `target="_top"`)
-	requirePage(t, a.get(a.signedIn("bob"), "/page", asBrowser), http.StatusForbidden, "No access", "insufficient_claims")
+	requirePage(t, a.get(a.signedIn("bob"), "/page", asBrowser), http.StatusForbidden, "No access", "insufficient_claims", "prompt=login")
 	a.provider.Down(true)
 	a.clock.Add(2 * time.Hour)
 	requirePage(t, a.get(client, "/page", asBrowser), http.StatusServiceUnavailable, "still signed in")

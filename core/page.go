@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/oidcgate/oidcgate/core/internal/address"
 	"github.com/oidcgate/oidcgate/core/internal/browser"
 )
 
@@ -170,7 +171,8 @@ func (a *Auth) forPage(request Request, err error) error {
 	case e.Status == http.StatusForbidden:
 		p.Title = "No access"
 		p.Text = "You are signed in, but you may not open this page. " + e.Description
-		p.Link = &pageLink{URL: login, Text: "Sign in as somebody else"}
+		// The provider would answer for whoever is signed in there, without asking.
+		p.Link = &pageLink{URL: address.WithParams(login, url.Values{"prompt": {"login"}}), Text: "Sign in as somebody else"}
 	case e.Status == http.StatusServiceUnavailable:
 		p.Title = "Not available at the moment"
 		p.Text = "Your session could not be looked up. You are still signed in. Try again in a moment."
