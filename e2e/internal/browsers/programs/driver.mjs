@@ -15,7 +15,12 @@ export async function launch(options) {
     acceptInsecureCerts: true,
     args: target.browser === 'chrome' && root ? ['--no-sandbox'] : [],
     ...options,
-    extraPrefsFirefox: { 'browser.download.dir': target.downloads, 'browser.download.folderList': 2, ...options?.extraPrefsFirefox },
+    extraPrefsFirefox: {
+      'browser.download.dir': target.downloads,
+      'browser.download.folderList': 2,
+      'dom.confirm_repost.testing.always_accept': true, // a person is asked whether a reload is to send the form again
+      ...options?.extraPrefsFirefox,
+    },
   })
 }
 

@@ -1,6 +1,6 @@
 // A session by cookie, from the login to the end.
 import assert from 'node:assert/strict'
-import { axe, at, control, follow, sessionCookie, signedIn, signIn, target, text } from './driver.mjs'
+import { axe, at, control, follow, sessionCookie, signedIn, signIn, target, text, whoIs } from './driver.mjs'
 
 export const scenarios = {
   async 'a link leads through the login to its page and query'(page) {
@@ -72,6 +72,28 @@ export const scenarios = {
     assert.equal(await text(page, 'h1'), 'Signed out: the form was not sent')
     await axe(page)
     assert.equal((await control('look')).orders, before.orders)
+  },
+
+  async 'a form that was not sent is sent by a reload after the sign-in'(page, context) {
+    await signedIn(page)
+    const before = await control('revoke', { subject: 'user-alice' })
+    await page.locator('[name=what]').fill('tea')
+    await follow(page, '#order')
+    const other = await context.newPage()
+    await other.goto(at('/api/auth/v2/login')) // the provider still knows who it is
+    await page.bringToFront()
+    await page.reload()
+    assert.equal(await text(page, '#query'), 'ordered=tea')
+    assert.equal((await control('look')).orders, before.orders + 1)
+  },
+
+  async 'who may not see a page can sign in as somebody else'(page) {
+    await signedIn(page)
+    await page.goto(at('/boss'))
+    await follow(page, 'a')
+    await signIn(page, { name: 'bob', password: 'builder' })
+    assert.equal(page.url(), at('/boss'))
+    assert.equal(await whoIs(page), 'user-bob')
   },
 
   async 'without the provider a session goes on, and nobody signs in'(page, context) {
