@@ -27,38 +27,38 @@ var adapters = []struct {
 	requests adaptertest.Requests
 }{{"std", onStd}, {"chi", onChi}, {"fiber", onFiber}, {"gin", onGin}, {"echo", onEcho}}
 
-func onStd(auth *core.Auth, authorization string) (bare, guarded func()) {
+func onStd(auth *core.Auth, header http.Header) (bare, guarded func()) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /bare", done)
 	mux.Handle("GET /guarded", stdauth.Required(auth)(http.HandlerFunc(done)))
-	return adaptertest.Get(mux, "/bare", authorization), adaptertest.Get(mux, "/guarded", authorization)
+	return adaptertest.Get(mux, "/bare", header), adaptertest.Get(mux, "/guarded", header)
 }
 
-func onChi(auth *core.Auth, authorization string) (bare, guarded func()) {
+func onChi(auth *core.Auth, header http.Header) (bare, guarded func()) {
 	r := chi.NewRouter()
 	r.Get("/bare", done)
 	r.With(chiauth.Required(auth)).Get("/guarded", done)
-	return adaptertest.Get(r, "/bare", authorization), adaptertest.Get(r, "/guarded", authorization)
+	return adaptertest.Get(r, "/bare", header), adaptertest.Get(r, "/guarded", header)
 }
 
-func onGin(auth *core.Auth, authorization string) (bare, guarded func()) {
+func onGin(auth *core.Auth, header http.Header) (bare, guarded func()) {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	done := func(c *gin.Context) { c.Status(http.StatusNoContent) }
 	r.GET("/bare", done)
 	r.GET("/guarded", ginauth.Required(auth), done)
-	return adaptertest.Get(r, "/bare", authorization), adaptertest.Get(r, "/guarded", authorization)
+	return adaptertest.Get(r, "/bare", header), adaptertest.Get(r, "/guarded", header)
 }
 
-func onEcho(auth *core.Auth, authorization string) (bare, guarded func()) {
+func onEcho(auth *core.Auth, header http.Header) (bare, guarded func()) {
 	e := echo.New()
 	done := func(c echo.Context) error { return c.NoContent(http.StatusNoContent) }
 	e.GET("/bare", done)
 	e.GET("/guarded", done, echoauth.Required(auth))
-	return adaptertest.Get(e, "/bare", authorization), adaptertest.Get(e, "/guarded", authorization)
+	return adaptertest.Get(e, "/bare", header), adaptertest.Get(e, "/guarded", header)
 }
 
-func onFiber(auth *core.Auth, authorization string) (bare, guarded func()) {
+func onFiber(auth *core.Auth, header http.Header) (bare, guarded func()) {
 	app := fiber.New()
 	done := func(c fiber.Ctx) error { return c.SendStatus(http.StatusNoContent) }
 	app.Get("/bare", done)
@@ -67,7 +67,9 @@ func onFiber(auth *core.Auth, authorization string) (bare, guarded func()) {
 	request := func(path string) func() {
 		var c fasthttp.RequestCtx
 		c.Request.SetRequestURI(path)
-		c.Request.Header.Set("Authorization", authorization)
+		for name := range header {
+			c.Request.Header.Set(name, header.Get(name))
+		}
 		return func() {
 			c.ResetUserValues()
 			c.Response.Reset()
@@ -95,7 +97,7 @@ const withoutGuard = ", no guard"
 func guard(ctx context.Context, e effort, i *issuer, algorithm string) (guards, error) {
 	g := guards{algorithm: algorithm, cost: map[string]cost{}}
 	raw := i.token(algorithm, algorithm, nil)
-	authorization := "Bearer " + raw
+	header := http.Header{"Authorization": {"Bearer " + raw}}
 	var contestants []contestant
 	add := func(name string, run func()) {
 		run() // now the keys are there
@@ -112,7 +114,7 @@ func guard(ctx context.Context, e effort, i *issuer, algorithm string) (guards, 
 		defer auth.Close()
 		add(cache.name, func() { must(auth.Verify(ctx, raw)) })
 		for _, adapter := range adapters {
-			bare, guarded := adapter.requests(auth, authorization)
+			bare, guarded := adapter.requests(auth, header)
 			if cache.name == nameHit {
 				add(adapter.name+withoutGuard, bare)
 			}
@@ -123,10 +125,10 @@ func guard(ctx context.Context, e effort, i *issuer, algorithm string) (guards, 
 	if err != nil {
 		return g, err
 	}
-	add(nameAuth0, adaptertest.Get(jwtmiddleware.New(v.ValidateToken).CheckJWT(http.HandlerFunc(done)), "/", authorization))
+	add(nameAuth0, adaptertest.Get(jwtmiddleware.New(v.ValidateToken).CheckJWT(http.HandlerFunc(done)), "/", header))
 	r, ja := chi.NewRouter(), chiJWTAuthOf(i, algorithm)
 	r.With(jwtauth.Verifier(ja), jwtauth.Authenticator(ja)).Get("/", done)
-	add(nameChiJWTAuth, adaptertest.Get(r, "/", authorization))
+	add(nameChiJWTAuth, adaptertest.Get(r, "/", header))
 
 	g.times = measure(e, processor, contestants)
 	for _, c := range contestants {

@@ -14,7 +14,7 @@ func TestAdapter(t *testing.T) {
 	adaptertest.Run(t, func(t *testing.T, listener net.Listener, app adaptertest.App) {
 		api := chiauth.Router(app.Auth)
 		for _, route := range app.Routes {
-			guards := adaptertest.Guards(app.Auth, route, chiauth.Required, chiauth.Optional)
+			guards := adaptertest.Guards(app.Auth, route, chiauth.Required, chiauth.Optional, chiauth.Pages)
 			api.With(guards...).Method(route.Method, route.Path, route)
 		}
 		// A router for each segment of the prefix, from the inside out.

@@ -18,8 +18,8 @@
 //	}
 //
 // [Router] has the routes of a [core.Auth]; mount it at the path of Config.PublicURL.
-// [Required] and [Optional] are middleware for the application's own routes. The package
-// only translates: all decisions are in core.
+// [Required], [Optional] and [Pages] are middleware for the application's own routes. The
+// package only translates: all decisions are in core.
 package chiauth
 
 import (

@@ -10,12 +10,12 @@ import (
 	"github.com/oidcgate/oidcgate/core/adaptertest"
 )
 
-func requests(auth *core.Auth, authorization string) (bare, guarded func()) {
+func requests(auth *core.Auth, header http.Header) (bare, guarded func()) {
 	r := chi.NewRouter()
 	done := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
 	r.Get("/bare", done)
 	r.With(chiauth.Required(auth)).Get("/guarded", done)
-	return adaptertest.Get(r, "/bare", authorization), adaptertest.Get(r, "/guarded", authorization)
+	return adaptertest.Get(r, "/bare", header), adaptertest.Get(r, "/guarded", header)
 }
 
 func TestGuardMakesFewAllocations(t *testing.T) { adaptertest.GuardAllocations(t, 3, requests) }

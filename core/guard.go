@@ -12,8 +12,8 @@ import (
 )
 
 // Guard rejects requests without a valid access token. Make one at start with
-// [Auth.Required] or [Auth.Optional] and use it for every request; it is safe
-// for concurrent use.
+// [Auth.Required], [Auth.Optional] or [Auth.Pages] and use it for every request; it is
+// safe for concurrent use.
 type Guard struct {
 	auth      *Auth
 	optional  bool
@@ -239,11 +239,22 @@ func (g *Guard) Handler(next http.Handler) http.Handler {
 			WriteError(w, err)
 			return
 		}
-		if g.pages {
-			w.Header().Set("Cache-Control", "no-store") // nothing is left behind the back button
+		if value := g.CacheControl(); value != "" {
+			w.Header().Set("Cache-Control", value)
 		}
 		next.ServeHTTP(w, r.WithContext(WithToken(r.Context(), token)))
 	})
+}
+
+// CacheControl is the Cache-Control (RFC 9111 5.2) of what a handler behind the guard answers,
+// unless the handler sets another: so that after a logout nothing is left behind the back
+// button. It is for adapters, which set it before the handler runs. "", as for every guard but
+// that of [Auth.Pages], leaves the answer as it is.
+func (g *Guard) CacheControl() string {
+	if !g.pages {
+		return ""
+	}
+	return noStore
 }
 
 // Verify decides whether an access token of at most 16 KiB is valid by itself (RFC

@@ -96,9 +96,12 @@ func (e *Error) challenge() string {
 	return value
 }
 
+// noStore is the Cache-Control of an answer that no cache may keep.
+const noStore = "no-store"
+
 // protect sets the headers of every answer that may concern one person.
 func protect(header http.Header) {
-	header.Set("Cache-Control", "no-store")
+	header.Set("Cache-Control", noStore)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
 }

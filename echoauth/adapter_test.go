@@ -21,7 +21,7 @@ func TestAdapter(t *testing.T) {
 			root.Any(e.Path, echo.WrapHandler(e.Handler))
 		}
 		for _, route := range app.Routes {
-			guards := adaptertest.Guards(app.Auth, route, echoauth.Required, echoauth.Optional)
+			guards := adaptertest.Guards(app.Auth, route, echoauth.Required, echoauth.Optional, echoauth.Pages)
 			api.Add(route.Method, route.Path, echo.WrapHandler(route), guards...)
 		}
 		adaptertest.Serve(t, listener, root)

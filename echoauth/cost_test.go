@@ -10,12 +10,12 @@ import (
 	"github.com/oidcgate/oidcgate/echoauth"
 )
 
-func requests(auth *core.Auth, authorization string) (bare, guarded func()) {
+func requests(auth *core.Auth, header http.Header) (bare, guarded func()) {
 	e := echo.New()
 	done := func(c echo.Context) error { return c.NoContent(http.StatusNoContent) }
 	e.GET("/bare", done)
 	e.GET("/guarded", done, echoauth.Required(auth))
-	return adaptertest.Get(e, "/bare", authorization), adaptertest.Get(e, "/guarded", authorization)
+	return adaptertest.Get(e, "/bare", header), adaptertest.Get(e, "/guarded", header)
 }
 
 func TestGuardMakesFewAllocations(t *testing.T) { adaptertest.GuardAllocations(t, 3, requests) }

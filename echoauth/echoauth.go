@@ -17,8 +17,8 @@
 //		log.Fatal(e.Start("localhost:8000"))
 //	}
 //
-// [Mount] adds the routes of a [core.Auth] to an instance or a group. [Required] and
-// [Optional] are middleware for the application's own routes. A group may be below a
+// [Mount] adds the routes of a [core.Auth] to an instance or a group. [Required], [Optional]
+// and [Pages] are middleware for the application's own routes. A group may be below a
 // parameter, as in "/u/:tenant/api". The package only translates: all decisions are in
 // core.
 //
@@ -68,14 +68,7 @@ func Optional(auth *core.Auth, constraints ...core.Constraint) echo.MiddlewareFu
 // unless the handler sets another. Pages panics on a malformed constraint, and without
 // Config.Browser. See [core.Auth.Pages].
 func Pages(auth *core.Auth, constraints ...core.Constraint) echo.MiddlewareFunc {
-	check := guard(auth.Pages(constraints...))
-	return func(next echo.HandlerFunc) echo.HandlerFunc {
-		checked := check(next)
-		return func(c echo.Context) error {
-			c.Response().Header().Set(echo.HeaderCacheControl, "no-store") // nothing is left behind the back button
-			return checked(c)
-		}
-	}
+	return guard(auth.Pages(constraints...))
 }
 
 func guard(g *core.Guard) echo.MiddlewareFunc {
@@ -86,6 +79,9 @@ func guard(g *core.Guard) echo.MiddlewareFunc {
 			if err != nil {
 				core.WriteError(c.Response(), err)
 				return nil
+			}
+			if value := g.CacheControl(); value != "" {
+				c.Response().Header().Set(echo.HeaderCacheControl, value)
 			}
 			c.SetRequest(r.WithContext(core.WithToken(r.Context(), token)))
 			return next(c)

@@ -41,7 +41,7 @@ func TestAdapter(t *testing.T) {
 		}
 		for _, route := range app.Routes {
 			var handlers []any
-			for _, guard := range adaptertest.Guards(app.Auth, route, fiberauth.Required, fiberauth.Optional) {
+			for _, guard := range adaptertest.Guards(app.Auth, route, fiberauth.Required, fiberauth.Optional, fiberauth.Pages) {
 				handlers = append(handlers, guard)
 			}
 			handlers = append(handlers, func(c fiber.Ctx) error {

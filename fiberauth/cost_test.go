@@ -1,7 +1,11 @@
 package fiberauth_test
 
 import (
+	"bufio"
+	"bytes"
+	"errors"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/gofiber/fiber/v3"
@@ -11,15 +15,19 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-func requests(auth *core.Auth, authorization string) (bare, guarded func()) {
+func requests(auth *core.Auth, header http.Header) (bare, guarded func()) {
 	app := fiber.New()
 	done := func(c fiber.Ctx) error { return c.SendStatus(http.StatusNoContent) }
 	app.Get("/bare", done)
 	app.Get("/guarded", fiberauth.Required(auth), done)
 	request := func(path string) func() {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		r.Header = header
+		var sent bytes.Buffer
 		var c fasthttp.RequestCtx
-		c.Request.SetRequestURI(path)
-		c.Request.Header.Set("Authorization", authorization)
+		if err := errors.Join(r.Write(&sent), c.Request.Read(bufio.NewReader(&sent))); err != nil {
+			panic(err)
+		}
 		handler := app.Handler()
 		return func() {
 			c.ResetUserValues()
@@ -33,6 +41,6 @@ func requests(auth *core.Auth, authorization string) (bare, guarded func()) {
 	return request("/bare"), request("/guarded")
 }
 
-func TestGuardMakesFewAllocations(t *testing.T) { adaptertest.GuardAllocations(t, 2, requests) }
+func TestGuardMakesFewAllocations(t *testing.T) { adaptertest.GuardAllocations(t, 1, requests) }
 
 func BenchmarkGuard(b *testing.B) { adaptertest.BenchmarkGuard(b, requests) }

@@ -17,9 +17,9 @@
 //		log.Fatal(app.Listen("localhost:8000"))
 //	}
 //
-// [Mount] adds the routes of a [core.Auth] to an app or a group. [Required] and [Optional]
-// are middleware for the application's own routes. A group may be below a parameter, as
-// in "/u/:tenant/api". A separate app that is mounted with Use may not, because Fiber does
+// [Mount] adds the routes of a [core.Auth] to an app or a group. [Required], [Optional] and
+// [Pages] are middleware for the application's own routes. A group may be below a parameter,
+// as in "/u/:tenant/api". A separate app that is mounted with Use may not, because Fiber does
 // not find its routes there. The package only translates: all decisions are in core.
 //
 // # How Fiber differs
@@ -99,20 +99,19 @@ func Optional(auth *core.Auth, constraints ...core.Constraint) fiber.Handler {
 // unless the handler sets another. Pages panics on a malformed constraint, and without
 // Config.Browser. See [core.Auth.Pages].
 func Pages(auth *core.Auth, constraints ...core.Constraint) fiber.Handler {
-	check := guard(auth.Pages(constraints...))
-	return func(c fiber.Ctx) error {
-		c.Set(fiber.HeaderCacheControl, "no-store") // nothing is left behind the back button
-		return check(c)
-	}
+	return guard(auth.Pages(constraints...))
 }
 
 func guard(g *core.Guard) fiber.Handler {
 	return func(c fiber.Ctx) error {
-		var authorization [1]string // which needs no memory but the stack's
-		token, err := g.Check(c.Context(), requestOf(c, authorization[:0]))
+		var room [4]string // on the stack
+		token, err := g.Check(c.Context(), requestOf(c, &room))
 		if err != nil {
 			core.WriteError(newWriter(c), err)
 			return nil
+		}
+		if value := g.CacheControl(); value != "" {
+			c.Set(fiber.HeaderCacheControl, value)
 		}
 		c.SetContext(core.WithToken(c.Context(), token))
 		c.RequestCtx().SetUserValue(Local, token) // c.Locals, without the slice for its arguments
@@ -120,20 +119,22 @@ func guard(g *core.Guard) fiber.Handler {
 	}
 }
 
-// requestOf gives a guard what it may look at, as views of the request's own memory.
-// The values of Authorization are appended to a slice of the caller's.
-func requestOf(c fiber.Ctx, authorization []string) core.Request {
+// requestOf gives a guard what it may look at, as views of the request's own memory. There is
+// room for the values of four headers: more of them need memory of their own.
+func requestOf(c fiber.Ctx, room *[4]string) core.Request {
 	header := &c.Request().Header
-	all := func(name string, values []string) []string {
-		for _, value := range header.PeekAll(name) {
+	all := func(i int, name string) (values []string) {
+		for n, value := range header.PeekAll(name) {
+			if n == 0 {
+				values = room[i : i : i+1]
+			}
 			values = append(values, view(value))
 		}
 		return values
 	}
 	return core.Request{
 		Method: view(header.Method()), URL: view(header.RequestURI()),
-		Authorization: all(fiber.HeaderAuthorization, authorization),
-		DPoP:          all("Dpop", nil), Cookie: all(fiber.HeaderCookie, nil), Accept: all(fiber.HeaderAccept, nil),
+		Authorization: all(0, fiber.HeaderAuthorization), DPoP: all(1, "Dpop"), Cookie: all(2, fiber.HeaderCookie), Accept: all(3, fiber.HeaderAccept),
 		Origin: view(header.Peek(fiber.HeaderOrigin)), FetchSite: view(header.Peek("Sec-Fetch-Site")),
 		FetchMode: view(header.Peek("Sec-Fetch-Mode")), FetchDest: view(header.Peek("Sec-Fetch-Dest")),
 	}

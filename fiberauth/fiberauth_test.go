@@ -130,6 +130,29 @@ func TestAHandlerKeepsTheContextOfItsMiddleware(t *testing.T) {
 	require.Equal(t, "kept", body)
 }
 
+func TestAHandlerMaySayHowLongItsPageIsKept(t *testing.T) {
+	app := newApp()
+	var raw string
+	_, url := start(t, app, func(c *core.Config) { c.Browser = &core.Browser{} }, func(auth *core.Auth) {
+		var err error
+		raw, err = auth.Mint(t.Context(), core.Identity{Subject: "user-alice"}, core.MintOptions{})
+		require.NoError(t, err)
+		app.Get("/page", fiberauth.Pages(auth), func(c fiber.Ctx) error {
+			c.Set("Cache-Control", "private")
+			return c.SendStatus(http.StatusNoContent)
+		})
+		app.Get("/handler", fiberauth.Pages(auth), fiberauth.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Cache-Control", "private")
+			w.WriteHeader(http.StatusNoContent)
+		})))
+	})
+	for _, path := range []string{"/page", "/handler"} {
+		status, body, header := ask(t, "GET", url+path, "", "Authorization: Bearer "+raw)
+		require.Equal(t, http.StatusNoContent, status, body)
+		require.Equal(t, []string{"private"}, header.Values("Cache-Control"), path)
+	}
+}
+
 // The context of a route is seen where core hands it on.
 func TestRoutesHaveATimeLimit(t *testing.T) {
 	limits := make(chan time.Duration, 1)

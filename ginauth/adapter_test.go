@@ -23,7 +23,7 @@ func TestAdapter(t *testing.T) {
 			root.Any(e.Path, gin.WrapH(e.Handler))
 		}
 		for _, route := range app.Routes {
-			guards := adaptertest.Guards(app.Auth, route, ginauth.Required, ginauth.Optional)
+			guards := adaptertest.Guards(app.Auth, route, ginauth.Required, ginauth.Optional, ginauth.Pages)
 			api.Handle(route.Method, route.Path, append(guards, gin.WrapH(route))...)
 		}
 		adaptertest.Serve(t, listener, root)

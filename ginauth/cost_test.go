@@ -10,12 +10,12 @@ import (
 	"github.com/oidcgate/oidcgate/ginauth"
 )
 
-func requests(auth *core.Auth, authorization string) (bare, guarded func()) {
+func requests(auth *core.Auth, header http.Header) (bare, guarded func()) {
 	router := gin.New()
 	done := func(c *gin.Context) { c.Status(http.StatusNoContent) }
 	router.GET("/bare", done)
 	router.GET("/guarded", ginauth.Required(auth), done)
-	return adaptertest.Get(router, "/bare", authorization), adaptertest.Get(router, "/guarded", authorization)
+	return adaptertest.Get(router, "/bare", header), adaptertest.Get(router, "/guarded", header)
 }
 
 func TestGuardMakesFewAllocations(t *testing.T) { adaptertest.GuardAllocations(t, 3, requests) }

@@ -17,8 +17,8 @@
 //		log.Fatal(router.Run("localhost:8000"))
 //	}
 //
-// [Mount] adds the routes of a [core.Auth] to an engine or a group. [Required] and
-// [Optional] are middleware for the application's own routes. A group may be below a
+// [Mount] adds the routes of a [core.Auth] to an engine or a group. [Required], [Optional]
+// and [Pages] are middleware for the application's own routes. A group may be below a
 // parameter, as in "/u/:tenant/api". The package only translates: all decisions are in
 // core.
 //
@@ -64,11 +64,7 @@ func Optional(auth *core.Auth, constraints ...core.Constraint) gin.HandlerFunc {
 // unless the handler sets another. Pages panics on a malformed constraint, and without
 // Config.Browser. See [core.Auth.Pages].
 func Pages(auth *core.Auth, constraints ...core.Constraint) gin.HandlerFunc {
-	check := guard(auth.Pages(constraints...))
-	return func(c *gin.Context) {
-		c.Header("Cache-Control", "no-store") // nothing is left behind the back button
-		check(c)
-	}
+	return guard(auth.Pages(constraints...))
 }
 
 func guard(g *core.Guard) gin.HandlerFunc {
@@ -79,6 +75,9 @@ func guard(g *core.Guard) gin.HandlerFunc {
 			core.WriteError(c.Writer, err)
 			c.Abort()
 			return
+		}
+		if value := g.CacheControl(); value != "" {
+			c.Header("Cache-Control", value)
 		}
 		c.Request = c.Request.WithContext(core.WithToken(ctx, token))
 	}

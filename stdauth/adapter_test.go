@@ -18,7 +18,7 @@ func TestAdapter(t *testing.T) {
 		}
 		for _, route := range app.Routes {
 			var handler http.Handler = route
-			for _, guard := range adaptertest.Guards(app.Auth, route, stdauth.Required, stdauth.Optional) {
+			for _, guard := range adaptertest.Guards(app.Auth, route, stdauth.Required, stdauth.Optional, stdauth.Pages) {
 				handler = guard(handler)
 			}
 			mux.Handle(route.Method+" "+app.Prefix+route.Path, handler)

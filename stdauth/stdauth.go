@@ -16,9 +16,9 @@
 //		log.Fatal(http.ListenAndServe("localhost:8000", mux))
 //	}
 //
-// [Mount] adds the routes of a [core.Auth] to a mux. [Required] and [Optional] are
-// middleware for the application's own routes. The package only translates: all
-// decisions are in core.
+// [Mount] adds the routes of a [core.Auth] to a mux. [Required], [Optional] and [Pages] are
+// middleware for the application's own routes. The package only translates: all decisions
+// are in core.
 package stdauth
 
 import (

@@ -9,7 +9,7 @@
 //				router.Handle(e.Path, e.Handler)
 //			}
 //			for _, route := range app.Routes {
-//				guards := adaptertest.Guards(app.Auth, route, myauth.Required, myauth.Optional)
+//				guards := adaptertest.Guards(app.Auth, route, myauth.Required, myauth.Optional, myauth.Pages)
 //				router.With(guards...).Method(route.Method, app.Prefix+route.Path, route)
 //			}
 //			adaptertest.Serve(t, listener, router)
@@ -23,6 +23,8 @@
 //
 //   - every route in both modes, and every error that a request can cause
 //   - prefixes, moved routes, methods, and parameters in the wrong place
+//   - browser sessions: the cookie, headers that tell whose page sends a request, redirects and
+//     pages of errors
 //   - bodies that are too large, slow, chunked or cut off, and tokens of the maximum length
 //   - handlers that panic
 //   - hundreds of requests of different users on few connections

@@ -23,7 +23,7 @@ func ExampleRun() {
 			}
 			for _, route := range app.Routes {
 				var handler http.Handler = route
-				for _, guard := range adaptertest.Guards(app.Auth, route, (*core.Auth).Required, (*core.Auth).Optional) {
+				for _, guard := range adaptertest.Guards(app.Auth, route, (*core.Auth).Required, (*core.Auth).Optional, (*core.Auth).Pages) {
 					handler = guard.Handler(handler)
 				}
 				mux.Handle(route.Method+" "+app.Prefix+route.Path, handler)

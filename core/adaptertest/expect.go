@@ -11,7 +11,7 @@ import (
 
 // coreHeaders are those that core sets.
 var coreHeaders = []string{
-	"Access-Control-Allow-Origin", "Allow", "Cache-Control", "Content-Type", "Etag", "Location",
+	"Access-Control-Allow-Origin", "Allow", "Cache-Control", "Content-Security-Policy", "Content-Type", "Etag", "Location",
 	"Referrer-Policy", "Retry-After", "Set-Cookie", "Www-Authenticate", "X-Content-Type-Options",
 }
 
@@ -127,7 +127,7 @@ func (a *app) handler(r *http.Request) http.Handler {
 
 // guarded is how core itself guards a route.
 func guarded(auth *core.Auth, route Route) http.Handler {
-	for _, guard := range Guards(auth, route, (*core.Auth).Required, (*core.Auth).Optional) {
+	for _, guard := range Guards(auth, route, (*core.Auth).Required, (*core.Auth).Optional, (*core.Auth).Pages) {
 		return guard.Handler(route)
 	}
 	return route

@@ -116,4 +116,4 @@ func shares[T any](part func(r *http.Request) *T) func(*testing.T, net.Listener,
 }
 
 // faults are all of them, in the order of the rules.
-var faults = slices.Concat(mountFaults, signInFaults, errorFaults, paramFaults, bodyFaults, parallelFaults)
+var faults = slices.Concat(mountFaults, signInFaults, browserFaults, errorFaults, paramFaults, bodyFaults, parallelFaults)

@@ -21,7 +21,7 @@ func TestGetTellsAnAnswerThatWasNotExpected(t *testing.T) {
 	get := Get(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		require.Equal(t, "GET /guarded Bearer x", r.Method+" "+r.URL.Path+" "+r.Header.Get("Authorization"))
 		w.WriteHeader(status)
-	}), "/guarded", "Bearer x")
+	}), "/guarded", http.Header{"Authorization": {"Bearer x"}})
 	require.NotPanics(t, get)
 	status = http.StatusUnauthorized
 	require.Panics(t, get)

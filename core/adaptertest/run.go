@@ -77,16 +77,19 @@ const (
 	Unguarded Guard = iota // none
 	Required               // the adapter's Required
 	Optional               // the adapter's Optional
+	Pages                  // the adapter's Pages
 )
 
-// Guards returns the guard that a route needs, made by the adapter's required or optional,
-// or nothing for an unguarded route.
-func Guards[G any](auth *core.Auth, route Route, required, optional func(*core.Auth, ...core.Constraint) G) []G {
+// Guards returns the guard that a route needs, made by the adapter's required, optional or
+// pages, or nothing for an unguarded route.
+func Guards[G any](auth *core.Auth, route Route, required, optional, pages func(*core.Auth, ...core.Constraint) G) []G {
 	switch route.Guard {
 	case Required:
 		return []G{required(auth, route.Constraints...)}
 	case Optional:
 		return []G{optional(auth, route.Constraints...)}
+	case Pages:
+		return []G{pages(auth, route.Constraints...)}
 	}
 	return nil
 }
@@ -136,6 +139,10 @@ var rules = []struct {
 	{"a device signs in", deviceSignsIn},
 	{"a broker serves every grant", brokerServesEveryGrant},
 	{"a broker publishes its keys and metadata", brokerPublishes},
+
+	{"a browser stays signed in by a cookie", browserStaysSignedIn},
+	{"guards read what browsers send", guardsReadBrowsers},
+	{"pages speak to people", pagesSpeakToPeople},
 
 	{"guards refuse as core does", guardsRefuse},
 	{"routes refuse as core does", routesRefuse},

@@ -33,12 +33,20 @@ func Optional(auth *core.Auth, constraints ...core.Constraint) Handler {
 	return guard(auth.Optional(constraints...))
 }
 
+// Pages sends people who are not signed in to the provider, and back to the page.
+func Pages(auth *core.Auth, constraints ...core.Constraint) Handler {
+	return guard(auth.Pages(constraints...))
+}
+
 func guard(g *core.Guard) Handler {
 	return func(c *Call) bool {
 		token, err := g.Check(c.Context, core.RequestOf(c.Request))
 		if err != nil {
 			core.WriteError(c.Answer, err)
 			return false
+		}
+		if value := g.CacheControl(); value != "" {
+			c.Answer.Header().Set("Cache-Control", value)
 		}
 		c.Context = core.WithToken(c.Context, token)
 		return true

@@ -2,6 +2,7 @@ package customadapter_test
 
 import (
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -19,7 +20,7 @@ func TestAdapter(t *testing.T) {
 			router.Add("", e.Path, customadapter.Wrap(e.Handler))
 		}
 		for _, route := range app.Routes {
-			guards := adaptertest.Guards(app.Auth, route, customadapter.Required, customadapter.Optional)
+			guards := adaptertest.Guards(app.Auth, route, customadapter.Required, customadapter.Optional, customadapter.Pages)
 			router.Add(route.Method, prefix+route.Path, append(guards, customadapter.Wrap(route))...)
 		}
 		adaptertest.Serve(t, listener, router)
@@ -27,11 +28,11 @@ func TestAdapter(t *testing.T) {
 }
 
 func TestGuardMakesFewAllocations(t *testing.T) {
-	adaptertest.GuardAllocations(t, 3, func(auth *core.Auth, authorization string) (bare, guarded func()) {
+	adaptertest.GuardAllocations(t, 3, func(auth *core.Auth, header http.Header) (bare, guarded func()) {
 		router := &customadapter.Router{}
 		done := func(*customadapter.Call) bool { return false }
 		router.Add("GET", "/bare", done)
 		router.Add("GET", "/guarded", customadapter.Required(auth), done)
-		return adaptertest.Get(router, "/bare", authorization), adaptertest.Get(router, "/guarded", authorization)
+		return adaptertest.Get(router, "/bare", header), adaptertest.Get(router, "/guarded", header)
 	})
 }
