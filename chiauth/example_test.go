@@ -38,3 +38,27 @@ func Example() {
 	// 401 Bearer realm="https://shop.example.org/api"
 	// {"error":"missing_token","error_description":"A bearer token is needed in the Authorization header.","detail":"A bearer token is needed in the Authorization header."}
 }
+
+// Whoever is not signed in is sent to the login, and from there back to the page.
+func ExamplePages() {
+	auth, err := core.New(core.Config{
+		Providers: []core.Provider{{Issuer: "https://id.example.org/realms/demo", ClientID: "shop"}},
+		PublicURL: "https://shop.example.org/api", Browser: &core.Browser{},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer auth.Close()
+
+	router := chi.NewRouter()
+	router.Mount("/api", chiauth.Router(auth))
+	router.With(chiauth.Pages(auth)).Get("/orders", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, "orders of", core.TokenFrom(r.Context()).Username())
+	})
+
+	request, answer := httptest.NewRequest(http.MethodGet, "/orders?page=2", nil), httptest.NewRecorder()
+	request.Header.Set("Accept", "text/html")
+	router.ServeHTTP(answer, request)
+	fmt.Println(answer.Code, answer.Header().Get("Location"))
+	// Output: 302 https://shop.example.org/api/auth/v2/login?return_to=%2Forders%3Fpage%3D2
+}

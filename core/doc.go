@@ -30,17 +30,42 @@
 // the browser to the provider, with a PKCE challenge, a nonce and an encrypted state. The
 // user signs in, and the provider redirects the browser back with a code. The callback
 // route or the token route redeems the code, checks the ID token and answers with tokens.
+// The callback route answers with a cookie where browsers have sessions (see below).
 // A device without a browser asks the device route for a code, which the user enters
 // elsewhere, and polls the token route.
 //
 // # How a request is checked
 //
-// The client sends the access token with each request. A [Guard] from [Auth.Required] or
-// [Auth.Optional] verifies the token, checks its constraints ([Scopes], [AnyRole],
-// [Claim]), and puts the [Token] into the request's context, where [TokenFrom] finds it.
+// The client sends the access token with each request. A [Guard] from [Auth.Required],
+// [Auth.Optional] or [Auth.Pages] verifies the token, checks its constraints ([Scopes],
+// [AnyRole], [Claim]), and puts the [Token] into the request's context, where [TokenFrom]
+// finds it.
 // Verified tokens are cached, so the next request with the same token costs little more
 // than a hash. Guards accept the tokens of the provider and of Config.TrustedIssuers. With
 // Provider.Introspection they also accept opaque tokens.
+//
+// # Browser sessions
+//
+// With a [Browser] in the Config, a login ends on a page of the application, and the browser
+// gets a cookie instead of tokens. The tokens stay in the session, at the application. Guards
+// accept the cookie of a request that has no Authorization header; an Authorization header
+// decides alone. So one route serves browsers and programs.
+//
+// [Auth.Pages] makes a guard for pages. It redirects whoever is not signed in to the login
+// route, and the callback route leads back to the page. Its errors are pages. Scripts get the
+// answers of Required: 401 instead of a redirect.
+//
+// Guards answer 403 ([ErrCrossSite]) to what a page of another origin sends by cookie: forms,
+// calls of scripts, and handshakes of websockets. So forms need no hidden token. Links from
+// elsewhere work, so a GET must change nothing. Browser.AllowOrigins lists exceptions.
+//
+// The session route tells a page who is signed in, and never gives a token. A form that is
+// posted to the logout route ends the session here and at the provider:
+//
+//	<form method="post" action="/api/auth/v2/logout"><button>Sign out</button></form>
+//
+// When Broker.TokenLifetime has passed, the next request refreshes the session at the
+// provider. While the provider is down, the session goes on for Browser.StaleFor.
 //
 // # How a login is protected
 //
@@ -64,7 +89,7 @@
 // # Errors
 //
 // Every failure is an [Error]. It is answered as JSON with error, error_description and
-// detail. No error, log line or [Event] contains a token, a code, a secret or a key.
+// detail, or to a person with a page. No error, log line or [Event] contains a token, a code, a secret or a key.
 //
 // # Network calls
 //

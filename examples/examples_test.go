@@ -24,13 +24,7 @@ var programs = []string{"chi", "std", "fiber", "gin", "echo"}
 // TestExamples builds each program, runs it at a provider, in both modes, and calls
 // its routes.
 func TestExamples(t *testing.T) {
-	bin := t.TempDir()
-	build := []string{"build", "-o", bin + string(filepath.Separator)}
-	for _, name := range programs {
-		build = append(build, "./"+name)
-	}
-	out, err := exec.CommandContext(t.Context(), "go", build...).CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	bin := build(t, "./")
 	for _, name := range programs {
 		program := filepath.Join(bin, name)
 		t.Run(name+"/passthrough", func(t *testing.T) { t.Parallel(); callRoutes(t, program) })
@@ -39,6 +33,18 @@ func TestExamples(t *testing.T) {
 		t.Run(name+"/slow body", func(t *testing.T) { t.Parallel(); slowBody(t, program) })
 		t.Run(name+"/mistakes", func(t *testing.T) { t.Parallel(); mistakes(t, program) })
 	}
+}
+
+// build builds the programs of a folder, and gives the folder in which they are then.
+func build(t *testing.T, folder string) string {
+	bin := t.TempDir()
+	args := []string{"build", "-o", bin + string(filepath.Separator)}
+	for _, name := range programs {
+		args = append(args, folder+name)
+	}
+	out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return bin
 }
 
 // slowBody leaves half a request behind: the program has to end all the same, in the
@@ -142,6 +148,30 @@ func foreign() (env []string) {
 // start runs a program until the test ends, and gives the URL of its routes. It must
 // end as it should.
 func start(t *testing.T, program string, env ...string) string {
+	p := launch(t, program, "/api/hello", env...)
+	t.Cleanup(func() {
+		require.NoError(t, p.Process.Signal(syscall.SIGTERM))
+		select {
+		case err := <-p.ended:
+			require.NoError(t, err, &p.log)
+		case <-time.After(30 * time.Second):
+			_ = p.Process.Kill()
+			t.Error("the program doesn't end")
+		}
+	})
+	return p.origin + "/api"
+}
+
+// process is a program that runs.
+type process struct {
+	*exec.Cmd
+	origin string // where it listens
+	log    bytes.Buffer
+	ended  chan error
+}
+
+// launch runs a program, and returns it when it answers at a path.
+func launch(t *testing.T, program, path string, env ...string) *process {
 	// The program must know its port before it listens there, and so the port can be
 	// lost to somebody else in between. Then the program ends, and another is taken.
 	for range 5 {
@@ -150,30 +180,18 @@ func start(t *testing.T, program string, env ...string) string {
 		addr := free.Addr().String()
 		require.NoError(t, free.Close())
 
-		var log bytes.Buffer
-		cmd := exec.Command(program)
-		cmd.Env = append(append(foreign(), env...), "ADDR="+addr, "OIDC_PUBLIC_URL=http://"+addr+"/api")
-		cmd.Stdout, cmd.Stderr = &log, &log
-		require.NoError(t, cmd.Start())
-		ended := make(chan error, 1)
-		go func() { ended <- cmd.Wait() }()
-		if listens(t, "http://"+addr+"/api/hello", ended) {
-			t.Cleanup(func() {
-				require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
-				select {
-				case err := <-ended:
-					require.NoError(t, err, &log)
-				case <-time.After(30 * time.Second):
-					_ = cmd.Process.Kill()
-					t.Error("the program doesn't end")
-				}
-			})
-			return "http://" + addr + "/api"
+		p := &process{Cmd: exec.Command(program), origin: "http://" + addr, ended: make(chan error, 1)}
+		p.Env = append(append(foreign(), env...), "ADDR="+addr, "OIDC_PUBLIC_URL="+p.origin+"/api")
+		p.Stdout, p.Stderr = &p.log, &p.log
+		require.NoError(t, p.Start())
+		go func() { p.ended <- p.Wait() }()
+		if listens(t, p.origin+path, p.ended) {
+			return p
 		}
-		require.Contains(t, log.String(), "address already in use")
+		require.Contains(t, p.log.String(), "address already in use")
 	}
 	t.Fatal("no port is free for long")
-	return ""
+	return nil
 }
 
 // listens waits until a program answers there with 200, or has ended.

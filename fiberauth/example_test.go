@@ -42,3 +42,30 @@ func Example() {
 	// 401 Bearer realm="https://shop.example.org/api"
 	// {"error":"missing_token","error_description":"A bearer token is needed in the Authorization header.","detail":"A bearer token is needed in the Authorization header."}
 }
+
+// Whoever is not signed in is sent to the login, and from there back to the page.
+func ExamplePages() {
+	auth, err := core.New(core.Config{
+		Providers: []core.Provider{{Issuer: "https://id.example.org/realms/demo", ClientID: "shop"}},
+		PublicURL: "https://shop.example.org/api", Browser: &core.Browser{},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer auth.Close()
+
+	app := fiber.New(fiber.Config{ReadBufferSize: fiberauth.ReadBufferSize, ReadTimeout: fiberauth.ReadTimeout})
+	fiberauth.Mount(app.Group("/api"), auth)
+	app.Get("/orders", fiberauth.Pages(auth), func(c fiber.Ctx) error {
+		return c.SendString("orders of " + core.TokenFrom(c.Context()).Username())
+	})
+
+	request := httptest.NewRequest(http.MethodGet, "/orders?page=2", nil)
+	request.Header.Set("Accept", "text/html")
+	answer, err := app.Test(request)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(answer.StatusCode, answer.Header.Get("Location"))
+	// Output: 302 https://shop.example.org/api/auth/v2/login?return_to=%2Forders%3Fpage%3D2
+}

@@ -98,6 +98,13 @@ func (b *Browser) Open(ctx context.Context, address string) (*http.Response, err
 	return b.do(request)
 }
 
+// Copy gives another browser that has the cookies of a host, as a thief has them.
+func (b *Browser) Copy(of *url.URL) *Browser {
+	c, root := NewBrowser(), &url.URL{Scheme: of.Scheme, Host: of.Host, Path: "/"}
+	c.http.Jar.SetCookies(root, b.http.Jar.Cookies(root))
+	return c
+}
+
 // Visit opens an address, as a person does who types it, and reads the page that it leads to.
 func (b *Browser) Visit(ctx context.Context, address string) Answer {
 	request, err := navigation(ctx, http.MethodGet, address, nil)

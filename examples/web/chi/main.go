@@ -1,0 +1,60 @@
+// Command chi is a web application on chi: people sign in at an OpenID provider, open
+// pages and sign out. There is no JavaScript, and no token reaches the browser.
+//
+//	OIDC_ISSUER=https://id.example.org/realms/demo OIDC_CLIENT_ID=shop OIDC_CLIENT_SECRET=… \
+//		go run ./examples/web/chi
+//
+// The provider has to know the redirect URI http://localhost:8082/api/auth/v2/callback. For
+// one to try it with, run ./examples/demo, which prints its variables. Then open
+// http://localhost:8082/: the user alice is an administrator, bob is not. ADDR is where it
+// listens, OIDC_PUBLIC_URL where browsers find it. In production, set OIDC_SECRETS as well, and
+// keep the sessions in a store: docs/stores.md.
+package main
+
+import (
+	"cmp"
+	"html/template"
+	"log"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/oidcgate/oidcgate/chiauth"
+	"github.com/oidcgate/oidcgate/core"
+)
+
+var page = template.Must(template.New("page").Parse(`<!doctype html>
+<title>Shop</title>
+<h1>{{.Text}}, {{.Name}}</h1>
+<p><a href="/">Home</a> <a href="/admin">Administration</a></p>
+<form method="post" action="/api/auth/v2/logout"><button>Sign out</button></form>
+`))
+
+func main() {
+	config, err := core.ConfigFromEnv()
+	if err != nil {
+		log.Fatal(err)
+	}
+	config.PublicURL = cmp.Or(config.PublicURL, "http://localhost:8082/api")
+	config.Browser = &core.Browser{} // keeps people signed in by a cookie
+	auth, err := core.New(config)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	router := chi.NewRouter()
+	router.Mount("/api", chiauth.Router(auth)) // login, callback, logout …, where PublicURL leads
+	router.With(chiauth.Pages(auth)).Get("/", show("Hello"))
+	router.With(chiauth.Pages(auth, core.AnyRole("admin"))).Get("/admin", show("At your service"))
+
+	server := &http.Server{Addr: cmp.Or(os.Getenv("ADDR"), "localhost:8082"), Handler: router, ReadHeaderTimeout: 10 * time.Second}
+	log.Fatal(server.ListenAndServe())
+}
+
+// show answers with a page for whoever is signed in.
+func show(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_ = page.Execute(w, map[string]string{"Text": text, "Name": core.TokenFrom(r.Context()).Username()})
+	}
+}
