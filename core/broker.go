@@ -33,8 +33,8 @@ const (
 )
 
 // Broker, in a [Config], makes the application an issuer: after the provider's login it
-// issues its own access and refresh tokens, and keeps the provider's refresh token,
-// encrypted, in a store. Guards then accept the application's own tokens, not the
+// issues its own access and refresh tokens, and keeps the provider's tokens, encrypted, in a
+// store. Guards then accept the application's own tokens, not the
 // provider's. The issuer is Config.PublicURL. The zero Broker is safe and complete.
 type Broker struct {
 	// Store keeps the sessions and the signing keys, for all replicas. The caller closes it;

@@ -90,7 +90,8 @@ type Config struct {
 	// Timeout limits each call to the provider or the store. 0: 10 s.
 	Timeout time.Duration
 	// HTTPClient makes the calls to the provider. Its transport and time-out are used. It
-	// follows no redirects and keeps no cookies. nil: a default client.
+	// follows no redirects and keeps no cookies. [Auth.ProviderClient] uses its transport, too.
+	// nil: a default client.
 	HTTPClient *http.Client
 	// Logger gets the messages for operators. nil: slog.Default().
 	Logger *slog.Logger
@@ -105,8 +106,8 @@ type Config struct {
 	Now func() time.Time
 	// Rand is the source of randomness for states, verifiers and nonces. nil: crypto/rand.
 	Rand io.Reader
-	// InsecureProviderHTTP allows http to a provider or trusted issuer that is not on
-	// loopback. It also allows a public provider to have endpoints inside a private network.
+	// InsecureProviderHTTP allows http to a provider, trusted issuer or host of
+	// [Auth.ProviderClient] that is not on loopback. It also allows a public provider to have endpoints inside a private network.
 	// Anyone who can modify the traffic can then sign in as any user.
 	InsecureProviderHTTP bool
 }

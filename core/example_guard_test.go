@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
@@ -21,6 +22,28 @@ func shop() *core.Auth {
 		log.Fatal(err)
 	}
 	return auth
+}
+
+// A handler calls another API as its user. The host is the program's, and never one from a
+// request.
+func ExampleAuth_ProviderClient() {
+	auth := shop()
+	defer auth.Close()
+	_ = auth.Required().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		client := auth.ProviderClient(r.Context(), "graph.microsoft.com")
+		req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, "https://graph.microsoft.com/v1.0/me", nil)
+		if err != nil {
+			core.WriteError(w, err)
+			return
+		}
+		res, err := client.Do(req)
+		if err != nil {
+			core.WriteError(w, err) // 401 if the session has ended, 503 if the provider is down
+			return
+		}
+		defer res.Body.Close()
+		_, _ = io.Copy(w, io.LimitReader(res.Body, 1<<20))
+	}))
 }
 
 // A document about the application, such as OpenAPI, lists the routes and the scopes that

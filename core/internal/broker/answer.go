@@ -59,6 +59,7 @@ func (r *refreshAnswer) Judge(ctx context.Context, save func() error) (jsontext.
 	case err != nil:
 		return nil, err
 	}
+	who.Access = keepAccess(r.answer) // which is known to be the same user's by now
 	content, err := json.Marshal(who, json.Deterministic(true))
 	if err != nil {
 		return nil, identityError(err)

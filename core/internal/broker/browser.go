@@ -7,7 +7,6 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -150,7 +149,7 @@ func (b *Broker) lookBrowser(ctx context.Context, requestID, id string) (s *Brow
 		ctx, cancel = context.WithTimeout(ctx, maxRenewWait)
 		defer cancel()
 	}
-	renewed, err := b.renew(ctx, requestID, id, state)
+	renewed, err := b.renew(ctx, requestID, id, state, false)
 	switch {
 	case err == nil:
 		b.Note(ctx, staleSessions, nil)
@@ -166,8 +165,8 @@ func (b *Broker) lookBrowser(ctx context.Context, requestID, id string) (s *Brow
 	return nil, until, err
 }
 
-// maxRenewWait is how long a page waits for a slow provider while the session can go on
-// without it. The refresh itself is brought to its end.
+// maxRenewWait is how long a request waits for a slow provider while the session, or the
+// provider's access token, can be used without it. The refresh itself is brought to its end.
 const maxRenewWait = 2 * time.Second
 
 // staleSessions is what the log calls sessions that go on for Options.StaleFor.
@@ -190,31 +189,6 @@ func (b *Broker) notBeyond(state session.State, t time.Time) time.Time {
 		return end
 	}
 	return t
-}
-
-// renew refreshes a browser's session, once for all who ask in this process and in others.
-func (b *Broker) renew(ctx context.Context, requestID, id string, state session.State) (session.State, error) {
-	flight := b.flights.DoChan(fmt.Sprintf("%s after %d", id, state.Current.Number), func() (any, error) {
-		var renewed session.State
-		err := b.Tasks.Do(func(ctx context.Context) (err error) {
-			renewed, err = b.refreshOnce(ctx, requestID, id, func(ctx context.Context, w session.World) (session.State, error) {
-				return session.Renew(ctx, w, state.Current, b.policy)
-			})
-			return err
-		})
-		return renewed, err
-	})
-	ctx, cancel := context.WithTimeout(ctx, b.patience)
-	defer cancel()
-	select {
-	case result := <-flight:
-		if result.Err != nil {
-			return session.State{}, refreshError(result.Err)
-		}
-		return result.Val.(session.State), nil
-	case <-ctx.Done():
-		return session.State{}, refreshError(ctx.Err())
-	}
 }
 
 // browserSession is what guards know of a session until it ends or is looked up again.

@@ -25,13 +25,18 @@ func (b *Broker) Live(ctx context.Context, id string) error {
 
 // lookLive asks the store.
 func (b *Broker) lookLive(ctx context.Context, id string) error {
-	s := storedSession{b: b, id: id}
-	state, _, err := s.Load(ctx)
+	_, err := b.liveSession(ctx, id)
+	return err
+}
+
+// liveSession gives a session that goes on. It fails as Live does.
+func (b *Broker) liveSession(ctx context.Context, id string) (session.State, error) {
+	state, _, err := (&storedSession{b: b, id: id}).Load(ctx)
 	switch {
 	case errors.Is(err, session.ErrGone):
-		return ErrSessionEnded
+		return session.State{}, ErrSessionEnded
 	case err == nil && state.RefreshToken != "" && !b.Now().Before(state.End(b.policy)):
-		return ErrSessionEnded
+		return session.State{}, ErrSessionEnded
 	}
-	return err
+	return state, err
 }

@@ -31,13 +31,41 @@ func (b *Broker) Refresh(ctx context.Context, client, raw string, wanted Narrowi
 	if err := b.checkGranted(ctx, h, generation, wanted); err != nil {
 		return Tokens{}, whose, err
 	}
-	requestID := b.RequestID(ctx) // the refresh has a context of its own
-	flight := b.flights.DoChan(raw, func() (any, error) {
+	state, err := b.refreshShared(ctx, raw, b.RequestID(ctx), b.world(whose.Session), func(ctx context.Context, w session.World) (session.State, error) {
+		return session.Refresh(ctx, w, generation, b.policy)
+	})
+	whose.Subject = state.Subject
+	if err != nil {
+		return Tokens{}, whose, err
+	}
+	body, err := b.body(ctx, h, state, wanted)
+	return body, whose, err
+}
+
+// renew refreshes a session of which nobody brings a refresh token, unless somebody else has
+// done so since this state. With keep the refresh token stays: see session.Renew.
+func (b *Broker) renew(ctx context.Context, requestID, id string, seen session.State, keep bool) (session.State, error) {
+	w, flight := b.world(id), fmt.Sprintf("%s after %d", id, seen.Current.Number)
+	if keep {
+		w.holder += " keeps"
+		flight += fmt.Sprintf(" of %d", seen.Made().UnixNano())
+	}
+	return b.refreshShared(ctx, flight, requestID, w, func(ctx context.Context, w session.World) (session.State, error) {
+		return session.Renew(ctx, w, seen, keep, b.policy)
+	})
+}
+
+// refreshWay is one of the ways of internal/session to refresh.
+type refreshWay func(context.Context, session.World) (session.State, error)
+
+// refreshShared refreshes a session, once for all in this process who come for the same
+// flight. A caller who goes away, or waits too long, changes nothing for the others. With
+// an error it gives the session as it was, if that is known.
+func (b *Broker) refreshShared(ctx context.Context, flight, requestID string, w *refreshWorld, refresh refreshWay) (session.State, error) {
+	done := b.flights.DoChan(flight, func() (any, error) {
 		var state session.State
 		err := b.Tasks.Do(func(ctx context.Context) (err error) {
-			state, err = b.refreshOnce(ctx, requestID, whose.Session, func(ctx context.Context, w session.World) (session.State, error) {
-				return session.Refresh(ctx, w, generation, b.policy)
-			})
+			state, err = b.refreshOnce(ctx, requestID, w, refresh)
 			return err
 		})
 		return state, err
@@ -45,16 +73,14 @@ func (b *Broker) Refresh(ctx context.Context, client, raw string, wanted Narrowi
 	ctx, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()
 	select {
-	case result := <-flight:
+	case result := <-done:
 		state := result.Val.(session.State)
-		whose.Subject = state.Subject
 		if result.Err != nil {
-			return Tokens{}, whose, refreshError(result.Err)
+			return state, refreshError(result.Err)
 		}
-		body, err := b.body(ctx, h, state, wanted)
-		return body, whose, err
+		return state, nil
 	case <-ctx.Done():
-		return Tokens{}, whose, refreshError(ctx.Err())
+		return session.State{}, refreshError(ctx.Err())
 	}
 }
 
@@ -83,12 +109,11 @@ func (b *Broker) checkGranted(ctx context.Context, h handle, generation session.
 	return nil
 }
 
-// refreshOnce is the refresh that all who come for one wait for, in one of the ways of
-// internal/session. Its events have the id of the request that began it.
-func (b *Broker) refreshOnce(ctx context.Context, requestID, id string, refresh func(context.Context, session.World) (session.State, error)) (state session.State, err error) {
+// refreshOnce is the refresh that all who come for one wait for. Its events have the id of
+// the request that began it.
+func (b *Broker) refreshOnce(ctx context.Context, requestID string, w *refreshWorld, refresh refreshWay) (state session.State, err error) {
 	ctx, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()
-	w := &refreshWorld{storedSession: storedSession{b: b, id: id}}
 	state, err = refresh(ctx, w)
 
 	var ended *session.Ended
@@ -151,10 +176,15 @@ var endedBecause = map[session.Reason]string{
 // refreshWorld is what a refresh does outside the state machine.
 type refreshWorld struct {
 	storedSession
+	holder   string        // the name in its leases
 	asked    session.State // with which the provider was asked last
 	received string        // the refresh token that the provider gave
 	saved    bool          // whether the store has it
 	unsure   bool          // it was known before that the provider may have used up the token
+}
+
+func (b *Broker) world(id string) *refreshWorld {
+	return &refreshWorld{storedSession: storedSession{b: b, id: id}, holder: b.holder}
 }
 
 func (w *refreshWorld) Save(ctx context.Context, s session.State, version int64) (int64, error) {
@@ -163,7 +193,7 @@ func (w *refreshWorld) Save(ctx context.Context, s session.State, version int64)
 	return version, err
 }
 
-func (w *refreshWorld) Holder() string { return w.b.holder }
+func (w *refreshWorld) Holder() string { return w.holder }
 
 func (w *refreshWorld) Now() time.Time { return w.b.Now().UTC().Round(0) }
 

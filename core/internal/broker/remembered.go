@@ -42,6 +42,8 @@ type remembered struct {
 	IDToken string `json:"id_token,omitzero"` // the last one that was verified
 	Nonce   string `json:"nonce,omitzero"`    // of the login
 
+	Access providerAccess `json:"access,omitzero"` // the provider's access token
+
 	Actor *Actor `json:"actor,omitzero"` // nil: nobody acts for the user
 
 	Userinfo bool `json:"userinfo,omitzero"` // userinfo has told something

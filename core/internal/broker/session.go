@@ -166,6 +166,7 @@ func (b *Broker) begin(ctx context.Context, l login, give func(handle, session.S
 	if err != nil {
 		return whose, err
 	}
+	who.Access = keepAccess(answer)
 	state, err := b.newSession(answer, e.subject, who)
 	if err != nil {
 		return whose, err

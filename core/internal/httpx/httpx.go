@@ -64,6 +64,14 @@ func New(base *http.Client, timeout time.Duration) *Client {
 	return c
 }
 
+// Transport is what the calls are made over.
+func (c *Client) Transport() http.RoundTripper {
+	if c.http.Transport == nil {
+		return http.DefaultTransport
+	}
+	return c.http.Transport
+}
+
 // Close ends the idle connections of a transport that is the client's own.
 func (c *Client) Close() {
 	if c.owned != nil {

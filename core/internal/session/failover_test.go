@@ -151,3 +151,20 @@ func TestWhatAFailoverLosesBesides(t *testing.T) {
 	_, err = s.actor("B", nil).refresh(lost.Current)
 	require.Equal(t, ReasonForeign, endedFor(t, err), "a generation that the store has lost ends the session")
 }
+
+// The token is the same, and an answer to the other's question may have been lost.
+func TestWhoGivesALeaseBackTwiceForgetsNoDoubtOfSomebodyElse(t *testing.T) {
+	s := newStory()
+	s.provider.strict = false
+	_, err := s.actor("A", script{
+		"judge 1": fails,
+		"save 2":  answerIsLost,
+		"pause 1": after(func() {
+			s.record.state.Unsure = true
+			s.record.version += 2
+		}),
+	}).refresh(generation(3))
+	require.ErrorIs(t, err, errStore)
+	require.True(t, s.record.state.Unsure)
+	require.Zero(t, s.record.state.Lease)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 )
@@ -16,8 +17,9 @@ type seen struct {
 	successors     map[int64]Generation // that were ever saved, by number
 	attempts       []*attempt           // to save a new generation
 	uses           []use                // of the provider's tokens
-	asks           map[int64]int        // by generation
-	troubled       bool                 // since the last new generation
+	asks           map[content]int
+	contents       int  // that were made
+	troubled       bool // since the last new content
 	loggedOut      bool
 	subjectChanged bool
 	revoked        bool // for a replay
@@ -27,7 +29,7 @@ type seen struct {
 	collided       bool // see replaces
 	forgetful      bool // the store has failed over
 	holders        map[Lease]*flight
-	overtaken      map[Lease]bool // the store had lost it, and another instance took one before its flight was done
+	overtaken      map[Lease]bool // another instance took one before its flight was done
 	outlasted      bool           // the provider has refused for a minute
 	ended          int            // the step in which somebody was told that the session has ended
 	reached        map[string]int
@@ -70,10 +72,10 @@ func (s *sim) fastest() (fastest, spread time.Duration) {
 }
 
 // replaces notes which record a write replaces. After a failover it may be another one
-// than the writer knows, by the same version number. No store with a version alone can
+// than the writer knew when it sent the write, by the same version number. No store with a version alone can
 // tell, and so nothing is asked of the rest of such a run.
-func (f *flight) replaces(before record) {
-	if s := f.sim; f.serials[before.version] != before.serial {
+func (f *flight) replaces(before record, knew int) {
+	if s := f.sim; knew != before.serial {
 		s.logf("%s replaces a record that it never saw", f.in.holder)
 		s.reach("version repeated")
 		s.collided = s.forgetful
@@ -95,7 +97,8 @@ func (f *flight) saved(a *attempt, before, state State) {
 	s := f.sim
 	a.done = true
 	s.noteLapse(before)
-	if before.Lease.Holder != "" && !before.Lease.equal(state.Lease) && state.Lease.Holder != "" {
+	another := !before.Lease.equal(state.Lease) || s.holders[before.Lease] != f // at one time two are equal
+	if before.Lease.Holder != "" && state.Lease.Holder != "" && another {
 		s.reach("takeover")
 		s.trouble()
 	}
@@ -105,7 +108,7 @@ func (f *flight) saved(a *attempt, before, state State) {
 	if !s.forgetful {
 		f.savedRefusal(before, state)
 	}
-	if s.forgetful && state.Lease.Holder != "" && !state.Lease.equal(before.Lease) {
+	if state.Lease.Holder != "" && !state.Lease.equal(before.Lease) {
 		for lease, holder := range s.holders {
 			s.overtaken[lease] = s.overtaken[lease] || holder != f && !holder.done
 		}
@@ -116,18 +119,57 @@ func (f *flight) saved(a *attempt, before, state State) {
 	if s.forgetful && f.received != "" && !before.Lease.equal(f.lease) {
 		s.reach("saved in spite of a failover")
 	}
-	if s.successors[state.Current.Number] = state.Current; before.Current != state.Current {
-		s.troubled, s.writes = false, nil
-		s.reach("refreshed")
-	}
+	f.savedContent(before, state)
 	if f.received == "" {
 		return
 	}
 	if state.RefreshToken != f.received {
 		s.broken("%s was received from the provider, and %s was saved", f.received, state.RefreshToken)
 	}
-	if p := s.provider; p.strict && !p.reused && state.RefreshToken != providerToken(p.current) {
+	if p := s.provider; p.strict && !p.reused && state.RefreshToken != providerToken(p.current) && !s.lost(f.lease) {
 		s.broken("the provider's last token is %s, and %s was saved", providerToken(p.current), state.RefreshToken)
+	}
+}
+
+// savedContent: content goes with a new generation, or with the time at which it was made
+// for the same one. What a client's token is worth changes with a generation alone.
+func (f *flight) savedContent(before, state State) {
+	s := f.sim
+	s.successors[state.Current.Number] = state.Current
+	worth := func(s State) State { return State{Current: s.Current, Previous: s.Previous, Used: s.Used} }
+	same := reflect.DeepEqual(worth(before), worth(state))
+	switch {
+	case before.sameContent(state):
+		if !same || string(before.Content) != string(state.Content) {
+			s.broken("the content has changed, and nothing tells that")
+		}
+		return
+	case before.Current == state.Current:
+		s.reach("kept")
+		if !f.keep || !same {
+			s.broken("who keeps the generation has changed what its token is worth")
+		}
+	default:
+		s.reach("refreshed")
+		if f.keep {
+			s.broken("there is a generation that no client knows")
+		}
+	}
+	s.troubled, s.writes = state.Unsure, nil
+}
+
+// landedKeeping: whoever saw some content gets another one.
+func (f *flight) landedKeeping(state State) {
+	s := f.sim
+	switch {
+	case state.sameContent(f.seen):
+		s.broken("the content was not renewed")
+	case s.ended != 0 && f.begun > s.ended:
+		s.broken("the content was renewed after the session had ended")
+	case state.Current != f.seen.Current:
+		s.reach("refreshed for one who keeps")
+	case f.lease.Holder == "":
+		s.reach("seen to be kept")
 	}
 }
 
@@ -176,7 +218,8 @@ func (f *flight) deleted() {
 
 func (f *flight) asking(state State) {
 	s := f.sim
-	if s.asks[state.Current.Number]++; s.asks[state.Current.Number] > 1 && !s.troubles.any {
+	of := contentOf(state)
+	if s.asks[of]++; s.asks[of] > 1 && !s.troubles.any {
 		s.broken("nothing went wrong, and the provider was asked twice in generation %d", state.Current.Number)
 	}
 }
@@ -191,10 +234,11 @@ func (f *flight) asked(state State, yes, lost bool) {
 	}
 	s.reuseNoted = true
 	fastest, _ := s.fastest()
+	again := func(u use) bool { return u.token == state.RefreshToken }
 	excused := func(u use) bool {
-		return u.token == state.RefreshToken && !u.kept && (u.lost || s.overtaken[u.lease] || u.f.dead || !epoch.Add(s.now+fastest).Before(u.lease.Until))
+		return again(u) && !u.kept && (u.lost || s.lost(u.lease) || u.f.dead || !epoch.Add(s.now+fastest).Before(u.lease.Until))
 	}
-	if !s.provider.ended && !s.overtaken[state.Lease] && !slices.ContainsFunc(s.uses, excused) {
+	if !s.provider.ended && !s.lost(state.Lease) && slices.ContainsFunc(s.uses, again) && !slices.ContainsFunc(s.uses, excused) {
 		s.broken("%s was presented to the provider again without need", state.RefreshToken)
 	}
 	s.reach("token reused after a loss")
@@ -214,6 +258,9 @@ func (f *flight) checkpointed() {
 		u.kept = u.kept || u.f == f && !u.lost && f.sim.record.state.RefreshToken != u.token
 	}
 }
+
+// lost is whether the store may have lost a lease before another instance took one.
+func (s *sim) lost(l Lease) bool { return s.forgetful && s.overtaken[l] }
 
 // failedOver notes that writes of flights that are under way are lost.
 func (s *sim) failedOver() {
@@ -239,8 +286,13 @@ func (f *flight) landed(state State, err error) {
 	if f.in.flights[f.token] == f {
 		delete(f.in.flights, f.token)
 	}
+	if f.in.keeping[contentOf(f.seen)] == f {
+		delete(f.in.keeping, contentOf(f.seen))
+	}
 	var ended *Ended
 	switch {
+	case err == nil && f.keep:
+		f.landedKeeping(state)
 	case err == nil:
 		if state.Current.Number != f.token.Number+1 || s.successors[state.Current.Number] != state.Current {
 			s.broken("a caller with token %d got %d, which is not its successor", f.token.Number, state.Current.Number)

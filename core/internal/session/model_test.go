@@ -118,7 +118,7 @@ type troubles struct {
 	unavailable, unsure, answerLost, unclear  int // the provider: plainly; before it acted; after; by a strange word
 	judgeFails, subjectChanges, responseLost  int
 	crash, stall, storeDown, provEnds, logout int
-	reseal, thief, failover                   int
+	reseal, thief, failover, keep             int
 	any                                       bool
 }
 
@@ -134,8 +134,17 @@ type instance struct {
 	offset  time.Duration // of its clock
 	stalled time.Duration // until when
 	flights map[Generation]*flight
+	keeping map[content]*flight // those that keep the generation, by what was seen
 	tasks   []*task
 }
+
+// content tells the contents of a session apart.
+type content struct {
+	number  int64
+	renewed time.Time
+}
+
+func contentOf(s State) content { return content{s.Current.Number, s.Renewed} }
 
 // task is a goroutine of an instance. It runs until it sleeps, and nothing else
 // does meanwhile.

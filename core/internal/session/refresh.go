@@ -154,7 +154,7 @@ func Refresh(ctx context.Context, w World, token Generation, p Policy) (State, e
 		case Due:
 			waited = true
 			var renewed State
-			if renewed, err = renew(ctx, w, s, version, p); err == nil {
+			if renewed, err = renew(ctx, w, s, version, false, p); err == nil {
 				return renewed, nil
 			}
 		case Replayed, Foreign:
@@ -175,25 +175,31 @@ func Refresh(ctx context.Context, w World, token Generation, p Policy) (State, e
 	}
 }
 
-// Renew is Refresh for a session behind a cookie, of which nobody brings a token: it asks
-// the provider unless somebody has done so since the caller saw this generation. Nothing is
-// a replay here, however long ago that was.
-func Renew(ctx context.Context, w World, seen Generation, p Policy) (State, error) {
+// Renew is a refresh for which nobody brings a token: it asks the provider unless somebody
+// has done so since the caller saw this state. Nothing is a replay here, however long ago
+// that was.
+//
+// A session behind a cookie gets the next generation. With keep the generation stays, since
+// a client holds its token and would not learn of the next: only what the provider has
+// answered changes, and neither the grace period nor the session's end do. To refreshes, an
+// instance that keeps is another one: it must have a name of its own for its leases.
+func Renew(ctx context.Context, w World, seen State, keep bool, p Policy) (State, error) {
 	for {
+		now := w.Now()
 		s, version, err := w.Load(ctx)
 		if err != nil {
 			return State{}, err
 		}
 		switch {
-		case s.Judge(s.Current, w.Holder(), w.Now(), p) == Over:
+		case s.Judge(s.Current, w.Holder(), now, p) == Over:
 			return State{}, ErrGone
-		case s.Current != seen:
+		case s.Current != seen.Current, keep && !s.sameContent(seen):
 			return s, nil
 		case s.Lease.heldByOther(w.Holder(), w.Now()):
 			err = w.Pause(ctx)
 		default:
 			var renewed State
-			if renewed, err = renew(ctx, w, s, version, p); err == nil {
+			if renewed, err = renew(ctx, w, s, version, keep, p); err == nil {
 				return renewed, nil
 			}
 		}

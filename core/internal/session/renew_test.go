@@ -9,7 +9,7 @@ import (
 )
 
 func (a *actor) renew(seen Generation) (State, error) {
-	return Renew(context.Background(), a, seen, policy)
+	return Renew(context.Background(), a, State{Current: seen}, false, policy)
 }
 
 // Whoever was paused brings a generation that was current long ago. A refresh token of that

@@ -5,9 +5,9 @@ import (
 	"errors"
 )
 
-// renew is the refresh itself: lease, question, next generation. It fails with
-// ErrConflict or errLost when somebody else was faster.
-func renew(ctx context.Context, w World, s State, version int64, p Policy) (State, error) {
+// renew is the refresh itself: lease, question, next generation, or with keep the same. It
+// fails with ErrConflict or errLost when somebody else was faster.
+func renew(ctx context.Context, w World, s State, version int64, keep bool, p Policy) (State, error) {
 	before := s
 	s = s.leased(w.Holder(), w.Now(), p)
 	version, err := w.Save(ctx, s, version)
@@ -30,13 +30,15 @@ func renew(ctx context.Context, w World, s State, version int64, p Policy) (Stat
 		return State{}, r.fail(ctx, err)
 	}
 	r.state, r.answered = s.received(answer.Tokens()), true
-	content, err := answer.Judge(ctx, func() error { return r.save(ctx, r.state) })
+	content, err := answer.Judge(ctx, func() error { return r.save(ctx, func(s State) State { return s }) })
 	if err != nil {
 		return State{}, r.fail(ctx, err)
 	}
-	next, err := w.Next(s.Current.Number + 1)
-	if err != nil {
-		return State{}, r.fail(ctx, err)
+	next := s.Current
+	if !keep {
+		if next, err = w.Next(s.Current.Number + 1); err != nil {
+			return State{}, r.fail(ctx, err)
+		}
 	}
 	var renewed State
 	err = r.insist(ctx, func() error {
@@ -78,7 +80,7 @@ func (r *renewal) fail(ctx context.Context, cause error) error {
 	if !errors.As(cause, &ended) {
 		var unsure *Unsure
 		// The lease ends by itself when it can't be given back.
-		_ = r.save(ctx, r.state.released(errors.As(cause, &unsure)))
+		_ = r.save(ctx, func(s State) State { return s.released(errors.As(cause, &unsure)) })
 		return cause
 	}
 	reason := ended.Reason
@@ -92,10 +94,10 @@ func (r *renewal) fail(ctx context.Context, cause error) error {
 	return &Ended{Reason: reason, Cause: ended.Cause, Last: r.state}
 }
 
-// save puts a state in the place of the leased one.
-func (r *renewal) save(ctx context.Context, s State) error {
+// save puts what becomes of the state in the place of the leased one.
+func (r *renewal) save(ctx context.Context, become func(State) State) error {
 	return r.insist(ctx, func() (err error) {
-		version, err := r.w.Save(ctx, s, r.version)
+		version, err := r.w.Save(ctx, become(r.state), r.version)
 		if err == nil {
 			r.version = version
 		}
@@ -140,11 +142,13 @@ func (r *renewal) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	held := now.Lease.equal(r.state.Lease) && now.Current == r.state.Current
+	held := now.Lease.equal(r.state.Lease) && now.sameContent(r.state)
 	if !held && !r.lostByStore(now) {
 		r.lost = true
 		return errLost
 	}
+	// Somebody else has asked with the same token meanwhile, and may have used it up.
+	r.state.Unsure = r.state.Unsure || !held && now.Unsure && now.RefreshToken == r.state.RefreshToken
 	r.version = version
 	return nil
 }
@@ -156,11 +160,11 @@ func (r *renewal) look(ctx context.Context) error {
 //
 // Version numbers don't tell: after a failover they count up again, and another
 // instance's lease may have the number that ours had. The state does tell. Each
-// generation has a random salt, so that the same generation and the provider's same
-// token mean that nobody has stored a later answer. When nobody else holds a lease
-// either, ours is the newest answer, even if somebody has tried and failed
-// meanwhile. Compare-and-swap on the version that was just read keeps out whoever comes
-// next: his lease is then in the record, and we give up.
+// generation has a random salt, so that the same generation, with content of the same
+// time, and the provider's same token mean that nobody has stored a later answer. When
+// nobody else holds a lease either, ours is the newest answer, even if somebody has tried
+// and failed meanwhile. Compare-and-swap on the version that was just read keeps out
+// whoever comes next: his lease is then in the record, and we give up.
 //
 // One case remains. When somebody else's write has the very number of ours, our next
 // write meets no conflict and replaces it: a lease, whose holder then gives up, or,
@@ -171,6 +175,6 @@ func (r *renewal) look(ctx context.Context) error {
 // A record that is gone is no such case: it can't be told from a logout, and a logout
 // wins.
 func (r *renewal) lostByStore(now State) bool {
-	return r.answered && now.Current == r.before.Current && now.RefreshToken == r.before.RefreshToken &&
+	return r.answered && now.sameContent(r.before) && now.RefreshToken == r.before.RefreshToken &&
 		!now.Lease.heldByOther(r.w.Holder(), r.w.Now())
 }

@@ -70,6 +70,24 @@ func (s *sim) request(token Generation, honest bool) {
 	f.waiting = append(f.waiting, honest)
 }
 
+// keep has an instance ask the provider without a client's token.
+func (s *sim) keep() {
+	in, seen := s.instances[s.rng.IntN(len(s.instances))], s.record.state
+	if in.stalled > s.now || s.record.gone || in.keeping[contentOf(seen)] != nil {
+		return
+	}
+	f := &flight{sim: s, in: in, keep: true, token: seen.Current, seen: seen, begun: s.steps, serials: map[int64]int{}}
+	in.keeping[contentOf(seen)] = f
+	ctx, cancel := context.WithCancel(context.Background())
+	s.after(2*timeLimit, cancel)
+	f.task = s.start(in, func(*task) {
+		defer cancel()
+		state, err := Renew(ctx, f, seen, true, s.policy)
+		f.landed(state, err)
+	})
+	f.wake()
+}
+
 // act is what the client does from time to time, and what happens meanwhile.
 func (s *sim) act() {
 	if s.client.acts--; s.client.acts < 0 || s.client.lost {
@@ -108,7 +126,7 @@ func (s *sim) crash() {
 	for _, t := range in.tasks {
 		t.stop()
 	}
-	in.tasks, in.flights = nil, map[Generation]*flight{}
+	in.tasks, in.flights, in.keeping = nil, map[Generation]*flight{}, map[content]*flight{}
 	in.holder += "'"
 }
 
@@ -164,7 +182,7 @@ func newSim(seed uint64) *sim {
 		unavailable: at(10), unsure: at(7), answerLost: at(7), unclear: at(15),
 		judgeFails: at(10), subjectChanges: at(1), responseLost: at(30),
 		crash: at(15), storeDown: at(10), provEnds: at(3), logout: at(3), thief: at(10), failover: at(30),
-		reseal: 20,
+		reseal: 20, keep: []int{0, 50}[s.rng.IntN(2)],
 	}
 	if s.troubles.any && s.chance(20) {
 		s.troubles.stall = 40
@@ -186,7 +204,7 @@ func newSim(seed uint64) *sim {
 	for i := range 2 + s.rng.IntN(3) {
 		s.instances = append(s.instances, &instance{
 			holder: string(rune('A' + i)), offset: time.Duration(s.rng.Int64N(int64(apart)+1)) - apart/2,
-			flights: map[Generation]*flight{},
+			flights: map[Generation]*flight{}, keeping: map[content]*flight{},
 		})
 	}
 	s.client = client{token: Generation{Number: 1}, acts: 4 + s.rng.IntN(12)}
@@ -194,7 +212,7 @@ func newSim(seed uint64) *sim {
 		Created: epoch, Used: epoch, Current: s.client.token, Tokens: Tokens{RefreshToken: providerToken(1)},
 	}}
 	s.successors = map[int64]Generation{1: s.client.token}
-	s.asks, s.reached = map[int64]int{}, map[string]int{}
+	s.asks, s.reached = map[content]int{}, map[string]int{}
 	s.holders, s.overtaken = map[Lease]*flight{}, map[Lease]bool{}
 
 	s.sometimes(func() int { return s.troubles.crash }, s.crash)
@@ -203,6 +221,13 @@ func newSim(seed uint64) *sim {
 		// Soon after the client came, while its refresh is under way.
 		if s.chance(s.troubles.failover) {
 			s.after(s.latency(timeLimit), s.failover)
+		}
+	})
+	s.incidents = append(s.incidents, func() {
+		if s.chance(s.troubles.keep) {
+			for range 1 + s.rng.IntN(3) {
+				s.after(s.latency(3*time.Second), s.keep)
+			}
 		}
 	})
 	s.sometimes(func() int { return s.troubles.logout }, s.end)
@@ -314,7 +339,8 @@ func TestInAnyOrderOfStepsAndFailuresNoHonestClientLosesItsSessionAndNoRevokedOn
 	require.False(t, t.Failed(), "%d of %d seeds", len(failed), seeds)
 	// A simulation in which nothing happens proves nothing.
 	for _, what := range []string{
-		"refreshed", "takeover", "token reused after a loss", "gone", "replay", "replay refused", "error", "crash", "stall",
+		"refreshed", "kept", "seen to be kept", "refreshed for one who keeps", "takeover", "token reused after a loss", "gone",
+		"replay", "replay refused", "error", "crash", "stall",
 		"logout", "revoked", "revoked as a page had it", "logout by a token", "logout by a used token", "logout by a used token refused",
 		"failover", "saved in spite of a failover", "version repeated",
 		"refused for a minute", "refused, and then not", "ended by a glitch that lasted", string(ReasonRefused), string(ReasonUnknown), string(ReasonSubject), string(ReasonReplayed),

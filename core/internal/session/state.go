@@ -34,6 +34,9 @@ type Generation struct {
 type State struct {
 	Created time.Time `json:"created"` // when the user signed in
 	Used    time.Time `json:"used"`    // when the current generation began
+	// Renewed is when the content was made last for the current generation; zero: when that
+	// began.
+	Renewed time.Time `json:"renewed,omitzero"`
 
 	Current  Generation `json:"current"`
 	Previous Generation `json:"previous,omitzero"`
@@ -95,6 +98,19 @@ func (s State) End(p Policy) time.Time {
 		return idle
 	}
 	return end
+}
+
+// Made is when the content was made.
+func (s State) Made() time.Time {
+	if s.Renewed.IsZero() {
+		return s.Used
+	}
+	return s.Renewed
+}
+
+// sameContent reports whether nobody has brought a refresh to its end between two states.
+func (s State) sameContent(other State) bool {
+	return s.Current == other.Current && s.Renewed.Equal(other.Renewed)
 }
 
 // Verdict is what a refresh token is worth at a moment.
@@ -162,9 +178,14 @@ func (s State) refused(now time.Time) (State, bool) {
 	return s, now.Sub(s.Refused) >= patience
 }
 
-// renewed is the state with the next generation.
+// renewed is the state with new content, and with the next generation unless that is still
+// the current one.
 func (s State) renewed(next Generation, content jsontext.Value, now time.Time) State {
-	s.Previous, s.Current, s.Used = s.Current, next, now
+	if next == s.Current {
+		s.Renewed = now // and not Used: the grace period of the previous generation goes on from there
+	} else {
+		s.Previous, s.Current, s.Used, s.Renewed = s.Current, next, now, time.Time{}
+	}
 	s.Content = content
 	s.Lease = Lease{}
 	return s

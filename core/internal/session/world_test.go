@@ -8,14 +8,17 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// flight is a refresh that an instance does for all who come with one token, or,
-// without a token, a logout. It is the World of both.
+// flight is a refresh that an instance does for all who come with one token, or without a
+// token: one that keeps the generation, for all who saw one content, or a logout. It is the
+// World of all of them.
 type flight struct {
 	*task
 	sim      *sim
 	in       *instance
 	token    Generation
-	begun    int // the step
+	keep     bool
+	seen     State // with keep
+	begun    int   // the step
 	honest   bool
 	waiting  []bool // each who waits: is it the honest client?
 	loaded   bool
@@ -54,12 +57,12 @@ func (f *flight) Load(ctx context.Context) (State, int64, error) {
 }
 
 func (f *flight) Save(ctx context.Context, state State, version int64) (int64, error) {
-	a := f.saving(state)
+	a, knew := f.saving(state), f.serials[version]
 	saved := int64(0)
 	err := f.store(ctx, fmt.Sprintf("save %d %s lease %q", state.Current.Number, state.RefreshToken, state.Lease.Holder), func() (err error) {
 		before := f.sim.record
 		if saved, err = f.sim.record.save(state, version); err == nil {
-			f.replaces(before)
+			f.replaces(before, knew)
 			f.sim.serial++
 			f.sim.record.serial, f.serials[saved] = f.sim.serial, f.sim.serial
 			f.sim.writes = append(f.sim.writes, write{f, before})
@@ -72,18 +75,24 @@ func (f *flight) Save(ctx context.Context, state State, version int64) (int64, e
 
 func (f *flight) Delete(ctx context.Context, version int64) error {
 	f.deleting()
+	knew := f.serials[version]
 	return f.store(ctx, "delete", func() error {
 		before := f.sim.record
 		err := f.sim.record.delete(version)
 		if err == nil {
-			f.replaces(before)
+			f.replaces(before, knew)
 			f.deleted()
 		}
 		return err
 	})
 }
 
-func (f *flight) Holder() string { return f.in.holder }
+func (f *flight) Holder() string {
+	if f.keep {
+		return f.in.holder + " keeps"
+	}
+	return f.in.holder
+}
 
 func (f *flight) Now() time.Time { return epoch.Add(f.sim.now + f.in.offset) }
 
@@ -173,5 +182,6 @@ func (a *answer) Judge(_ context.Context, save func() error) (jsontext.Value, er
 		s.subjectChanged = true
 		return nil, &Ended{Reason: ReasonSubject}
 	}
-	return jsontext.Value(`{}`), nil
+	s.contents++
+	return jsontext.Value(fmt.Sprint(s.contents)), nil
 }
