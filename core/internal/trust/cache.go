@@ -2,7 +2,6 @@ package trust
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"math/bits"
 	"sync"
@@ -14,17 +13,6 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/jose"
 	"github.com/oidcgate/oidcgate/core/internal/verify"
 )
-
-// tokenName is what a token is remembered by: its text. Nobody finds another text with
-// the same hash. A token signed with ECDSA has a second text that is as good, with -s in
-// the place of s, and is remembered twice then.
-type tokenName [sha256.Size]byte
-
-// nameOf hashes a token where it is: a copy of it would be most of what is left to
-// save. The hash reads the bytes and keeps none of them.
-func nameOf(raw string) tokenName {
-	return sha256.Sum256(unsafe.Slice(unsafe.StringData(raw), len(raw)))
-}
 
 // cachedToken is a token that was found valid, or an opaque one that was refused.
 type cachedToken struct {
@@ -126,7 +114,7 @@ func (c *tokenCache) add(r *cachedToken, now time.Time) {
 // to anybody's.
 func (c *tokenCache) place(r *cachedToken, now time.Time) *atomic.Pointer[cachedToken] {
 	b := c.bucket(&r.name)
-	best, bestRank := &b[r.name[len(r.name)-1]%bucketSize], 0
+	best, bestRank := &b[r.name[8]%bucketSize], 0
 	for i := range b {
 		rank := 0
 		switch old := b[i].Load(); {
