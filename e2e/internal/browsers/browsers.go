@@ -37,7 +37,7 @@ var groups = []group{
 	{"attacks", startShop},
 	{"transfers", startShop},
 	{"hands", startShop},
-	{"looks", startShop},
+	{"pages", startShop},
 }
 
 // site is what scenarios are told of an application.

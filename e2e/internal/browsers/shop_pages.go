@@ -41,6 +41,7 @@ func (s *shop) handler() http.Handler {
 	r.With(page).Post("/orders", s.order)
 	r.With(page).Get("/file", sendFile)
 	r.With(chiauth.Pages(s.auth, core.AnyRole("boss"))).Get("/boss", s.showOrders) // nobody has the role
+	r.With(chiauth.Pages(s.auth, core.AnyRole("admin"))).Handle("/operations", core.Admin(s.auth))
 	r.With(script).Get("/me", me)
 	r.With(script).Get("/events", sendEvents)
 	r.With(script).Handle("/socket", websocket.Server{Handler: func(socket *websocket.Conn) { _, _ = io.Copy(socket, socket) }})

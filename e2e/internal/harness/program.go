@@ -19,7 +19,7 @@ import (
 )
 
 // programTimeout is what all steps of a program may take.
-const programTimeout = 3 * time.Minute
+const programTimeout = 5 * time.Minute
 
 // report.mjs is what programs for Node report their steps with.
 //

@@ -1,7 +1,7 @@
 // What others may try with a browser that has a session. The blog is of the same site, so that
 // browsers send cookies with its requests; elsewhere is another site.
 import assert from 'node:assert/strict'
-import { at, control, follow, newContext, sessionCookie, signedIn, signIn, target, text, whoIs } from './driver.mjs'
+import { at, control, follow, newContext, sendForm, sessionCookie, signedIn, signIn, target, text, whoIs } from './driver.mjs'
 
 const mallory = { name: 'bob', password: 'builder' }
 const others = { 'the blog': target.blog, 'elsewhere': target.elsewhere }
@@ -27,7 +27,7 @@ export const scenarios = {
     const before = await control('look')
     for (const origin of Object.values(others)) {
       await page.goto(origin)
-      await Promise.all([page.waitForNavigation(), page.evaluate(sendForm, at('/orders'))])
+      await sendForm(page, at('/orders'))
       assert.equal((await control('look')).orders, before.orders, origin)
     }
     assert.equal(await whoIs(page), 'user-alice')
@@ -37,7 +37,7 @@ export const scenarios = {
     await signedIn(page)
     for (const origin of Object.values(others)) {
       await page.goto(origin)
-      await Promise.all([page.waitForNavigation(), page.evaluate(sendForm, at('/api/auth/v2/logout'))])
+      await sendForm(page, at('/api/auth/v2/logout'))
       assert.equal(await whoIs(page), 'user-alice', origin)
     }
     await page.goto(at('/api/auth/v2/logout')) // as a link or an image
@@ -118,15 +118,7 @@ export const scenarios = {
   },
 }
 
-// These run in pages.
-
-function sendForm(action) {
-  const form = Object.assign(document.createElement('form'), { method: 'post', action })
-  document.body.append(form)
-  form.submit()
-}
-
-function openSocket(url) {
+function openSocket(url) { // this runs in pages
   return new Promise((resolve) => {
     const socket = new WebSocket(url)
     socket.onopen = () => socket.send('echo')

@@ -29,6 +29,15 @@ export const newContext = (browser) => browser.createBrowserContext({
   downloadBehavior: { policy: 'allow', downloadPath: target.downloads },
 })
 
+// sendForm has the page send an empty form to an address.
+export async function sendForm(page, address) {
+  await Promise.all([page.waitForNavigation(), page.evaluate((action) => {
+    const form = Object.assign(document.createElement('form'), { method: 'post', action })
+    document.body.append(form)
+    form.submit()
+  }, address)])
+}
+
 // until asks until there is an answer, for ten seconds.
 export async function until(ask) {
   for (const end = Date.now() + 10_000; ;) {
@@ -93,12 +102,13 @@ export async function screenshot(page, name) {
 
 const axeCore = await readFile(new URL(import.meta.resolve('axe-core/axe.min.js')), 'utf8')
 
-// axe fails when the page breaks a rule of accessibility. The ground that a page leaves to the
-// browser it would take for white.
-export async function axe(page) {
+// axe fails when the page breaks a rule of accessibility, but for some. The ground that a page
+// leaves to the browser it would take for white.
+export async function axe(page, ...without) {
   await page.evaluate(axeCore)
   await page.evaluate(() => { document.documentElement.style.backgroundColor ||= 'Canvas' })
-  const { violations } = await page.evaluate(() => window.axe.run())
+  const rules = Object.fromEntries(without.map((rule) => [rule, { enabled: false }]))
+  const { violations } = await page.evaluate((rules) => window.axe.run({ rules }), rules)
   const found = violations.map(({ id, help, nodes }) => `${id} (${help}) at ${nodes.map((node) => node.target).join(', ')}`)
   if (found.length > 0) throw new Error(`axe finds at ${page.url()}: ${found.join('; ')}`)
 }

@@ -1,6 +1,6 @@
 // A session by cookie, from the login to the end.
 import assert from 'node:assert/strict'
-import { axe, at, control, follow, sessionCookie, signedIn, signIn, target, text, whoIs } from './driver.mjs'
+import { axe, at, control, follow, newContext, sessionCookie, signedIn, signIn, target, text, whoIs } from './driver.mjs'
 
 export const scenarios = {
   async 'a link leads through the login to its page and query'(page) {
@@ -94,6 +94,31 @@ export const scenarios = {
     await signIn(page, { name: 'bob', password: 'builder' })
     assert.equal(page.url(), at('/boss'))
     assert.equal(await whoIs(page), 'user-bob')
+  },
+
+  async 'a sign-out without the provider ends the session here'(page) {
+    await signedIn(page)
+    await control('provider', { down: true })
+    try {
+      await follow(page, '#sign-out').catch(() => {}) // it leads to the provider
+    } finally {
+      await control('provider', { down: false })
+    }
+    assert.equal(await whoIs(page), undefined)
+  },
+
+  async 'an operator ends the session of somebody else'(page, context) {
+    const other = await newContext(context.browser())
+    try {
+      const theirs = await other.newPage()
+      await signedIn(theirs, '/orders', { name: 'bob', password: 'builder' })
+      await signedIn(page, '/operations?subject=user-bob')
+      await follow(page, 'li button[value=end]')
+      assert.equal(await whoIs(theirs), undefined)
+      assert.equal(await whoIs(page), 'user-alice')
+    } finally {
+      await other.close()
+    }
   },
 
   async 'without the provider a session goes on, and nobody signs in'(page, context) {
