@@ -67,6 +67,9 @@ func New(config Config) (*Auth, error) {
 		}
 		config.Logger.Warn("Config.Secrets is not set: " + lost + " don't survive a restart and can't go on at another replica; make one with: openssl rand -base64 32")
 	}
+	if config.Browser != nil && config.provider().ClientSecret == "" {
+		config.Logger.Warn("Provider.ClientSecret is not set: with Config.Browser the application should be a confidential client at the provider (RFC 10017 6.1.3.1)")
+	}
 	if config.Broker == nil && config.Routes.Token != Off {
 		config.Logger.Info("the token route is on: clients receive the provider's tokens", "path", config.Routes.Token)
 	}

@@ -149,10 +149,10 @@ func (b *Broker) check(c Config) []error {
 	var problems []error
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf("Config."+format, args...)) }
 	if c.PublicURL == "" {
-		wrong("PublicURL is missing: in broker mode it is the issuer of the tokens")
+		wrong("PublicURL is missing: in broker mode, which Config.Browser switches on, it is the issuer of the tokens")
 	}
 	if c.Routes.Token == Off {
-		wrong("Routes.Token is off: in broker mode clients get and refresh their tokens there; leave Broker nil, or leave the route on")
+		wrong("Routes.Token is off: in broker mode clients get and refresh their tokens there; leave the route on, or leave Broker and Browser nil")
 	}
 	if !slices.Contains(jose.SigningAlgorithms, b.Algorithm) {
 		wrong("Broker.Algorithm %q is none to sign with: use %s", b.Algorithm, strings.Join(jose.SigningAlgorithms, ", "))

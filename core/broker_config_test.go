@@ -20,7 +20,7 @@ func TestNewReportsEachMistakeOfABroker(t *testing.T) {
 		change func(*core.Config)
 		named  string
 	}{
-		"no public URL":                {func(c *core.Config) { c.PublicURL = "" }, "Config.PublicURL is missing: in broker mode it is the issuer"},
+		"no public URL":                {func(c *core.Config) { c.PublicURL = "" }, "Config.PublicURL is missing: in broker mode, which Config.Browser switches on, it is the issuer"},
 		"no token route":               {func(c *core.Config) { c.Routes.Token = core.Off }, "Config.Routes.Token is off: in broker mode clients get and refresh their tokens there"},
 		"algorithm of shared secrets":  {algorithm("HS256"), `Config.Broker.Algorithm "HS256"`},
 		"algorithm none":               {algorithm("none"), "RS256, ES256, PS256, EdDSA"},

@@ -36,8 +36,8 @@ const DefaultStaleFor = time.Hour
 // session for Broker.CheckSession, or 30 seconds if that is 0: so long a session that
 // another replica has ended can go on.
 type Browser struct {
-	// LandingPath is the path of the page on which a login ends that names no return_to.
-	// "": "/".
+	// LandingPath is the path of the page on which a login ends that names no return_to. It
+	// begins with one slash, and may have a query. "": "/".
 	LandingPath string
 	// ErrorPath is the path of the page on which a login ends that failed, with error and
 	// error_description (RFC 6749 4.1.2.1) in the query. It must be open to whoever is not
@@ -51,8 +51,8 @@ type Browser struct {
 	// Max-Age. false: the cookie is a session cookie.
 	Persistent bool
 	// AllowOrigins are other origins of the same site, such as https://app.example.org, whose
-	// pages may send requests by cookie. The application's CORS middleware must allow them,
-	// too. nil: the origin of PublicURL alone.
+	// pages may send requests by cookie. They are compared exactly, so patterns are errors. The
+	// application's CORS middleware must allow them, too. nil: the origin of PublicURL alone.
 	AllowOrigins []string
 }
 
@@ -95,6 +95,8 @@ func (b *Browser) check(c Config) (problems []error) {
 			err = address.Check(origin, c.InsecurePublicHTTP)
 		}
 		switch {
+		case strings.Contains(origin, "*"):
+			wrong("Browser.AllowOrigins %q is a pattern, which would let in too many: list each origin", address.Shown(origin))
 		case err != nil:
 			wrong("Browser.AllowOrigins %q: %w", address.Shown(origin), err)
 		case address.Origin(u) != origin:
@@ -226,7 +228,7 @@ func (a *Auth) failCallback(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	e := answerTo(err)
 	if a.config.Browser.ErrorPath == "" {
-		WriteError(w, a.failurePage(e))
+		WriteError(w, a.failurePage(e, a.returnOf(r.URL.Query().Get("state"))))
 		return
 	}
 	failed := url.Values{"error": {e.Code}, "error_description": {e.Description}}

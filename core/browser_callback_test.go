@@ -51,7 +51,7 @@ func TestACallbackThatIsOpenedAgainLeadsWhereTheFirstLed(t *testing.T) {
 
 	require.Equal(t, http.StatusFound, a.send(client, http.MethodPost, logoutRoute, []string{sameOrigin}).StatusCode)
 	over := a.get(client, link, asBrowser)
-	requirePage(t, over, http.StatusBadRequest, "Sign-in failed", "Begin again.", `<a href="`+a.api+`/auth/v2/login">`)
+	requirePage(t, over, http.StatusBadRequest, "Sign-in failed", "Begin again.", `/auth/v2/login?return_to=%2Forders%3Fa%3Db">`)
 	require.Empty(t, sessionCookies(over))
 }
 
@@ -85,6 +85,20 @@ func TestACallbackHelpsWhoeverCanNotBeSignedIn(t *testing.T) {
 			require.Equal(t, "invalid_grant", a.log.last(t).Error.Code)
 		})
 	}
+}
+
+func TestWhoeverSignsInAgainComesToThePageThatTheyWanted(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), browsing())
+	again := `<a href="` + a.api + `/auth/v2/login?return_to=%2Forders%3Fpage%3D2">Sign in again</a>`
+	client := browser()
+	state := a.begin(client, "return_to", "/orders?page=2").Get("state")
+	requirePage(t, a.get(client, callback("error", "access_denied", "state", state), asBrowser), http.StatusForbidden, again)
+	code, state := a.authorize(client, "alice", "return_to", "/orders?page=2")
+	a.clock.Add(time.Hour)
+	requirePage(t, a.get(client, callback("code", code, "state", state), asBrowser), http.StatusBadRequest, "ten minutes", again)
+	requirePage(t, a.get(client, "/auth/v2/login?max_age=x&return_to=/orders%3Fpage%3D2", asBrowser), http.StatusBadRequest, again)
+	bad := a.get(client, "/auth/v2/login?return_to=//evil.example", asBrowser)
+	requirePage(t, bad, http.StatusBadRequest, `<a href="`+a.api+`/auth/v2/login">`)
 }
 
 func TestALoginThatFailedEndsOnAPage(t *testing.T) {

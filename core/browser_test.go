@@ -134,6 +134,9 @@ func TestAPageSendsPeopleToSignInAndBack(t *testing.T) {
 
 	lost := a.send(browser(), http.MethodPost, "/page", []string{asBrowser, sameOrigin, "Sec-Fetch-Mode: navigate"}, "text", "long")
 	requirePage(t, lost, http.StatusUnauthorized, "the form was not sent", `target="_blank"`)
+	planted := a.send(browser(), http.MethodPost, "/page", []string{asBrowser, "Sec-Fetch-Site: cross-site", "Origin: https://evil.example", "Sec-Fetch-Mode: navigate"}, "text", "evil")
+	requirePage(t, planted, http.StatusForbidden, "This was not done", "cross_site")
+	require.NotContains(t, planted.body, "reload", "nobody is told to send the form of another site again")
 	framed := a.get(browser(), "/page", asBrowser, "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe")
 	requirePage(t, framed, http.StatusUnauthorized, `target="_top"`)
 	requirePage(t, a.get(a.signedIn("bob"), "/page", asBrowser), http.StatusForbidden, "No access", "insufficient_claims", "prompt=login")

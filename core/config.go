@@ -32,8 +32,8 @@ type Config struct {
 	// https://app.example.org/api. It is https, or http on loopback (see also
 	// InsecurePublicHTTP), without a trailing slash, query, fragment or braces. It is the
 	// base of the callback's URL and decides whether cookies are Secure. A request's Host and
-	// forwarding headers are ignored. With a Broker it is required, and is the issuer of the
-	// Broker's tokens. Without one, "" means that every login must send a redirect_uri.
+	// forwarding headers are ignored. With a Broker or Browser it is required, and is the
+	// issuer of the Broker's tokens. Without, "" means that every login must send a redirect_uri.
 	PublicURL string
 	// Routes moves routes below the mount, or switches them off.
 	Routes Routes
@@ -51,7 +51,7 @@ type Config struct {
 	// don't survive a restart and don't work across replicas.
 	Secrets []string
 	// Broker makes the application issue its own tokens and keep sessions. nil: passthrough
-	// mode, in which clients get the provider's tokens.
+	// mode, in which clients get the provider's tokens; or the zero Broker, if Browser is set.
 	Broker *Broker
 	// Browser keeps people signed in by a cookie, for web applications. Without a Broker it
 	// makes the zero one. nil: logins end with tokens, and guards accept tokens alone.

@@ -117,6 +117,7 @@ func TestNewReportsEachMistake(t *testing.T) {
 		"errors at a fragment":        {func(c *core.Config) { c.Browser = &core.Browser{ErrorPath: "/#/failed"} }, "Browser.ErrorPath"},
 		"any origin by cookie":        {func(c *core.Config) { c.Browser = &core.Browser{AllowOrigins: []string{"*"}} }, "Browser.AllowOrigins"},
 		"the origin null by cookie":   {func(c *core.Config) { c.Browser = &core.Browser{AllowOrigins: []string{"null"}} }, "Browser.AllowOrigins"},
+		"a pattern of origins":        {func(c *core.Config) { c.Browser = &core.Browser{AllowOrigins: []string{"https://*.example.org"}} }, "list each origin"},
 		"an origin with a path":       {func(c *core.Config) { c.Browser = &core.Browser{AllowOrigins: []string{"https://a.example.org/"}} }, "https://a.example.org"},
 		"browsers without a callback": {func(c *core.Config) { c.Browser, c.Routes.Callback = &core.Browser{}, core.Off }, "Routes.Callback"},
 		"browsers without a logout":   {func(c *core.Config) { c.Browser, c.Routes.Logout = &core.Browser{}, core.Off }, "Routes.Logout"},
@@ -192,6 +193,18 @@ func TestNewWarnsWithoutSecretsAndTellsOfTheTokenRoute(t *testing.T) {
 	_, err = core.New(config)
 	require.NoError(t, err)
 	require.Empty(t, out.String())
+}
+
+func TestNewWarnsOfBrowserSessionsOfAPublicClient(t *testing.T) {
+	for clientSecret, warnings := range map[string]int{"": 1, "of the client": 0} {
+		var out bytes.Buffer
+		config := validConfig()
+		config.Logger, config.Providers[0].ClientSecret = slog.New(slog.NewTextHandler(&out, nil)), clientSecret
+		browsing()(&config)
+		_, err := core.New(config)
+		require.NoError(t, err)
+		require.Equal(t, warnings, strings.Count(out.String(), "Provider.ClientSecret is not set"), out.String())
+	}
 }
 
 func TestConfigIsCopied(t *testing.T) {

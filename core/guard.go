@@ -56,10 +56,13 @@ func (a *Auth) Optional(constraints ...Constraint) *Guard {
 //     send it again;
 //   - other errors are pages.
 //
+// A request with an Authorization header gets the answers of Required. What the handler
+// answers is not cached (see [Guard.CacheControl]).
+//
 // It panics as Required does, and without Config.Browser.
 func (a *Auth) Pages(constraints ...Constraint) *Guard {
 	if a.config.Browser == nil {
-		panic("oidcgate: core.Auth.Pages needs Config.Browser: without it a login does not end on a page")
+		panic("oidcgate: core.Auth.Pages needs Config.Browser: without it a login does not end on a page; set it, or use Required")
 	}
 	g := a.Required(constraints...)
 	g.pages = true

@@ -104,16 +104,17 @@ func (p *page) write(w http.ResponseWriter, status int) {
 // request as [WriteError] does.
 func (a *Auth) writePage(w http.ResponseWriter, r *http.Request, err error) {
 	if prefersHTML(r.Header["Accept"]) {
-		err = a.failurePage(answerTo(err))
+		err = a.failurePage(answerTo(err), r.URL.Query().Get("return_to"))
 	}
 	WriteError(w, err)
 }
 
-// failurePage is an error of a route to which people come with a browser.
-func (a *Auth) failurePage(e *Error) *Error {
+// failurePage is an error of a route to which people come with a browser. returnTo is the
+// page to which they wanted; "": it is not known.
+func (a *Auth) failurePage(e *Error, returnTo string) *Error {
 	p := &page{Title: "Sign-in failed", Text: e.Description, Code: e.Code}
-	if login := a.config.loginURL(); login != "" {
-		p.Link = &pageLink{URL: login, Text: "Sign in again"}
+	if a.config.loginURL() != "" {
+		p.Link = &pageLink{URL: a.config.loginFrom(returnTo), Text: "Sign in again"}
 	}
 	return e.on(p)
 }
@@ -151,6 +152,9 @@ func (a *Auth) forPage(request Request, err error) error {
 	}
 	signedOut := errors.Is(e, ErrMissingToken) || errors.Is(e, ErrInvalidToken)
 	safe := browser.Safe(request.Method)
+	if signedOut && !safe && a.foreign(request) { // to sign in and send it again would be a mistake
+		signedOut, e = false, ErrCrossSite
+	}
 	target := strings.Clone(request.URL) // which may be a view of memory that is used again
 	here, login := browser.ReturnTo(target), a.config.loginFrom(target)
 	p := &page{Code: e.Code, Text: e.Description}
@@ -164,13 +168,13 @@ func (a *Auth) forPage(request Request, err error) error {
 		p.Link = &pageLink{URL: login, Text: "Sign in", Target: "_top"}
 	case signedOut:
 		p.Title = "Signed out: the form was not sent"
-		p.Text = "You are not signed in any more, so nothing was done with what you entered. Sign in in another tab. Then come back to this one and reload the page: your browser sends the form again."
-		p.Link = &pageLink{URL: a.config.loginURL(), Text: "Sign in in another tab", Target: "_blank"}
+		p.Text = "You are not signed in any more, so nothing was done with what you entered. Sign in with another tab. Then come back to this one and reload the page: your browser sends the form again."
+		p.Link = &pageLink{URL: a.config.loginURL(), Text: "Sign in (a new tab opens)", Target: "_blank"}
 	case errors.Is(e, ErrCrossSite):
 		p.Title = "This was not done"
 	case e.Status == http.StatusForbidden:
 		p.Title = "No access"
-		p.Text = "You are signed in, but you may not open this page. " + e.Description
+		p.Text, p.Code = "You are signed in, but you may not open this page.", e.Code+". "+e.Description
 		// The provider would answer for whoever is signed in there, without asking.
 		p.Link = &pageLink{URL: address.WithParams(login, url.Values{"prompt": {"login"}}), Text: "Sign in as somebody else"}
 	case e.Status == http.StatusServiceUnavailable:

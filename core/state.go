@@ -102,6 +102,16 @@ func (a *Auth) openState(text string) (loginState, error) {
 	return state, nil
 }
 
+// returnOf is the page on which the login of a state was to end; "" if it named none. It
+// was checked when the login began, so that the login may be over by now.
+func (a *Auth) returnOf(sealed string) string {
+	var state loginState
+	if !openText(a.states, statePrefix, sealed, &state) {
+		return ""
+	}
+	return state.ReturnTo
+}
+
 // asked is what the end of a login has to know about its beginning.
 type asked struct {
 	scope  string // that the provider was asked for
