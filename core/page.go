@@ -168,8 +168,8 @@ func (a *Auth) forPage(request Request, err error) error {
 		p.Link = &pageLink{URL: login, Text: "Sign in", Target: "_top"}
 	case signedOut:
 		p.Title = "Signed out: the form was not sent"
-		p.Text = "You are not signed in any more, so nothing was done with what you entered. Sign in with another tab. Then come back to this one and reload the page: your browser sends the form again."
-		p.Link = &pageLink{URL: a.config.loginURL(), Text: "Sign in (a new tab opens)", Target: "_blank"}
+		p.Text = "You are not signed in any more, so nothing was done with what you entered. Open another tab and sign in there. Then come back to this one and reload the page: your browser sends the form again."
+		p.Link = &pageLink{URL: a.config.loginURL(), Text: "Sign in (opens a new tab)", Target: "_blank"}
 	case errors.Is(e, ErrCrossSite):
 		p.Title = "This was not done"
 	case e.Status == http.StatusForbidden:
