@@ -174,7 +174,7 @@ func pagesSpeakToPeople(s suite) {
 	}
 	a.refused(html("/page", "Authorization", "Bearer garbage"), http.StatusUnauthorized, "invalid_token")
 	a.page(html("/page", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"), http.StatusUnauthorized, "_top")
-	a.page(post("/page", "text", "long").with(asBrowser...), http.StatusUnauthorized, "was not sent")
+	a.page(post("/page", "text", "long").with(asBrowser...).with("Origin", a.origin()), http.StatusUnauthorized, "was not sent")
 	a.page(html(callbackRoute+"?code=c&state=og1.AAAA"), http.StatusBadRequest, "invalid_grant")
 
 	a.open(a.base+loginRoute, "bob")
