@@ -194,6 +194,8 @@ func (f *flight) savedRefusal(before, state State) {
 func (f *flight) deleting() {
 	switch {
 	case f.logout || f.lease.Holder != "":
+	case f.sim.browser:
+		f.sim.broken("generation %d, which is old, was taken for a replay", f.token.Number)
 	case f.honest:
 		f.sim.broken("an honest client's token %d was taken for a replay", f.token.Number)
 	case f.sim.policy.TolerateReplay:
@@ -294,8 +296,13 @@ func (f *flight) landed(state State, err error) {
 	case err == nil && f.keep:
 		f.landedKeeping(state)
 	case err == nil:
-		if state.Current.Number != f.token.Number+1 || s.successors[state.Current.Number] != state.Current {
+		if s.browser && state.Current.Number > f.token.Number+1 {
+			s.reach("renewed by somebody else meanwhile")
+		} else if state.Current.Number != f.token.Number+1 {
 			s.broken("a caller with token %d got %d, which is not its successor", f.token.Number, state.Current.Number)
+		}
+		if s.successors[state.Current.Number] != state.Current {
+			s.broken("a caller with token %d got a generation %d that was never saved", f.token.Number, state.Current.Number)
 		}
 		if s.ended != 0 && f.begun > s.ended {
 			s.broken("a refresh worked after the session had ended")
@@ -320,7 +327,7 @@ func (f *flight) landed(state State, err error) {
 		}
 	case errors.Is(err, ErrReplayed):
 		s.reach("replay refused")
-		if f.honest && f.token.Number >= s.client.token.Number {
+		if s.browser || f.honest && f.token.Number >= s.client.token.Number {
 			s.broken("an honest client's last token %d was refused", f.token.Number)
 		}
 	case !s.troubles.any && !errors.Is(err, context.Canceled):

@@ -106,6 +106,7 @@ type sim struct {
 	down      time.Duration // until when the store is down
 	storeMax  time.Duration // how long a call to the store takes at most
 	client    client
+	browser   bool     // the client has a cookie, and instances know the generation: they Renew
 	incidents []func() // what may happen at any time
 	seen               // for the invariants
 	trace     []string

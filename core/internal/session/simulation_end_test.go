@@ -11,6 +11,9 @@ import (
 // end ends it in one of them.
 func (s *sim) end() {
 	ways := []func(){s.logout, s.revoke, s.logoutByClient, s.logoutByThief}
+	if s.browser {
+		ways = ways[:2] // a cookie is none of the session's tokens
+	}
 	ways[s.rng.IntN(len(ways))]()
 }
 
