@@ -14,6 +14,7 @@ import (
 	"github.com/oidcgate/oidcgate/core/internal/seal"
 	"github.com/oidcgate/oidcgate/core/internal/trust"
 	"github.com/oidcgate/oidcgate/core/internal/verify"
+	"golang.org/x/sync/singleflight"
 )
 
 // Auth is one application's OpenID Connect: its routes and its guards. Make it
@@ -36,8 +37,9 @@ type Auth struct {
 
 	userinfoGuard *Guard
 
-	sessionCookieName string   // of browsers' sessions
-	origins           []string // whose pages may send requests by cookie
+	sessionCookieName string             // of browsers' sessions
+	origins           []string           // whose pages may send requests by cookie
+	callbacks         singleflight.Group // logins that browsers end, by the login and its code
 }
 
 // New makes an Auth. It reports all mistakes of the configuration at once

@@ -1,8 +1,12 @@
 package core_test
 
 import (
+	"context"
 	"net/http"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,6 +57,92 @@ func TestACallbackThatIsOpenedAgainLeadsWhereTheFirstLed(t *testing.T) {
 	over := a.get(client, link, asBrowser)
 	requirePage(t, over, http.StatusBadRequest, "Sign-in failed", "Begin again.", `/auth/v2/login?return_to=%2Forders%3Fa%3Db">`)
 	require.Empty(t, sessionCookies(over))
+}
+
+// Somebody reloads a page that is slow: the browser gives the first request up. The second has
+// the same code, which is used up by then.
+func TestACallbackThatIsReloadedWhileItIsSlowSignsIn(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{StrictRefresh: true}), browsing())
+	client := browser()
+	code, state := a.authorize(client, "alice", "return_to", "/orders")
+	link := callback("code", code, "state", state)
+	redeemed, held := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(held) })
+	defer release()
+	var waits atomic.Bool
+	a.provider.Answer(oidctest.TokenPath, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+		real.ServeHTTP(w, r)
+		if waits.CompareAndSwap(false, true) {
+			close(redeemed)
+			<-held
+		}
+	})
+	asked := a.provider.Requests(oidctest.TokenPath)
+	ctx, giveUp := context.WithCancel(t.Context())
+	first, err := http.NewRequestWithContext(ctx, http.MethodGet, a.api+link, nil)
+	require.NoError(t, err)
+	var done sync.WaitGroup
+	done.Go(func() {
+		if _, err := client.Do(first); err == nil {
+			t.Error("the first request was not given up")
+		}
+	})
+	<-redeemed
+	giveUp()
+	done.Wait()
+	const others = 3
+	answers := make([]answer, others)
+	for i := range answers {
+		done.Go(func() { answers[i] = a.get(client, link, asBrowser) })
+	}
+	require.Eventually(t, func() bool { // all have joined the first
+		stacks := make([]byte, 4<<20)
+		return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "singleflight.(*Group).Do(") > others
+	}, 10*time.Second, time.Millisecond)
+	release()
+	done.Wait()
+	for _, got := range answers {
+		ledBack(t, got, "/orders")
+		require.Equal(t, sessionCookies(answers[0])[0].Value, sessionCookies(got)[0].Value)
+	}
+	require.Equal(t, "user-alice", a.get(client, sessionRoute).json["sub"])
+	require.Equal(t, asked+1, a.provider.Requests(oidctest.TokenPath))
+	sessions, err := a.auth.Sessions(t.Context(), "user-alice")
+	require.NoError(t, err)
+	require.Len(t, sessions, 1)
+	logins := func() int { return strings.Count(a.log.logged(), `"Kind":"login"`) }
+	require.Eventually(t, func() bool { return logins() > 0 }, 10*time.Second, time.Millisecond)
+	require.Equal(t, 1, logins())
+	require.Empty(t, a.log.ends())
+}
+
+// The code of somebody else's login, while that ends, is worth nothing with a login of one's own.
+func TestACodeOfAnotherLoginJoinsNothing(t *testing.T) {
+	a := newApp(t, newProvider(t, oidctest.Options{}), browsing())
+	victim, attacker := browser(), browser()
+	code, state := a.authorize(victim, "alice")
+	own := a.begin(attacker).Get("state")
+	redeemed, held := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(held) })
+	defer release()
+	var waits atomic.Bool
+	a.provider.Answer(oidctest.TokenPath, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+		real.ServeHTTP(w, r)
+		if waits.CompareAndSwap(false, true) {
+			close(redeemed)
+			<-held
+		}
+	})
+	var done sync.WaitGroup
+	var got answer
+	done.Go(func() { got = a.get(victim, callback("code", code, "state", state), asBrowser) })
+	<-redeemed
+	stolen := a.get(attacker, callback("code", code, "state", own), asBrowser)
+	release()
+	done.Wait()
+	requirePage(t, stolen, http.StatusBadRequest, "invalid_grant")
+	require.Empty(t, sessionCookies(stolen))
+	ledBack(t, got, "/")
 }
 
 func TestACallbackHelpsWhoeverCanNotBeSignedIn(t *testing.T) {

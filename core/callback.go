@@ -2,11 +2,13 @@ package core
 
 import (
 	"cmp"
+	"context"
 	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/oidcgate/oidcgate/core/internal/broker"
 	"github.com/oidcgate/oidcgate/core/internal/provider"
@@ -46,19 +48,20 @@ func (a *Auth) serveCallback(w http.ResponseWriter, r *http.Request) error {
 		redirect(w, a.pageAfter(state), http.StatusSeeOther)
 		return nil
 	}
-	var answer func()
-	var whose broker.Party
+	var end loginEnd
 	if err == nil {
-		answer, whose, err = a.finishCallback(w, r, state, code)
+		end, err = a.finishCallback(w, r, state, code)
 	}
-	a.observe(r.Context(), Event{Kind: EventLogin, Subject: whose.Subject, Client: a.client.id, Session: whose.Session}, err)
+	if !end.joined {
+		a.observe(r.Context(), Event{Kind: EventLogin, Subject: end.whose.Subject, Client: a.client.id, Session: end.whose.Session}, err)
+	}
 	if !retryable(err) {
 		a.clearCookie(w, sealed)
 	}
 	if err != nil {
 		return err
 	}
-	answer()
+	end.answer()
 	return nil
 }
 
@@ -74,22 +77,44 @@ func (a *Auth) staysSignedOut(state loginState, err error) bool {
 	return a.config.Browser != nil && state.Silent && slices.Contains(provider.InteractionCodes, answerTo(err).Code)
 }
 
+// loginEnd is what comes of a login.
+type loginEnd struct {
+	answer func()
+	whose  broker.Party
+	joined bool // another request of the same login did it
+}
+
+// maxCallback is how long the end of a browser's login goes on when the browser has gone away.
+const maxCallback = time.Minute
+
 // finishCallback redeems the code of a login: for the cookie of a session, or for the tokens
 // of the application's own client.
-func (a *Auth) finishCallback(w http.ResponseWriter, r *http.Request, state loginState, code string) (answer func(), whose broker.Party, err error) {
+func (a *Auth) finishCallback(w http.ResponseWriter, r *http.Request, state loginState, code string) (loginEnd, error) {
 	redemption := redemption{
 		client: a.client, device: a.deviceOf(r), code: code, redirectURI: state.RedirectURI, verifier: state.Verifier,
 		nonce: state.checkNonce,
 	}
 	if a.config.Browser == nil {
 		body, whose, err := a.redeem(r.Context(), redemption)
-		return func() { writeJSON(w, http.StatusOK, body) }, whose, err
+		return loginEnd{whose: whose, answer: func() { writeJSON(w, http.StatusOK, body) }}, err
 	}
-	cookie, whose, err := a.redeemForBrowser(r.Context(), redemption)
-	return func() {
-		a.signInBrowser(w, r, cookie)
+	// Whoever reloads a slow page takes the first request back, and the code is used up. The
+	// second request, which has shown the same login's cookie, gets what comes of the first.
+	end := loginEnd{joined: true}
+	cookie, err, _ := a.callbacks.Do(state.Binding+" "+code, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), maxCallback)
+		defer cancel()
+		var cookie string
+		var err error
+		end.joined = false
+		cookie, end.whose, err = a.redeemForBrowser(ctx, redemption)
+		return cookie, err
+	})
+	end.answer = func() {
+		a.signInBrowser(w, r, cookie.(string))
 		redirect(w, a.pageAfter(state), http.StatusSeeOther)
-	}, whose, err
+	}
+	return end, err
 }
 
 func (a *Auth) openCallbackState(r *http.Request, sealed string) (loginState, error) {
