@@ -63,12 +63,11 @@ func (s *sim) request(token Generation, honest bool) {
 		s.after(2*timeLimit, cancel)
 		f.task = s.start(in, func(*task) {
 			defer cancel()
-			refresh := Refresh
 			if s.browser {
-				refresh = Renew
+				f.landed(Renew(ctx, f, State{Current: f.token}, false, s.policy))
+				return
 			}
-			state, err := refresh(ctx, f, f.token, s.policy)
-			f.landed(state, err)
+			f.landed(Refresh(ctx, f, f.token, s.policy))
 		})
 		f.wake()
 	}
