@@ -20,12 +20,16 @@ func (p *place) tryBackchannelLogout(ctx context.Context, provider *providers.Pr
 	c, err := p.client(provider, s.with("back-channel logout", func(config *core.Config) {
 		providers.BackchannelClient(config)
 		config.Broker.CheckSession = time.Minute
+		config.Browser = &core.Browser{}
 	}))
 	if err != nil {
 		return nil, err
 	}
 	p.run.Step(ctx, c.setup.name+": a logout at the provider ends the session of that browser alone", func(ctx context.Context) error {
 		return harness.InOrder(func() error { return c.backchannelLogout(ctx) }, c.app.Log.Clean)
+	})
+	p.run.Step(ctx, c.setup.name+": a logout at the provider ends the session of a cookie", func(ctx context.Context) error {
+		return harness.InOrder(func() error { return c.browserLogout(ctx) }, c.app.Log.Clean)
 	})
 	return c, nil
 }

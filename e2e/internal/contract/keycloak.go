@@ -11,7 +11,7 @@ import (
 
 // keycloak: as it comes, which is not how its manual describes it.
 func keycloak(ctx context.Context, r *harness.Run) error {
-	place, err := newPlace(r, 25)
+	place, err := newPlace(r, 26)
 	if err != nil {
 		return err
 	}
@@ -24,6 +24,9 @@ func keycloak(ctx context.Context, r *harness.Run) error {
 		return err
 	}
 	told.tryOfflineLogout(ctx, k)
+	if err := place.tryBrowser(ctx, &k.Provider, stdBroker); err != nil {
+		return err
+	}
 	steps := slices.Concat(loginSteps, refreshSteps, deviceSteps, logoutSteps)
 	if err := place.try(ctx, &k.Provider, []setup{chiBroker, stdPassthrough, fiberBroker}, steps); err != nil {
 		return err

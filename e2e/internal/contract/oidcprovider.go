@@ -16,7 +16,7 @@ import (
 // oidcProvider: PKCE, rotation with reuse detection, iss in every answer; opaque tokens
 // for one client and JWTs for the other.
 func oidcProvider(ctx context.Context, r *harness.Run) error {
-	place, err := newPlace(r, 13)
+	place, err := newPlace(r, 14)
 	if err != nil {
 		return err
 	}
@@ -25,6 +25,9 @@ func oidcProvider(ctx context.Context, r *harness.Run) error {
 		return err
 	}
 	if _, err := place.tryBackchannelLogout(ctx, &p.Provider, chiBroker); err != nil {
+		return err
+	}
+	if err := place.tryBrowser(ctx, &p.Provider, chiBroker); err != nil {
 		return err
 	}
 	setups := []setup{

@@ -33,6 +33,9 @@ func NewBrowser(stops ...string) *Browser {
 		Jar:       loopbackJar{jar},
 		Transport: &http.Transport{DisableKeepAlives: true},
 		CheckRedirect: func(request *http.Request, via []*http.Request) error {
+			if request.Method == http.MethodGet {
+				request.Header.Del("Origin") // which browsers send with no GET of a page (Fetch 3.2)
+			}
 			if len(via) > 15 {
 				return errors.New("too many redirects")
 			}
@@ -66,14 +69,18 @@ func overTLS(u *url.URL) *url.URL {
 
 // Open opens an address.
 func (b *Browser) Open(ctx context.Context, address string) Answer {
-	return b.navigate(ctx, address, nil)
+	return b.navigate(ctx, address, nil, nil)
 }
 
 // navigate asks for a page. By what a browser accepts Keycloak tells a form of its own
 // from a device's request to the same address.
-func (b *Browser) navigate(ctx context.Context, address string, form url.Values) Answer {
+// A form tells the page that it is sent from.
+func (b *Browser) navigate(ctx context.Context, address string, from *url.URL, form url.Values) Answer {
 	return send(ctx, &b.client, address, form, func(header http.Header) {
 		header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+		if from != nil {
+			header.Set("Origin", from.Scheme+"://"+from.Host)
+		}
 	})
 }
 
@@ -132,7 +139,7 @@ func (b *Browser) AsksForPassword(ctx context.Context, address string) (bool, er
 func (b *Browser) submit(ctx context.Context, f *form, who Person) Answer {
 	values := f.values(who)
 	if f.method == http.MethodPost {
-		return b.navigate(ctx, f.action.String(), values)
+		return b.navigate(ctx, f.action.String(), f.page, values)
 	}
 	target := *f.action
 	target.RawQuery = values.Encode()

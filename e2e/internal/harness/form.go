@@ -12,6 +12,7 @@ import (
 
 // form is what a person can send from a page.
 type form struct {
+	page     *url.URL // that it is on
 	method   string
 	action   *url.URL
 	fields   []field
@@ -44,7 +45,7 @@ func findForm(page Answer) *form {
 	if err != nil {
 		return nil
 	}
-	f := &form{method: strings.ToUpper(cmp.Or(attribute(found, "method"), http.MethodGet)), action: action}
+	f := &form{page: page.URL, method: strings.ToUpper(cmp.Or(attribute(found, "method"), http.MethodGet)), action: action}
 	id := attribute(found, "id")
 	for node := range root.Descendants() {
 		if node.Type == html.ElementNode && (within(node, found) || id != "" && attribute(node, "form") == id) {
