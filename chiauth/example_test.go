@@ -39,7 +39,7 @@ func Example() {
 	// {"error":"missing_token","error_description":"A bearer token is needed in the Authorization header.","detail":"A bearer token is needed in the Authorization header."}
 }
 
-// Whoever is not signed in is sent to the login, and from there back to the page.
+// People who are not signed in are sent to the login, and from there back to the page.
 func ExamplePages() {
 	auth, err := core.New(core.Config{
 		Providers: []core.Provider{{Issuer: "https://id.example.org/realms/demo", ClientID: "shop"}},

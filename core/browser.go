@@ -40,7 +40,7 @@ type Browser struct {
 	// begins with one slash, and may have a query. "": "/".
 	LandingPath string
 	// ErrorPath is the path of the page on which a login ends that failed, with error and
-	// error_description (RFC 6749 4.1.2.1) in the query. It must be open to whoever is not
+	// error_description (RFC 6749 4.1.2.1) in the query. It must be open to people who are not
 	// signed in. "": a page of this package.
 	ErrorPath string
 	// StaleFor is how long a session can be used after it was to be refreshed, while the

@@ -98,7 +98,7 @@ func (a *Auth) finishCallback(w http.ResponseWriter, r *http.Request, state logi
 		body, whose, err := a.redeem(r.Context(), redemption)
 		return loginEnd{whose: whose, answer: func() { writeJSON(w, http.StatusOK, body) }}, err
 	}
-	// Whoever reloads a slow page takes the first request back, and the code is used up. The
+	// A browser that reloads a slow page gives its first request up, and the code is used. The
 	// second request, which has shown the same login's cookie, gets what comes of the first.
 	end := loginEnd{joined: true}
 	cookie, err, _ := a.callbacks.Do(state.Binding+" "+code, func() (any, error) {

@@ -51,7 +51,7 @@
 // accept the cookie of a request that has no Authorization header; an Authorization header
 // decides alone. So one route serves browsers and programs.
 //
-// [Auth.Pages] makes a guard for pages. It redirects whoever is not signed in to the login
+// [Auth.Pages] makes a guard for pages. It redirects people who are not signed in to the login
 // route, and the callback route leads back to the page. Its errors are pages. Scripts get the
 // answers of Required: 401 instead of a redirect.
 //

@@ -52,7 +52,7 @@ func (a *Auth) Optional(constraints ...Constraint) *Guard {
 // Required, but for its answers to a navigation (Sec-Fetch-Mode navigate, or an Accept that
 // prefers HTML):
 //   - without a valid session, a GET leads to the login route, with the page in return_to, and
-//     from there back to the page. Whoever sends a form is told that it was not sent, and how to
+//     from there back to the page. A person who sends a form is told that it was not sent, and how to
 //     send it again;
 //   - other errors are pages.
 //

@@ -62,7 +62,7 @@ func Optional(auth *core.Auth, constraints ...core.Constraint) func(http.Handler
 	return auth.Optional(constraints...).Handler
 }
 
-// Pages returns middleware for pages that people open with a browser: it sends whoever is
+// Pages returns middleware for pages that people open with a browser: it sends people who are
 // not signed in to the provider and back to the page. Answers get Cache-Control: no-store,
 // unless the handler sets another. Pages panics on a malformed constraint, and without
 // Config.Browser. See [core.Auth.Pages].
